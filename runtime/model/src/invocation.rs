@@ -1,0 +1,108 @@
+//! One event (or a person's wish) bound to one workflow, and how its caller wants the reply.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::{Digest, ExecutionId, Name, ResourceId};
+use crate::time::Timestamp;
+
+/// What started an execution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum TriggerSource {
+    /// A person or program over the management API.
+    Manual,
+    /// A delivery to an integration.
+    Webhook {
+        /// The integration's name.
+        integration: Name,
+    },
+    /// A direct call of the workflow with one of its tokens.
+    Request,
+}
+
+impl TriggerSource {
+    /// The word of the language.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Webhook { .. } => "webhook",
+            Self::Request => "request",
+        }
+    }
+}
+
+/// How the caller wants the reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    /// The execution's id once it is durable.
+    Detach,
+    /// The outcome.
+    Wait,
+}
+
+/// Which published revision is to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevisionRef {
+    /// The workflow.
+    pub workflow_id: ResourceId,
+    /// Its name at that time.
+    pub workflow: Name,
+    /// 1, 2, 3…
+    pub revision: u32,
+}
+
+/// Everything about an execution that is fixed when it is accepted; the first entry of its journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Invocation {
+    /// The execution.
+    pub id: ExecutionId,
+    /// The workspace.
+    pub workspace: Name,
+    /// What runs.
+    pub revision: RevisionRef,
+    /// `production`, …
+    pub environment: Name,
+    /// What started it.
+    pub trigger: TriggerSource,
+    /// `$.event`; null where none.
+    pub event: Arc<Value>,
+    /// `$.params`: an object.
+    pub params: Arc<Value>,
+    /// Labels of the workflow, to find executions by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// `X-Request-Id` of the request that brought it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// True for test executions.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
+}
+
+/// The identity of a delivery, for which a second one starts nothing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DeliveryKey {
+    /// The workspace.
+    pub workspace: Name,
+    /// What the id is unique within: `integration/github`, `integration/github/workflow/triage/sync`, `workflow/triage`.
+    pub scope: String,
+    /// The id that the vendor or the caller gave.
+    pub id: String,
+}
+
+/// A delivery as the store remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenDelivery {
+    /// Its identity.
+    pub key: DeliveryKey,
+    /// Digest of the request's body: the same key with another body is a conflict where the caller chose the key.
+    pub body: Digest,
+    /// When it came.
+    pub at: Timestamp,
+    /// What it started, in order.
+    pub executions: Vec<(Name, ExecutionId)>,
+}

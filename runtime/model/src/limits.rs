@@ -1,0 +1,85 @@
+//! Every bound of the system with its unit, in one place.
+
+use std::time::Duration;
+
+/// Largest body of an HTTP request, bytes.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// Largest component that may be uploaded, bytes.
+pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
+/// Largest workflow document, bytes.
+pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
+/// Deepest nesting of a workflow document.
+pub const DOCUMENT_DEPTH_MAX: usize = 64;
+/// Most steps of a workflow, nested ones counted.
+pub const STEPS_MAX: usize = 10_000;
+/// Longest expression, bytes.
+pub const EXPRESSION_BYTES_MAX: usize = 16 << 10;
+/// Deepest nesting of brackets in an expression.
+pub const EXPRESSION_DEPTH_MAX: usize = 64;
+/// Most labels of a workflow.
+pub const LABELS_MAX: usize = 64;
+/// Largest value that a step may put out, bytes of JSON.
+pub const OUTPUT_BYTES_MAX: usize = 4 << 20;
+/// Largest input of a task, bytes of JSON.
+pub const INPUT_BYTES_MAX: usize = 1 << 20;
+/// Deepest nesting of a JSON value from outside. serde_json refuses at 128; what we build ourselves stays below.
+pub const JSON_DEPTH_MAX: usize = 128;
+/// Most events that an adapter may make of one delivery.
+pub const EVENTS_PER_DELIVERY_MAX: usize = 1_000;
+/// Most attempts of one step.
+pub const ATTEMPTS_MAX: u32 = 100;
+/// Largest page of a list.
+pub const PAGE_MAX: usize = 200;
+/// Page of a list where the caller names none.
+pub const PAGE_DEFAULT: usize = 50;
+/// Longest message of a failure that is kept, bytes.
+pub const MESSAGE_BYTES_MAX: usize = 8 << 10;
+/// Largest secret, bytes.
+pub const SECRET_BYTES_MAX: usize = 64 << 10;
+
+/// Executions that a workspace may start in a second; 0 is no limit.
+pub const EXECUTIONS_PER_SECOND: u32 = 25;
+/// How long a synchronous caller waits before 201.
+pub const SYNC_WINDOW: Duration = Duration::from_secs(50);
+/// How long a delivery id is remembered.
+pub const DEDUPE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long an execution may take where its workflow does not say.
+pub const EXECUTION_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+/// How far entries may run ahead of the disk before they are written though nothing asks for it.
+pub const JOURNAL_LAG_MAX: Duration = Duration::from_millis(10);
+
+/// What one plugin call may use. A breach is a failure of kind `budget` that names bound, limit and use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Bytes over all memories of the instance.
+    pub memory_bytes: u64,
+    /// Time on the processor.
+    pub cpu: Duration,
+    /// Time on the wall clock, host calls included.
+    pub wall: Duration,
+    /// Bytes of JSON handed in.
+    pub input_bytes: usize,
+    /// Bytes of JSON handed back.
+    pub output_bytes: usize,
+    /// Bytes of log lines.
+    pub log_bytes: usize,
+    /// Outbound HTTP requests.
+    pub requests: u32,
+    /// Bytes of one outbound response.
+    pub response_bytes: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 64 << 20,
+            cpu: Duration::from_secs(10),
+            wall: Duration::from_secs(30),
+            input_bytes: INPUT_BYTES_MAX,
+            output_bytes: OUTPUT_BYTES_MAX,
+            log_bytes: 256 << 10,
+            requests: 64,
+            response_bytes: 10 << 20,
+        }
+    }
+}

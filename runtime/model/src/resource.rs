@@ -1,0 +1,104 @@
+//! Resources: everything that people and programs put in, from workflows to tokens, in one shape.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::{Name, ResourceId};
+use crate::time::Timestamp;
+
+/// What a resource is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResourceKind {
+    /// A workflow: its latest revision and what is published where.
+    Workflow,
+    /// One immutable revision; key `WORKFLOW-ID/NUMBER`, the number padded to ten digits.
+    Revision,
+    /// A release of a plugin; key `NAME@VERSION`.
+    Plugin,
+    /// What a plugin may do; key is its name.
+    Grant,
+    /// An integration.
+    Integration,
+    /// A bearer token, stored as its digest.
+    Token,
+    /// A secret, stored encrypted.
+    Secret,
+}
+
+impl ResourceKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] =
+        [Self::Workflow, Self::Revision, Self::Plugin, Self::Grant, Self::Integration, Self::Token, Self::Secret];
+
+    /// The word, as in keys and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Workflow => "workflow",
+            Self::Revision => "revision",
+            Self::Plugin => "plugin",
+            Self::Grant => "grant",
+            Self::Integration => "integration",
+            Self::Token => "token",
+            Self::Secret => "secret",
+        }
+    }
+}
+
+/// A resource's identity: unique within the store.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ResourceKey {
+    /// What it is.
+    pub kind: ResourceKind,
+    /// Whose it is.
+    pub workspace: Name,
+    /// Its name, or the key that its kind prescribes. At most 255 bytes, without NUL.
+    pub name: String,
+}
+
+/// One resource.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resource {
+    /// Its identity.
+    pub key: ResourceKey,
+    /// Its id, which a rename would not change.
+    pub id: ResourceId,
+    /// 1 when it is made, one more at each change.
+    pub generation: u64,
+    /// What it is, in the shape of its kind.
+    pub spec: Value,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+}
+
+/// One change; several make one transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// Makes or replaces a resource.
+    Put {
+        /// The resource as it shall be; its `generation` is set by the store, and `created_at` is kept from the old one.
+        resource: Resource,
+        /// What must be there now.
+        expect: Expect,
+    },
+    /// Removes a resource.
+    Delete {
+        /// Which.
+        key: ResourceKey,
+        /// What must be there now.
+        expect: Expect,
+    },
+}
+
+/// What must be there for a change to take place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Anything or nothing.
+    Any,
+    /// Nothing.
+    Absent,
+    /// This generation.
+    Generation(u64),
+}

@@ -1,0 +1,442 @@
+//! The seams: what the floors above give each other, as traits.
+//!
+//! Each has a second implementer in tests. Comments say what is true after a call returned, and after a crash.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::entry::{Entry, Sequence};
+use crate::ids::{Digest, ExecutionId, IdOrName, Name, ResourceId, SecretName};
+use crate::invocation::{Reply, RevisionRef, SeenDelivery, TriggerSource};
+use crate::language::template::Input;
+use crate::outcome::{Failure, LogLine, Outcome, Usage};
+use crate::plugin::{Grant, PluginPin};
+use crate::program::Program;
+use crate::resource::{Change, Resource, ResourceKey, ResourceKind};
+use crate::summary::{Status, Summary};
+use crate::time::Timestamp;
+use crate::workflow::Workflow;
+
+/// Tells the time. Only the outermost layer has a real one.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+    /// Returns once `due` is reached; at once if it is past. Dropping the future forgets it.
+    fn sleep_until(&self, due: Timestamp) -> BoxFuture<'static, ()>;
+}
+
+/// Makes ids that nobody made before. Only the outermost layer draws random numbers.
+pub trait Ids: Send + Sync {
+    /// A fresh execution id, not smaller than those before it.
+    fn execution(&self) -> ExecutionId;
+    /// A fresh resource id.
+    fn resource(&self) -> ResourceId;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Store
+
+/// What the store could not do.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The disk or the database refused. Nothing of the call is durable.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// What is stored cannot be read.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// A change expected another generation.
+    #[error("{} `{}` has generation {found}, not the expected one", .key.kind.as_str(), .key.name)]
+    Conflict {
+        /// The resource.
+        key: ResourceKey,
+        /// Its generation; 0 where there is none.
+        found: u64,
+    },
+    /// The delivery was seen before; nothing of the append is durable.
+    #[error("delivery `{}` was seen before", .0.key.id)]
+    Duplicate(Box<SeenDelivery>),
+    /// Another server took the execution over: the fence is too old. Nothing of the append is durable.
+    #[error("execution {0} is driven by another server")]
+    Fenced(ExecutionId),
+}
+
+/// A right to append to an execution, which ends when another server is given a newer one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fence(pub u64);
+
+/// Entries of one execution, to be appended together.
+#[derive(Debug, Clone)]
+pub struct JournalAppend {
+    /// The execution.
+    pub id: ExecutionId,
+    /// The right to do so.
+    pub fence: Fence,
+    /// The sequence of the first entry; must be what follows the latest durable one.
+    pub from: Sequence,
+    /// The entries.
+    pub entries: Vec<Arc<Entry>>,
+    /// The execution as lists show it after these entries.
+    pub summary: Summary,
+}
+
+/// Everything that becomes durable together, or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Append {
+    /// Entries of one or more executions.
+    pub journals: Vec<JournalAppend>,
+    /// The delivery that brought them: refused as [`StoreError::Duplicate`] if its key was seen since `seen_after`.
+    pub delivery: Option<(SeenDelivery, Timestamp)>,
+}
+
+/// Which executions a list shows, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct SummaryQuery {
+    /// Whose.
+    pub workspace: Option<Name>,
+    /// Of this workflow.
+    pub workflow: Option<ResourceId>,
+    /// In one of these; empty is any.
+    pub statuses: Vec<Status>,
+    /// Older than this one: the cursor of the page before.
+    pub before: Option<ExecutionId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// An open execution, handed to this server to be driven.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The execution.
+    pub id: ExecutionId,
+    /// The right to append to it.
+    pub fence: Fence,
+}
+
+/// Durability: journals, what is derived from them, and resources.
+pub trait Store: Send + Sync {
+    /// Appends atomically. When this returns `Ok`, everything in it survives a crash; when it returns an error, nothing
+    /// of it will ever be seen. Many callers at once share one commit.
+    fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Entries of an execution from a sequence on, at most `limit`; empty where there is no such execution.
+    fn entries(&self, id: ExecutionId, from: Sequence, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>>;
+    /// One execution as lists show it.
+    fn summary(&self, id: ExecutionId) -> BoxFuture<'_, Result<Option<Summary>, StoreError>>;
+    /// A page of executions, newest first.
+    fn summaries(&self, query: SummaryQuery) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>>;
+    /// Takes up to `limit` open executions that no live server drives, for `lease`; oldest first, behind `after`. The
+    /// embedded store has one server and grants at once.
+    fn claim(
+        &self,
+        after: Option<ExecutionId>,
+        limit: usize,
+        lease: Duration,
+    ) -> BoxFuture<'_, Result<Vec<Claim>, StoreError>>;
+    /// The fence for executions that this server accepts.
+    fn fence(&self) -> Fence;
+    /// A delivery seen at or after a time.
+    fn delivery(
+        &self,
+        key: &crate::invocation::DeliveryKey,
+        seen_after: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<SeenDelivery>, StoreError>>;
+    /// Forgets deliveries seen before a time, at most `limit` of them; tells how many went.
+    fn forget_deliveries(&self, before: Timestamp, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>>;
+
+    /// Carries out all changes or none; answers with the resources as they stand after (none for a deletion). Durable
+    /// when it returns. [`StoreError::Conflict`] where an expectation does not hold.
+    fn change(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<Vec<Option<Resource>>, StoreError>>;
+    /// One resource.
+    fn resource(&self, key: ResourceKey) -> BoxFuture<'_, Result<Option<Resource>, StoreError>>;
+    /// Resources of a kind in the order of their names, behind `after`, at most `limit`; of all workspaces where none is named.
+    fn resources(
+        &self,
+        kind: ResourceKind,
+        workspace: Option<Name>,
+        after: Option<ResourceKey>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Resource>, StoreError>>;
+
+    /// Keeps bytes under their digest. Durable when it returns; the same bytes twice are kept once.
+    fn put_blob(&self, digest: Digest, bytes: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Bytes by digest.
+    fn blob(&self, digest: Digest) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>>;
+    /// True while appends can become durable; `readyz` asks.
+    fn healthy(&self) -> bool;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Plugins
+
+/// A call of a task plugin.
+#[derive(Debug, Clone)]
+pub struct TaskCall {
+    /// The release.
+    pub plugin: PluginPin,
+    /// The input; secrets as references, which the host resolves.
+    pub input: Arc<Input>,
+    /// The execution.
+    pub execution: ExecutionId,
+    /// Path of the step.
+    pub step: String,
+    /// From 1.
+    pub attempt: u32,
+    /// Turns of the loops around it.
+    pub iteration: Vec<u32>,
+    /// The same for every attempt of this step.
+    pub idempotency_key: String,
+    /// The workspace.
+    pub workspace: Name,
+    /// The environment.
+    pub environment: Name,
+    /// True for tests that should change nothing outside.
+    pub dry_run: bool,
+    /// How long it may take, where the step says so and it is less than the budget.
+    pub timeout: Option<Duration>,
+}
+
+/// How a task call ended. Secrets that the call was given are masked in all of it.
+#[derive(Debug, Clone)]
+pub struct TaskDone {
+    /// The output, or why there is none.
+    pub result: Result<Value, Failure>,
+    /// What it used.
+    pub usage: Usage,
+    /// What it logged.
+    pub log: Vec<LogLine>,
+}
+
+/// A delivery, exactly as it came.
+#[derive(Debug, Clone)]
+pub struct WebhookRequest {
+    /// `POST`
+    pub method: String,
+    /// The path behind the integration's URL.
+    pub path: String,
+    /// The raw query string.
+    pub query: String,
+    /// In the order of the wire.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// Untouched.
+    pub body: bytes::Bytes,
+    /// The client's address.
+    pub remote_address: Option<String>,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// The URL that the vendor called, as the outside sees it.
+    pub public_url: String,
+}
+
+/// An integration, ready to receive.
+#[derive(Clone)]
+pub struct Integration {
+    /// Its id.
+    pub id: ResourceId,
+    /// Its name.
+    pub name: Name,
+    /// Its workspace.
+    pub workspace: Name,
+    /// Its adapter.
+    pub adapter: PluginPin,
+    /// Its configuration, an object.
+    pub config: Value,
+    /// Its secrets, each with one or more values. Never shown.
+    pub secrets: Vec<(String, Vec<String>)>,
+    /// False where it takes no deliveries.
+    pub enabled: bool,
+}
+
+/// What an adapter made of one event of a delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdapterEvent {
+    /// The vendor's id.
+    pub id: Option<String>,
+    /// The type.
+    pub kind: String,
+    /// Where it happened.
+    pub source: Option<String>,
+    /// What it happened to.
+    pub subject: Option<String>,
+    /// When it happened.
+    pub time: Option<Timestamp>,
+    /// The body where it is not the request's.
+    pub body: Option<Value>,
+}
+
+/// An answer of an adapter's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdapterResponse {
+    /// The status.
+    pub status: u16,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// What becomes of a delivery that an adapter accepted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Receipt {
+    /// Events to start workflows with.
+    pub events: Vec<AdapterEvent>,
+    /// An answer in place of ours.
+    pub respond: Option<AdapterResponse>,
+}
+
+/// Why a delivery was not accepted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Refusal {
+    /// 401: the signature or token is missing, wrong or too old.
+    Unauthorized(String),
+    /// 400: not what the vendor sends.
+    Malformed(String),
+    /// 400: not what the adapter takes.
+    Unsupported(String),
+    /// 500: the adapter itself failed.
+    Broken(Failure),
+}
+
+/// Runs plugins.
+pub trait Plugins: Send + Sync {
+    /// Calls a task in a fresh instance. Ends within its budget, whatever the guest does, and never panics.
+    fn call(&self, call: TaskCall) -> BoxFuture<'_, TaskDone>;
+    /// Lets an integration's adapter look at a delivery.
+    fn receive<'a>(
+        &'a self,
+        integration: &'a Integration,
+        request: &'a WebhookRequest,
+    ) -> BoxFuture<'a, Result<Receipt, Refusal>>;
+}
+
+/// What operators allow and keep secret; the host asks at each call, so that a change holds at once.
+pub trait Permissions: Send + Sync {
+    /// What a plugin is granted in a workspace; nothing where no grant was made.
+    fn grant(&self, workspace: &Name, plugin: &Name) -> Arc<Grant>;
+    /// The value of a secret.
+    fn secret(&self, workspace: &Name, environment: &Name, name: &SecretName) -> Option<String>;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// What is published, and starting it
+
+/// A revision that is ready to run.
+#[derive(Debug)]
+pub struct Published {
+    /// The workspace.
+    pub workspace: Name,
+    /// Which revision of which workflow.
+    pub revision: RevisionRef,
+    /// Where it is published.
+    pub environment: Name,
+    /// What its document says.
+    pub workflow: Workflow,
+    /// Its steps.
+    pub program: Arc<Program>,
+}
+
+/// Finds integrations and published workflows; a snapshot in memory.
+pub trait Directory: Send + Sync {
+    /// An integration.
+    fn integration(&self, workspace: &Name, which: &IdOrName) -> Option<Arc<Integration>>;
+    /// Every workflow published in the environment that has a webhook trigger for this integration, by name.
+    fn subscribers(&self, workspace: &Name, integration: &Name, environment: &Name) -> Vec<Arc<Published>>;
+    /// A workflow, as it is published in the environment.
+    fn published(&self, workspace: &Name, which: &IdOrName, environment: &Name) -> Option<Arc<Published>>;
+    /// A revision, published or not: executions pin theirs. The environment is the execution's.
+    fn revision<'a>(
+        &'a self,
+        workspace: &'a Name,
+        revision: &'a RevisionRef,
+        environment: &'a Name,
+    ) -> BoxFuture<'a, Result<Arc<Published>, StoreError>>;
+}
+
+/// One workflow to be started by a delivery.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// What to run.
+    pub published: Arc<Published>,
+    /// What starts it.
+    pub trigger: TriggerSource,
+    /// `$.event`, null where none.
+    pub event: Arc<Value>,
+    /// `$.params`, bound and checked.
+    pub params: Arc<Value>,
+    /// True for a test.
+    pub test: bool,
+}
+
+/// Everything that one request starts: accepted in one append, or not at all.
+#[derive(Debug, Clone)]
+pub struct DispatchRequest {
+    /// Its identity, where the vendor or caller gave one: `executions` is filled in by the engine.
+    pub delivery: Option<SeenDelivery>,
+    /// The workflows.
+    pub starts: Vec<Start>,
+    /// Whether the caller waits. Waiting is for exactly one start.
+    pub reply: Reply,
+    /// How long it waits.
+    pub window: Duration,
+    /// `X-Request-Id`.
+    pub request_id: Option<String>,
+}
+
+/// What became of a dispatch.
+#[derive(Debug, Clone)]
+pub struct Dispatched {
+    /// Workflow and execution, in the order of the starts.
+    pub executions: Vec<(Name, ExecutionId)>,
+    /// True where an earlier delivery of the same id started these.
+    pub replayed: bool,
+    /// For a caller that waits: the outcome, or none where the window was over first. Everything that led to it is
+    /// durable.
+    pub outcome: Option<Arc<Outcome>>,
+}
+
+/// Why nothing was started.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DispatchError {
+    /// The same delivery id came with another body.
+    #[error("delivery id `{id}` came before with a different body")]
+    DifferentBody {
+        /// The id.
+        id: String,
+    },
+    /// It could not be made durable. Nothing was started; the caller may try again.
+    #[error("not durable now: {0}")]
+    NotDurable(String),
+    /// The server is going down.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+/// Why an execution was not cancelled.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CancelError {
+    /// There is none.
+    #[error("there is no execution {0}")]
+    Unknown(ExecutionId),
+    /// It is over.
+    #[error("execution {0} has ended already: {1:?}")]
+    Ended(ExecutionId, Status),
+    /// The wish could not be made durable.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Starts executions and waits for them; the engine, as triggers know it.
+pub trait Dispatch: Send + Sync {
+    /// Accepts executions. For a detached caller they are durable when this returns. For one that waits, it returns with
+    /// the outcome, or when the window is over; either way what the answer tells is durable.
+    fn dispatch(&self, request: DispatchRequest) -> BoxFuture<'_, Result<Dispatched, DispatchError>>;
+    /// Waits for an execution, for at most `window`. None where it still goes on, or where there is no such execution.
+    fn outcome(&self, id: ExecutionId, window: Duration) -> BoxFuture<'_, Result<Option<Arc<Outcome>>, StoreError>>;
+    /// Asks for an execution's end. Durable when it returns; the execution ends as soon as its attempts are stopped.
+    fn cancel(&self, id: ExecutionId, by: String) -> BoxFuture<'_, Result<(), CancelError>>;
+}
+

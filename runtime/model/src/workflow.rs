@@ -1,0 +1,178 @@
+//! A checked workflow document: everything but its steps, which are a `Program`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::ids::Name;
+use crate::language::expression::Expression;
+use crate::limits;
+
+/// A workflow as its document says it.
+#[derive(Debug)]
+pub struct Workflow {
+    /// Its name, the same in the document and in the URL.
+    pub name: Name,
+    /// For people.
+    pub description: Option<String>,
+    /// To find its executions by.
+    pub labels: BTreeMap<String, String>,
+    /// What it takes.
+    pub params: Vec<Param>,
+    /// What starts it.
+    pub triggers: Vec<Trigger>,
+    /// How much of everything.
+    pub limits: WorkflowLimits,
+}
+
+/// A typed parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Param {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: ParamKind,
+    /// Whether a caller must give it.
+    pub required: bool,
+    /// What it is where nobody gives it.
+    pub default: Option<Value>,
+    /// For people.
+    pub description: Option<String>,
+}
+
+/// The type of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParamKind {
+    /// A string.
+    String,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// An array.
+    Array,
+    /// An object.
+    Object,
+    /// Null.
+    Null,
+}
+
+impl ParamKind {
+    /// Every type, in the order of the document's description.
+    pub const ALL: [Self; 6] = [Self::String, Self::Number, Self::Boolean, Self::Array, Self::Object, Self::Null];
+
+    /// The word of the language.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::Array => "array",
+            Self::Object => "object",
+            Self::Null => "null",
+        }
+    }
+
+    /// Whether a value is of this type.
+    pub fn admits(self, value: &Value) -> bool {
+        matches!(
+            (self, value),
+            (Self::String, Value::String(_))
+                | (Self::Number, Value::Number(_))
+                | (Self::Boolean, Value::Bool(_))
+                | (Self::Array, Value::Array(_))
+                | (Self::Object, Value::Object(_))
+                | (Self::Null, Value::Null)
+        )
+    }
+}
+
+/// What starts a workflow.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trigger {
+    /// A person or program over the management API.
+    Manual,
+    /// A delivery to an integration.
+    Webhook {
+        /// The integration's name.
+        integration: Name,
+        /// Holds for the events that are meant; all of them where there is none.
+        when: Option<Expression>,
+        /// The status of a synchronous answer when the execution fails; 200 with a message where there is none.
+        failure_status: Option<u16>,
+    },
+    /// A direct call with one of the workflow's tokens.
+    Request,
+}
+
+/// How much of everything a workflow may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkflowLimits {
+    /// How long an execution may take.
+    pub timeout: Duration,
+}
+
+impl Default for WorkflowLimits {
+    fn default() -> Self {
+        Self { timeout: limits::EXECUTION_TIMEOUT }
+    }
+}
+
+impl Workflow {
+    /// The parameters of an execution: those given, checked, with defaults filled in. Undeclared ones are dropped.
+    /// Errors with every fault at once.
+    pub fn bind_params(&self, given: &Map<String, Value>) -> Result<Map<String, Value>, Vec<String>> {
+        let mut faults = Vec::new();
+        let mut bound = Map::new();
+        for param in &self.params {
+            match given.get(&param.name).or(param.default.as_ref()) {
+                Some(value) if param.kind.admits(value) => {
+                    bound.insert(param.name.clone(), value.clone());
+                }
+                Some(value) => faults.push(format!("parameter `{}` is a {}, found {value}", param.name, param.kind.as_str())),
+                None if param.required => {
+                    faults.push(format!("parameter `{}` ({}) is missing", param.name, param.kind.as_str()));
+                }
+                None => {}
+            }
+        }
+        if faults.is_empty() { Ok(bound) } else { Err(faults) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn parameters_are_checked_all_at_once_and_defaults_fill_in() {
+        let param = |name: &str, kind, required, default| Param {
+            name: name.into(),
+            kind,
+            required,
+            default,
+            description: None,
+        };
+        let workflow = Workflow {
+            name: Name::new("w").unwrap(),
+            description: None,
+            labels: BTreeMap::new(),
+            params: vec![
+                param("name", ParamKind::String, true, None),
+                param("count", ParamKind::Number, true, Some(json!(33))),
+                param("tags", ParamKind::Array, false, None),
+            ],
+            triggers: vec![],
+            limits: WorkflowLimits::default(),
+        };
+        let given = |value: Value| value.as_object().unwrap().clone();
+        assert_eq!(
+            Value::Object(workflow.bind_params(&given(json!({"name": "x", "other": 1}))).unwrap()),
+            json!({"name": "x", "count": 33})
+        );
+        let faults = workflow.bind_params(&given(json!({"tags": "a", "count": "b"}))).unwrap_err();
+        assert_eq!(faults.len(), 3, "{faults:?}");
+    }
+}

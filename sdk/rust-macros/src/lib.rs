@@ -1,0 +1,1 @@
+//! camshaft-sdk-macros

@@ -1,0 +1,1 @@
+//! same-version-b
