@@ -179,4 +179,3 @@ pub struct IllegalEntry {
     /// What rule it breaks.
     pub why: String,
 }
-

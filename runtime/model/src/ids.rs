@@ -238,7 +238,9 @@ impl IdOrName {
         if let Ok(id) = text.parse() {
             return Ok(Self::Id(id));
         }
-        Name::new(text).map(Self::Name).map_err(|_| Malformed::new(what, text, "it is a UUID or a name of a-z, 0-9 and hyphen"))
+        Name::new(text)
+            .map(Self::Name)
+            .map_err(|_| Malformed::new(what, text, "it is a UUID or a name of a-z, 0-9 and hyphen"))
     }
 }
 

@@ -257,7 +257,9 @@ impl Exit {
                     }
                 }
             }
-            Some(other) => return Err(format!("exit headers are an object of names and values, found {other}")),
+            Some(other) => {
+                return Err(format!("exit headers are an object of names and values, found {other}"));
+            }
         }
         Ok(Self { status, headers })
     }
@@ -289,10 +291,14 @@ impl Exit {
         let text = match value {
             Value::String(text) => text.clone(),
             Value::Number(_) | Value::Bool(_) => value.to_string(),
-            other => return Err(format!("exit header `{name}` is a text, number or boolean, found {other}")),
+            other => {
+                return Err(format!("exit header `{name}` is a text, number or boolean, found {other}"));
+            }
         };
         if text.bytes().any(|b| (b < 0x20 && b != b'\t') || b == 0x7f) {
-            return Err(format!("exit header `{name}` has the value {text:?}: line breaks and other controls are refused"));
+            return Err(format!(
+                "exit header `{name}` has the value {text:?}: line breaks and other controls are refused"
+            ));
         }
         Ok((name.to_owned(), text.trim_matches([' ', '\t']).to_owned()))
     }

@@ -439,4 +439,3 @@ pub trait Dispatch: Send + Sync {
     /// Asks for an execution's end. Durable when it returns; the execution ends as soon as its attempts are stopped.
     fn cancel(&self, id: ExecutionId, by: String) -> BoxFuture<'_, Result<(), CancelError>>;
 }
-

@@ -92,6 +92,11 @@ pub enum OpenStep {
         /// When the next one is due.
         due: Timestamp,
     },
+    /// Its last attempt failed; what becomes of the failure is decided next.
+    Spent {
+        /// Why.
+        failure: Failure,
+    },
     /// It has opened a block.
     Inside {
         /// The block's frame.
@@ -134,7 +139,9 @@ impl State {
     /// Folds a whole journal.
     pub fn fold<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Result<Option<Self>, IllegalEntry> {
         let mut entries = entries.into_iter();
-        let Some(first) = entries.next() else { return Ok(None) };
+        let Some(first) = entries.next() else {
+            return Ok(None);
+        };
         let mut state = Self::begin(first)?;
         entries.try_for_each(|entry| state.apply(entry))?;
         Ok(Some(state))
@@ -190,10 +197,7 @@ impl State {
                 if *attempt != expected {
                     return refuse(&format!("attempt {attempt} does not follow: {expected} would"));
                 }
-                self.open.insert(
-                    *at,
-                    OpenStep::Attempting { attempt: *attempt, input: input.clone(), since: *time },
-                );
+                self.open.insert(*at, OpenStep::Attempting { attempt: *attempt, input: input.clone(), since: *time });
             }
             Entry::AttemptEnded { at, attempt, outcome, retry_at, .. } => {
                 let input = match self.open.get(at) {
@@ -206,10 +210,12 @@ impl State {
                         self.open.insert(*at, OpenStep::Retrying { attempt: *attempt, input, due: *due });
                     }
                     // The step's end, with what becomes of the failure, is an entry of its own.
-                    (AttemptOutcome::Failed(_), None) => {
-                        self.open.remove(at);
+                    (AttemptOutcome::Failed(failure), None) => {
+                        self.open.insert(*at, OpenStep::Spent { failure: failure.clone() });
                     }
-                    (AttemptOutcome::Succeeded(_), Some(_)) => return refuse("a success is not tried again"),
+                    (AttemptOutcome::Succeeded(_), Some(_)) => {
+                        return refuse("a success is not tried again");
+                    }
                 }
             }
             Entry::VariablesSet { at, values, .. } => {
@@ -223,8 +229,13 @@ impl State {
             }
             Entry::StepEnded { at, outcome, go_on, .. } => {
                 self.check_current(entry, *at)?;
+                // A failure keeps the step that it began with, however many blocks it goes up through.
+                let mut origin = *at;
                 if let Some(OpenStep::Inside { frame }) = self.open.get(at) {
                     let frame = *frame;
+                    if let Some((inner, _)) = self.frames.get(&frame).and_then(|frame| frame.failed.as_ref()) {
+                        origin = *inner;
+                    }
                     self.close(frame);
                 }
                 match outcome {
@@ -234,7 +245,7 @@ impl State {
                     StepOutcome::Failed(failure) => {
                         self.open.remove(at);
                         if let Some(frame) = self.frames.get_mut(&at.0) {
-                            frame.failed = Some((*at, failure.clone()));
+                            frame.failed = Some((origin, failure.clone()));
                         }
                     }
                 }
@@ -260,7 +271,12 @@ impl State {
         match self.frames.get(&at.0) {
             None => refuse(format!("frame {} is not open", at.0.0)),
             Some(frame) if frame.failed.is_some() => refuse(format!("frame {} has failed", at.0.0)),
-            Some(_) if self.open.range(At(at.0, StepAddress(0))..=At(at.0, StepAddress(u32::MAX))).any(|(o, _)| *o != at) => {
+            Some(_)
+                if self
+                    .open
+                    .range(At(at.0, StepAddress(0))..=At(at.0, StepAddress(u32::MAX)))
+                    .any(|(o, _)| *o != at) =>
+            {
                 refuse(format!("another step is open in frame {}", at.0.0))
             }
             Some(_) => Ok(()),
@@ -270,7 +286,9 @@ impl State {
     /// The step is done; its frame goes on to the next.
     fn advance(&mut self, at: At, output: Option<Arc<Value>>) {
         self.open.remove(&at);
-        let Some(frame) = self.frames.get_mut(&at.0) else { return };
+        let Some(frame) = self.frames.get_mut(&at.0) else {
+            return;
+        };
         frame.next += 1;
         if let Some(output) = output {
             frame.last = output.clone();
@@ -322,7 +340,10 @@ impl State {
             Some(outcome) => outcome.ending.into(),
             None if self.started_at.is_none() => Status::Accepted,
             None if !self.open.is_empty()
-                && self.open.values().all(|step| matches!(step, OpenStep::Retrying { .. } | OpenStep::Inside { .. }))
+                && self
+                    .open
+                    .values()
+                    .all(|step| matches!(step, OpenStep::Retrying { .. } | OpenStep::Inside { .. }))
                 && self.open.values().any(|step| matches!(step, OpenStep::Retrying { .. })) =>
             {
                 Status::Waiting

@@ -130,7 +130,9 @@ impl Workflow {
                 Some(value) if param.kind.admits(value) => {
                     bound.insert(param.name.clone(), value.clone());
                 }
-                Some(value) => faults.push(format!("parameter `{}` is a {}, found {value}", param.name, param.kind.as_str())),
+                Some(value) => {
+                    faults.push(format!("parameter `{}` is a {}, found {value}", param.name, param.kind.as_str()))
+                }
                 None if param.required => {
                     faults.push(format!("parameter `{}` ({}) is missing", param.name, param.kind.as_str()));
                 }

@@ -1,0 +1,26 @@
+//! `set`: writes variables.
+
+use std::sync::Arc;
+
+use camshaft_model::Map;
+use camshaft_model::entry::{At, Entry};
+use camshaft_model::language::expression::Scope;
+use camshaft_model::language::template::Template;
+use camshaft_model::outcome::Failure;
+
+use super::{Action, Moment};
+
+impl Moment<'_> {
+    pub(super) fn begin_set(
+        &self,
+        at: At,
+        values: &[(String, Template)],
+        scope: &dyn Scope,
+    ) -> Result<Action, Failure> {
+        let values = values
+            .iter()
+            .map(|(name, template)| Ok((name.clone(), template.render(scope, self.jq)?)))
+            .collect::<Result<Map<_, _>, Failure>>()?;
+        Ok(Action::Record(Entry::VariablesSet { time: self.now, at, values: Arc::new(values) }))
+    }
+}
