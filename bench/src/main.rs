@@ -1,0 +1,85 @@
+//! Camshaft beside what people would use instead: the same load, the same machine, one run, ratios.
+//!
+//! `cargo xtask bench` builds everything for release and calls this with the paths of what it built.
+
+mod bare;
+mod contender;
+mod load;
+mod report;
+mod single;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Camshaft beside what people would use instead")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the whole comparison and prints it.
+    Compare(Compare),
+    /// Serves the bare comparison server: parses the JSON, answers, stores nothing.
+    Bare {
+        /// Where to listen.
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: String,
+    },
+}
+
+#[derive(clap::Args)]
+struct Compare {
+    /// The release binary of Camshaft.
+    #[arg(long)]
+    camshaft: PathBuf,
+    /// The component for `wasmtime serve`.
+    #[arg(long)]
+    component: PathBuf,
+    /// The `wasmtime` program, version 48; left out of the comparison where it is missing.
+    #[arg(long)]
+    wasmtime: Option<PathBuf>,
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 5)]
+    seconds: u32,
+    /// Times that the whole is measured; the median counts.
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Compare(options) => compare(&options),
+        Command::Bare { listen } => bare::serve(&listen),
+    }
+}
+
+fn compare(options: &Compare) -> Result<()> {
+    load::check_wrk()?;
+    let mut report = report::Report::default();
+    single::measure(&options.camshaft, &mut report)?;
+
+    let mut contenders = vec![contender::bare()?, contender::camshaft(&options.camshaft)?];
+    match &options.wasmtime {
+        Some(wasmtime) => contenders.push(contender::wasmtime_serve(wasmtime, &options.component)?),
+        None => report.note("`wasmtime` 48 is not installed, so `wasmtime serve` was left out"),
+    }
+    for contender in &contenders {
+        contender.check()?;
+    }
+    for round in 1..=options.rounds {
+        for connections in [1, 16, 64] {
+            for contender in &contenders {
+                eprintln!("round {round}/{}: {} with {connections} connections", options.rounds, contender.name);
+                let measured = load::wrk(contender, connections, options.seconds)?;
+                report.load(contender.name, connections, measured);
+            }
+        }
+    }
+    report.print();
+    Ok(())
+}
