@@ -62,11 +62,6 @@ impl Drop for Contender {
 }
 
 impl Contender {
-    /// Process id.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// One request, with everything about the answer asserted: a fast wrong answer is no contender.
     pub(crate) fn check(&self) -> Result<()> {
         let mut answer = ureq::post(&self.url)
