@@ -1,0 +1,351 @@
+//! Configuration: defaults, then one TOML file, then the environment, then flags; the later wins.
+//!
+//! Every key stands in [`KEYS`] with its default and its meaning; the environment's names and the printed default are
+//! made of that list, so that none of them can be forgotten. A key that is not in the list is an error.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use camshaft_model::limits::{self, Budget};
+use serde::Deserialize;
+use toml::{Table, Value};
+
+/// A key of the configuration.
+pub struct Key {
+    /// `listen`, `limits.body_bytes`
+    pub path: &'static str,
+    /// As it stands in the file.
+    pub default: &'static str,
+    /// One line for people.
+    pub meaning: &'static str,
+}
+
+const fn key(path: &'static str, default: &'static str, meaning: &'static str) -> Key {
+    Key { path, default, meaning }
+}
+
+/// Every key, in the order of the printed configuration.
+pub const KEYS: &[Key] = &[
+    key("listen", r#""127.0.0.1:7400""#, "address and port of the server; port 0 takes any free one"),
+    key("data", r#""camshaft-data""#, "folder for everything that is kept"),
+    key("public_url", r#""""#, "how the outside calls this server, as adapters and answers show it; empty: http://<listen>"),
+    key("trusted_proxies", "[]", "addresses of proxies whose X-Forwarded-For is believed"),
+    key("log", r#""text""#, "form of the log: text or json"),
+    key("log_level", r#""info""#, "what is logged: error, warn, info, debug, trace, or a filter such as info,camshaft_host=debug"),
+    key("limits.executions_per_second", "25", "executions that a workspace may start in a second; 0: no limit"),
+    key("limits.body_bytes", "1048576", "largest body of a request to a trigger URL, bytes"),
+    key("limits.parallel_calls", "64", "plugin calls under way at once; further ones wait their turn"),
+    key("sync.window", r#""50s""#, "how long a synchronous caller waits before it gets 201 and a Location"),
+    key("sandbox.memory_bytes", "67108864", "memory of one plugin call, bytes"),
+    key("sandbox.cpu", r#""10s""#, "time on the processor of one plugin call"),
+    key("sandbox.wall", r#""30s""#, "time on the wall clock of one plugin call, host calls included"),
+    key("sandbox.input_bytes", "1048576", "JSON handed to one plugin call, bytes"),
+    key("sandbox.output_bytes", "4194304", "JSON handed back by one plugin call, bytes"),
+    key("sandbox.log_bytes", "262144", "log lines of one plugin call, bytes"),
+    key("sandbox.requests", "64", "outbound HTTP requests of one plugin call"),
+    key("sandbox.response_bytes", "10485760", "one outbound HTTP response, bytes"),
+];
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogForm {
+    /// For terminals.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What a server is told.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Its data folder.
+    pub data: PathBuf,
+    /// How the outside calls it, without a slash at the end; none: by the address that it listens on.
+    #[serde(deserialize_with = "public_url")]
+    pub public_url: Option<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Form of the log.
+    pub log: LogForm,
+    /// Filter of the log.
+    pub log_level: String,
+    /// How much of everything.
+    pub limits: Limits,
+    /// Synchronous callers.
+    pub sync: Sync,
+    /// What one plugin call may use.
+    #[serde(deserialize_with = "budget")]
+    pub sandbox: Budget,
+    /// The admin token, where the environment sets one (`CAMSHAFT_ADMIN_TOKEN`); never in the file.
+    #[serde(skip)]
+    pub admin_token: Option<AdminToken>,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Executions that a workspace may start in a second; 0 is no limit.
+    pub executions_per_second: u32,
+    /// Largest body of a request to a trigger URL.
+    pub body_bytes: usize,
+    /// Plugin calls under way at once.
+    pub parallel_calls: u32,
+}
+
+/// `[sync]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sync {
+    /// How long a synchronous caller waits.
+    #[serde(deserialize_with = "duration")]
+    pub window: Duration,
+}
+
+/// A secret text that never shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AdminToken(pub String);
+
+impl std::fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<admin token>")
+    }
+}
+
+/// A configuration that was refused; the message names the key or the file, and the value.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl Config {
+    /// Reads the configuration. `file` must exist where it is named; `environment` answers for a variable's name; `flags`
+    /// are keys of [`KEYS`] with the texts that the command line gave.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl Fn(&str) -> Option<String>,
+        flags: &[(&str, String)],
+    ) -> Result<Self, ConfigError> {
+        let mut table = defaults();
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| ConfigError(format!("cannot read the configuration {}: {error}", path.display())))?;
+            let read: Table = text
+                .parse()
+                .map_err(|error: toml::de::Error| ConfigError(format!("{}: {}", path.display(), error.to_string().trim_end())))?;
+            overlay(&mut table, read, "", &path.display().to_string())?;
+        }
+        for key in KEYS {
+            let name = environment_name(key.path);
+            if let Some(text) = environment(&name) {
+                set(&mut table, key.path, &text, &name)?;
+            }
+        }
+        for (path, text) in flags {
+            set(&mut table, path, text, &format!("--{}", path.replace(['.', '_'], "-")))?;
+        }
+        let mut config: Self = serde_path_to_error::deserialize(table)
+            .map_err(|error| ConfigError(format!("`{}`: {}", error.path(), error.inner().message())))?;
+        config.admin_token = match environment("CAMSHAFT_ADMIN_TOKEN") {
+            Some(text) if text.trim().len() < 8 => {
+                return Err(ConfigError("CAMSHAFT_ADMIN_TOKEN is shorter than 8 characters".to_owned()));
+            }
+            text => text.map(|text| AdminToken(text.trim().to_owned())),
+        };
+        Ok(config)
+    }
+
+    /// The default configuration as a TOML file with a comment for every key.
+    pub fn printed_default() -> String {
+        let mut text = String::new();
+        let mut section = "";
+        for key in KEYS {
+            let (of, name) = key.path.split_once('.').unwrap_or(("", key.path));
+            if of != section {
+                text.push_str(&format!("\n[{of}]\n"));
+                section = of;
+            }
+            text.push_str(&format!("# {} ({})\n{name} = {}\n", key.meaning, environment_name(key.path), key.default));
+        }
+        text
+    }
+}
+
+/// `limits.body_bytes` is `CAMSHAFT_LIMITS_BODY_BYTES`.
+pub fn environment_name(path: &str) -> String {
+    format!("CAMSHAFT_{}", path.replace('.', "_").to_ascii_uppercase())
+}
+
+fn defaults() -> Table {
+    let mut table = Table::new();
+    for key in KEYS {
+        let value = key.default.parse().expect("the defaults of the list are TOML values");
+        place(&mut table, key.path, value);
+    }
+    table
+}
+
+fn place(table: &mut Table, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => {
+            table.insert(path.to_owned(), value);
+        }
+        Some((section, name)) => {
+            let section = table.entry(section.to_owned()).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(section) = section {
+                section.insert(name.to_owned(), value);
+            }
+        }
+    }
+}
+
+fn overlay(table: &mut Table, over: Table, prefix: &str, source: &str) -> Result<(), ConfigError> {
+    for (name, value) in over {
+        let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match (table.get_mut(&name), value) {
+            (None, _) => {
+                return Err(ConfigError(format!(
+                    "{source}: there is no key `{path}`; `camshaft config` prints every key with its default"
+                )));
+            }
+            (Some(Value::Table(below)), Value::Table(value)) => overlay(below, value, &path, source)?,
+            (Some(Value::Table(_)), value) => {
+                return Err(ConfigError(format!("{source}: `{path}` is a section, found {value}")));
+            }
+            (Some(old), value) => *old = value,
+        }
+    }
+    Ok(())
+}
+
+/// Sets a key from a text, read as the type of its default; a list's items are separated by commas.
+fn set(table: &mut Table, path: &str, text: &str, source: &str) -> Result<(), ConfigError> {
+    let Some(key) = KEYS.iter().find(|key| key.path == path) else {
+        return Err(ConfigError(format!("{source}: there is no key `{path}`")));
+    };
+    let value = match key.default.parse::<Value>() {
+        Ok(Value::Integer(_)) => Value::Integer(
+            text.trim().parse().map_err(|_| ConfigError(format!("{source}: `{text}` is no whole number")))?,
+        ),
+        Ok(Value::Array(_)) => Value::Array(
+            text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(|item| Value::String(item.to_owned())).collect(),
+        ),
+        _ => Value::String(text.to_owned()),
+    };
+    place(table, path, value);
+    Ok(())
+}
+
+fn public_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let text = text.trim_end_matches('/');
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let parsed: Result<http::Uri, _> = text.parse();
+    match parsed {
+        Ok(uri) if matches!(uri.scheme_str(), Some("http" | "https")) && uri.query().is_none() => Ok(Some(text.to_owned())),
+        _ => Err(serde::de::Error::custom(format!("`{text}` is no URL such as https://camshaft.example.com"))),
+    }
+}
+
+fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match humantime::parse_duration(&text) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err(serde::de::Error::custom(format!("`{text}` is no duration such as 50s or 1m30s"))),
+    }
+}
+
+fn budget<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Budget, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sandbox {
+        memory_bytes: u64,
+        #[serde(deserialize_with = "duration")]
+        cpu: Duration,
+        #[serde(deserialize_with = "duration")]
+        wall: Duration,
+        input_bytes: usize,
+        output_bytes: usize,
+        log_bytes: usize,
+        requests: u32,
+        response_bytes: u64,
+    }
+    let Sandbox { memory_bytes, cpu, wall, input_bytes, output_bytes, log_bytes, requests, response_bytes } =
+        Sandbox::deserialize(deserializer)?;
+    if output_bytes > limits::OUTPUT_BYTES_MAX {
+        let most = limits::OUTPUT_BYTES_MAX;
+        return Err(serde::de::Error::custom(format!("output_bytes is {output_bytes}, and at most {most}")));
+    }
+    Ok(Budget { memory_bytes, cpu, wall, input_bytes, output_bytes, log_bytes, requests, response_bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("camshaft.toml");
+        std::fs::write(&path, file).unwrap();
+        let flags: Vec<_> = flags.iter().map(|(path, text)| (*path, (*text).to_owned())).collect();
+        let find = |name: &str| environment.iter().find(|(n, _)| *n == name).map(|(_, text)| (*text).to_owned());
+        Config::load(Some(&path), find, &flags).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_model_and_the_printed_file_says_the_same() {
+        let config = Config::load(None, |_| None, &[]).unwrap();
+        assert_eq!(config.sandbox, Budget::default());
+        assert_eq!(config.sync.window, limits::SYNC_WINDOW);
+        assert_eq!(config.limits.executions_per_second, limits::EXECUTIONS_PER_SECOND);
+        assert_eq!(config.limits.body_bytes, limits::BODY_BYTES_MAX);
+        assert_eq!(load(&Config::printed_default(), &[], &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn flags_go_before_the_environment_before_the_file_before_the_default() {
+        let file = "listen = \"127.0.0.1:1\"\n[limits]\nbody_bytes = 1\nexecutions_per_second = 1\n";
+        let environment = [("CAMSHAFT_LISTEN", "127.0.0.1:2"), ("CAMSHAFT_LIMITS_BODY_BYTES", "2")];
+        let config = load(file, &environment, &[("listen", "127.0.0.1:3")]).unwrap();
+        assert_eq!(config.listen.port(), 3);
+        assert_eq!((config.limits.body_bytes, config.limits.executions_per_second), (2, 1));
+        let environment = [("CAMSHAFT_TRUSTED_PROXIES", "10.0.0.1, ::1")];
+        assert_eq!(load("", &environment, &[]).unwrap().trusted_proxies.len(), 2);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_key_and_value() {
+        for (file, environment, named) in [
+            ("lissten = 1", None, "lissten"),
+            ("[limits]\nbodies = 1", None, "limits.bodies"),
+            ("limits = 3", None, "`limits` is a section"),
+            ("listen = \"here\"", None, "`listen`"),
+            ("[sync]\nwindow = \"soon\"", None, "`soon` is no duration"),
+            ("public_url = \"ftp://x\"", None, "`ftp://x`"),
+            ("log = \"loud\"", None, "loud"),
+            ("admin_token = \"x\"", None, "admin_token"),
+            ("[sandbox]\noutput_bytes = 99999999", None, "99999999"),
+            ("= 1", None, "line 1"),
+            ("", Some(("CAMSHAFT_LIMITS_BODY_BYTES", "many")), "CAMSHAFT_LIMITS_BODY_BYTES: `many`"),
+            ("", Some(("CAMSHAFT_ADMIN_TOKEN", "short")), "CAMSHAFT_ADMIN_TOKEN"),
+        ] {
+            let environment: Vec<_> = environment.into_iter().collect();
+            let error = load(file, &environment, &[]).unwrap_err();
+            assert!(error.contains(named), "{file:?} {environment:?}: {error}");
+            assert!(!error.contains("short`"), "an admin token never shows");
+        }
+    }
+
+    #[test]
+    fn the_admin_token_never_shows() {
+        let config = load("", &[("CAMSHAFT_ADMIN_TOKEN", "a very secret one\n")], &[]).unwrap();
+        assert_eq!(config.admin_token.as_ref().unwrap().0, "a very secret one");
+        assert!(!format!("{config:?}").contains("very secret"));
+    }
+}
