@@ -1,0 +1,121 @@
+//! What became of the deliveries of each integration: counts, and the last that were refused. In memory only; executions
+//! have their journals, and a refused delivery must cost next to nothing.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use camshaft_model::ids::ResourceId;
+use camshaft_model::time::Timestamp;
+
+/// How many refused deliveries of an integration are remembered.
+pub const REFUSALS_KEPT: usize = 20;
+
+/// A delivery that started nothing because of what was wrong with it, or because there was no room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedDelivery {
+    /// When it came.
+    pub time: Timestamp,
+    /// The vendor's id of it, where a header named one.
+    pub delivery: Option<String>,
+    /// The status that it was answered with.
+    pub status: u16,
+    /// The message that it was answered with.
+    pub reason: String,
+}
+
+/// The deliveries of one integration since the server started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliveryCounts {
+    /// All that came.
+    pub received: u64,
+    /// Those that were answered with success, whether they started anything or not.
+    pub accepted: u64,
+    /// Those that were refused.
+    pub refused: u64,
+    /// The latest refused ones, newest first, at most [`REFUSALS_KEPT`].
+    pub last_refusals: Vec<RefusedDelivery>,
+}
+
+/// Counts for every integration that a delivery came for. Shared by the trigger URLs, which write, and the management API
+/// and the metrics, which read.
+#[derive(Debug, Default)]
+pub struct Deliveries {
+    integrations: RwLock<HashMap<ResourceId, Arc<Tally>>>,
+}
+
+/// The live counts of one integration.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    received: AtomicU64,
+    accepted: AtomicU64,
+    refused: AtomicU64,
+    last_refusals: Mutex<VecDeque<RefusedDelivery>>,
+}
+
+impl Deliveries {
+    /// The counts of an integration; all zero where nothing came.
+    pub fn counts(&self, integration: ResourceId) -> DeliveryCounts {
+        let integrations = self.integrations.read().unwrap_or_else(PoisonError::into_inner);
+        integrations.get(&integration).map(|tally| tally.counts()).unwrap_or_default()
+    }
+
+    /// Forgets an integration that is no more.
+    pub fn forget(&self, integration: ResourceId) {
+        self.integrations.write().unwrap_or_else(PoisonError::into_inner).remove(&integration);
+    }
+
+    pub(crate) fn of(&self, integration: ResourceId) -> Arc<Tally> {
+        if let Some(tally) = self.integrations.read().unwrap_or_else(PoisonError::into_inner).get(&integration) {
+            return tally.clone();
+        }
+        self.integrations.write().unwrap_or_else(PoisonError::into_inner).entry(integration).or_default().clone()
+    }
+}
+
+impl Tally {
+    pub(crate) fn receive(&self) {
+        self.received.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn accept(&self) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refuse(&self, refused: RefusedDelivery) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        let mut last = self.last_refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        last.truncate(REFUSALS_KEPT - 1);
+        last.push_front(refused);
+    }
+
+    fn counts(&self) -> DeliveryCounts {
+        DeliveryCounts {
+            received: self.received.load(Ordering::Relaxed),
+            accepted: self.accepted.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            last_refusals: self.last_refusals.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_refusals_are_kept_newest_first_and_no_more_than_twenty() {
+        let deliveries = Deliveries::default();
+        let id = ResourceId::from_bytes([1; 16]);
+        let tally = deliveries.of(id);
+        for n in 0..=REFUSALS_KEPT as u64 {
+            tally.refuse(RefusedDelivery { time: Timestamp(n), delivery: None, status: 401, reason: String::new() });
+        }
+        let counts = deliveries.counts(id);
+        assert_eq!(counts.refused, REFUSALS_KEPT as u64 + 1);
+        let times: Vec<_> = counts.last_refusals.iter().map(|refused| refused.time.0).collect();
+        assert_eq!(times, (1..=REFUSALS_KEPT as u64).rev().collect::<Vec<_>>());
+        deliveries.forget(id);
+        assert_eq!(deliveries.counts(id), DeliveryCounts::default());
+    }
+}

@@ -1,0 +1,95 @@
+//! Why a delivery is refused, and the one place that decides its status. What the caller reads and what the log says are
+//! two texts: the caller's never tells what goes on inside.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use camshaft_model::seams::{DispatchError, StoreError};
+use serde_json::json;
+
+/// Why a delivery is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    /// An id, a header or the body is not what it should be.
+    #[error("{0}")]
+    Malformed(String),
+    /// The adapter did not believe the delivery.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// There is no such integration or workflow here.
+    #[error("{0}")]
+    Unknown(String),
+    /// The caller's key came before with another body.
+    #[error("idempotency key `{0}` came before with a different body")]
+    DifferentBody(String),
+    /// The body is too large.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(usize),
+    /// Too many executions a second.
+    #[error("workspace `{workspace}` starts more than {limit} executions a second; try again in {retry_after_s} s")]
+    TooMany { workspace: String, limit: u32, retry_after_s: u64 },
+    /// What it asks for cannot be kept now.
+    #[error("the delivery cannot be made durable now; nothing was lost, send it again")]
+    NotDurable(#[source] DispatchError),
+    /// Something of ours failed.
+    #[error("internal error; the server's log tells more under the request's id")]
+    Internal(String),
+}
+
+impl Refused {
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Unknown(_) => StatusCode::NOT_FOUND,
+            Self::DifferentBody(_) => StatusCode::CONFLICT,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotDurable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What the caller must not read but the operator must.
+    pub(crate) fn inside(&self) -> Option<String> {
+        match self {
+            Self::NotDurable(why) => Some(why.to_string()),
+            Self::Internal(why) => Some(why.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl From<DispatchError> for Refused {
+    fn from(error: DispatchError) -> Self {
+        match error {
+            DispatchError::DifferentBody { id } => Self::DifferentBody(id),
+            error @ (DispatchError::NotDurable(_) | DispatchError::Stopping) => Self::NotDurable(error),
+        }
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::NotDurable(DispatchError::NotDurable(error.to_string()))
+    }
+}
+
+impl From<camshaft_model::ids::Malformed> for Refused {
+    fn from(error: camshaft_model::ids::Malformed) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let mut response = (self.status(), axum::Json(json!({"message": self.to_string()}))).into_response();
+        let retry_after_s = match self {
+            Self::TooMany { retry_after_s, .. } => retry_after_s,
+            Self::NotDurable(_) => 1,
+            _ => return response,
+        };
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after_s));
+        response
+    }
+}
