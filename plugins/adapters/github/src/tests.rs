@@ -1,0 +1,171 @@
+//! GitHub's own vector, its handshake, and deliveries that are not what they should be.
+
+use super::*;
+use camshaft_sdk::testing;
+
+/// Published by GitHub with its documentation.
+const SECRET: &str = "It's a Secret to Everybody";
+const SIGNATURE: &str = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+const ISSUE: &str = r#"{"action":"opened","issue":{"number":7},"repository":{"html_url":"https://github.com/o/r"}}"#;
+
+fn signed(secret: &str, body: &[u8]) -> String {
+    let mac = verify::hmac_of(Algorithm::Sha256, secret.as_bytes(), &[body]);
+    format!("sha256={}", mac.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+fn request(event: &str, body: &[u8]) -> Request {
+    let signature = signed(SECRET, body);
+    let headers = [("X-Hub-Signature-256", signature.as_str()), ("X-GitHub-Event", event), ("X-GitHub-Delivery", "d-1")];
+    testing::delivery(&headers, body, 0)
+}
+
+fn receive(request: &Request) -> Result<Receipt, Rejection> {
+    testing::receive::<GitHub>(request, json!({}), &[("signing_secret", &[SECRET])])
+}
+
+fn set(request: &mut Request, name: &str, value: Option<&[u8]>) {
+    request.headers.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
+    request.headers.extend(value.map(|value| (name.to_owned(), value.to_vec())));
+}
+
+fn unauthorized(result: Result<Receipt, Rejection>) -> bool {
+    matches!(result, Err(Rejection::Unauthorized(_)))
+}
+
+#[test]
+fn golden_cases_hold() {
+    testing::adapter_cases::<GitHub>("cases");
+}
+
+#[test]
+fn the_published_signature_is_the_one_that_is_made_and_taken() {
+    assert_eq!(signed(SECRET, b"Hello, World!"), SIGNATURE);
+    // The vector's body is text, so it passes the signature and fails as a payload.
+    assert!(matches!(receive(&request("push", b"Hello, World!")), Err(Rejection::Malformed(_))));
+}
+
+#[test]
+fn the_action_joins_the_event_by_a_dot() {
+    let receipt = receive(&request("issues", ISSUE.as_bytes())).unwrap();
+    let expected = Event {
+        id: Some("d-1".into()),
+        kind: "issues.opened".into(),
+        source: Some("https://github.com/o/r".into()),
+        subject: Some("7".into()),
+        ..Event::default()
+    };
+    assert_eq!(receipt, expected.into());
+}
+
+#[test]
+fn a_ping_is_answered_and_starts_nothing() {
+    let receipt = receive(&request("ping", br#"{"zen":"Design for failure.","hook_id":30}"#)).unwrap();
+    assert!(receipt.events.is_empty());
+    let response = receipt.respond.unwrap();
+    assert_eq!(response.status, 200);
+    let body: Value = serde_json::from_slice(&response.body).unwrap();
+    assert_eq!(body, json!({ "status": "ok", "zen": "Design for failure.", "hook_id": 30 }));
+}
+
+#[test]
+fn a_ping_must_be_signed_too() {
+    let mut ping = request("ping", b"{}");
+    ping.body = b"{ }".to_vec();
+    assert!(unauthorized(receive(&ping)));
+}
+
+#[test]
+fn a_form_delivery_gives_the_json_inside_as_the_body() {
+    let form = b"payload=%7B%22action%22%3A%22opened%22%2C%22issue%22%3A%7B%22number%22%3A7%7D%7D";
+    let mut delivery = request("issues", form);
+    set(&mut delivery, "Content-Type", Some(b"application/x-www-form-urlencoded"));
+    let receipt = receive(&delivery).unwrap();
+    assert_eq!(receipt.events[0].kind, "issues.opened");
+    assert_eq!(receipt.events[0].body, Some(json!({ "action": "opened", "issue": { "number": 7 } })));
+}
+
+#[test]
+fn one_changed_byte_is_unauthorized() {
+    let mut delivery = request("issues", ISSUE.as_bytes());
+    delivery.body[3] ^= 1;
+    assert!(unauthorized(receive(&delivery)));
+}
+
+#[test]
+fn a_wrong_key_is_unauthorized_and_any_of_several_will_do() {
+    let delivery = request("issues", ISSUE.as_bytes());
+    let with = |keys: &[&str]| testing::receive::<GitHub>(&delivery, json!({}), &[("signing_secret", keys)]);
+    assert!(unauthorized(with(&["wrong"])));
+    assert!(with(&["next", SECRET]).is_ok());
+    assert!(with(&[SECRET, "next"]).is_ok());
+}
+
+#[test]
+fn without_a_secret_nothing_is_taken_and_the_message_says_what_to_set() {
+    let delivery = request("issues", ISSUE.as_bytes());
+    for secrets in [&[][..], &[("signing_secret", &[""][..])]] {
+        let rejection = testing::receive::<GitHub>(&delivery, json!({}), secrets).unwrap_err();
+        let expected = "integration `test` has no secret `signing_secret`, so nothing can be verified";
+        assert_eq!(rejection, Rejection::Unauthorized(expected.to_owned()));
+    }
+}
+
+#[test]
+fn an_empty_key_does_not_verify_what_it_signed() {
+    let mut delivery = request("issues", ISSUE.as_bytes());
+    let signature = signed("", ISSUE.as_bytes());
+    set(&mut delivery, "X-Hub-Signature-256", Some(signature.as_bytes()));
+    assert!(unauthorized(testing::receive::<GitHub>(&delivery, json!({}), &[("signing_secret", &["", "x"])])));
+}
+
+#[test]
+fn a_signature_that_is_missing_or_no_signature_is_unauthorized() {
+    let old = signed(SECRET, ISSUE.as_bytes()).replace("sha256=", "sha1=");
+    for value in [None, Some(&b""[..]), Some(b"sha256="), Some(b"sha256=zz"), Some(old.as_bytes())] {
+        let mut delivery = request("issues", ISSUE.as_bytes());
+        set(&mut delivery, "X-Hub-Signature-256", value);
+        assert!(unauthorized(receive(&delivery)), "{value:?}");
+    }
+}
+
+#[test]
+fn a_doubled_signature_is_malformed_even_if_one_of_them_is_right() {
+    let mut delivery = request("issues", ISSUE.as_bytes());
+    delivery.headers.insert(0, ("x-hub-signature-256".into(), b"sha256=00".to_vec()));
+    assert!(matches!(receive(&delivery), Err(Rejection::Malformed(_))));
+}
+
+#[test]
+fn headers_that_name_the_event_have_to_be_there_and_plain() {
+    let bad = [None, Some(&b""[..]), Some(b"Issues"), Some(b"a b"), Some(b"issues\xff")];
+    for (name, values) in [("X-GitHub-Event", &bad[..]), ("X-GitHub-Delivery", &bad[..2])] {
+        for value in values {
+            let mut delivery = request("issues", ISSUE.as_bytes());
+            set(&mut delivery, name, *value);
+            assert!(matches!(receive(&delivery), Err(Rejection::Malformed(_))), "{name} {value:?}");
+        }
+    }
+}
+
+#[test]
+fn a_body_that_is_not_utf_8_is_malformed_when_signed_and_unauthorized_when_not() {
+    let mut delivery = request("issues", b"{\"action\":\"\xff\xfe\"}");
+    assert!(matches!(receive(&delivery), Err(Rejection::Malformed(_))));
+    delivery.body.push(b' ');
+    assert!(unauthorized(receive(&delivery)));
+}
+
+#[test]
+fn only_post_is_taken() {
+    let delivery = Request { method: "GET".into(), ..request("issues", ISSUE.as_bytes()) };
+    assert!(matches!(receive(&delivery), Err(Rejection::Unsupported(_))));
+}
+
+#[test]
+fn the_samples_are_json_and_named_as_the_adapter_would_name_them() {
+    for event in GitHub::describe().events {
+        let sample = event.sample.unwrap();
+        let header = event.name.split('.').next().unwrap();
+        assert_eq!(receive(&request(header, sample.as_bytes())).unwrap().events[0].kind, event.name);
+    }
+}
