@@ -1,0 +1,283 @@
+//! One request within the write transaction of its batch: first every check, then every row.
+//!
+//! The checks read what the requests before it in the batch have written, and nothing is written before all of them have
+//! passed, so that a refused request leaves nothing and does its neighbours no harm.
+
+use std::collections::HashMap;
+
+use camshaft_model::entry::Sequence;
+use camshaft_model::ids::{Digest, ExecutionId};
+use camshaft_model::resource::{Change, Expect, Resource, ResourceKey};
+use camshaft_model::seams::{Fence, StoreError};
+use camshaft_model::time::Timestamp;
+use redb::{Key, ReadableTable, StorageError, Table, TableDefinition, TableError, Value, WriteTransaction};
+
+use super::codec::{self, EncodedAppend, EncodedDelivery, EncodedJournal, SummaryHead};
+use super::tables;
+
+/// Why a request was not carried out.
+pub(crate) enum Refusal {
+    /// It may not be; the batch goes on without it.
+    Refused(StoreError),
+    /// The disk or the database failed; nothing of the batch can be kept.
+    Failed(redb::Error),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<StorageError> for Refusal {
+    fn from(error: StorageError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<TableError> for Refusal {
+    fn from(error: TableError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// The tables of a write transaction, each opened when it is first needed and kept open for the whole batch.
+pub(crate) struct Batch<'txn> {
+    transaction: &'txn WriteTransaction,
+    /// The fence of this server: appends with an older one are refused.
+    fence: Fence,
+    written: bool,
+    journals: Option<Table<'txn, [u8; 24], &'static [u8]>>,
+    summaries: Option<Table<'txn, [u8; 16], &'static [u8]>>,
+    by_workflow: Option<Table<'txn, &'static [u8], ()>>,
+    by_status: Option<Table<'txn, &'static [u8], ()>>,
+    open: Option<Table<'txn, [u8; 16], ()>>,
+    deliveries: Option<Table<'txn, &'static [u8], &'static [u8]>>,
+    delivered_at: Option<Table<'txn, &'static [u8], ()>>,
+    resources: Option<Table<'txn, &'static [u8], &'static [u8]>>,
+    blobs: Option<Table<'txn, [u8; 32], &'static [u8]>>,
+}
+
+/// The table in a place, opened if it is not.
+fn table<'a, 'txn, K: Key + 'static, V: Value + 'static>(
+    place: &'a mut Option<Table<'txn, K, V>>,
+    transaction: &'txn WriteTransaction,
+    definition: TableDefinition<'_, K, V>,
+) -> Result<&'a mut Table<'txn, K, V>, Refusal> {
+    match place {
+        Some(table) => Ok(table),
+        None => Ok(place.insert(transaction.open_table(definition)?)),
+    }
+}
+
+impl<'txn> Batch<'txn> {
+    pub(crate) fn new(transaction: &'txn WriteTransaction, fence: Fence) -> Self {
+        Self {
+            transaction,
+            fence,
+            written: false,
+            journals: None,
+            summaries: None,
+            by_workflow: None,
+            by_status: None,
+            open: None,
+            deliveries: None,
+            delivered_at: None,
+            resources: None,
+            blobs: None,
+        }
+    }
+
+    /// Whether there is anything to commit.
+    pub(crate) fn written(&self) -> bool {
+        self.written
+    }
+
+    /// Entries of executions, and the delivery that brought them.
+    pub(crate) fn append(&mut self, append: &EncodedAppend) -> Result<(), Refusal> {
+        let seen_before = match &append.delivery {
+            None => None,
+            Some(delivery) => self.check_delivery(delivery)?,
+        };
+        let before = self.check_journals(&append.journals)?;
+        self.written = true;
+        if let Some(delivery) = &append.delivery {
+            self.write_delivery(delivery, seen_before)?;
+        }
+        for (journal, before) in append.journals.iter().zip(before) {
+            self.write_journal(journal, before)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a duplicate; tells when the key was seen longer ago.
+    fn check_delivery(&mut self, delivery: &EncodedDelivery) -> Result<Option<Timestamp>, Refusal> {
+        let deliveries = table(&mut self.deliveries, self.transaction, tables::DELIVERIES)?;
+        let Some(row) = deliveries.get(delivery.key.as_slice())? else { return Ok(None) };
+        let seen = codec::read_delivery(row.value())?;
+        if seen.at >= delivery.seen_after {
+            return Err(StoreError::Duplicate(Box::new(seen)).into());
+        }
+        Ok(Some(seen.at))
+    }
+
+    /// Refuses old fences and sequences that do not follow; tells how each execution stands before its entries.
+    fn check_journals(&mut self, journals: &[EncodedJournal]) -> Result<Vec<Option<SummaryHead>>, Refusal> {
+        let mut before: Vec<Option<SummaryHead>> = Vec::with_capacity(journals.len());
+        for (at, journal) in journals.iter().enumerate() {
+            if journal.fence < self.fence {
+                return Err(StoreError::Fenced(journal.id).into());
+            }
+            let earlier = journals[..at].iter().rev().find(|earlier| earlier.id == journal.id);
+            let head = match earlier {
+                Some(earlier) => Some(SummaryHead { next: earlier.next, status: earlier.status }),
+                None => {
+                    let summaries = table(&mut self.summaries, self.transaction, tables::SUMMARIES)?;
+                    match summaries.get(journal.id.as_bytes())? {
+                        Some(row) => Some(codec::read_summary_head(row.value())?),
+                        None => None,
+                    }
+                }
+            };
+            let expected = head.map_or(0, |head| head.next);
+            if journal.from != expected {
+                return Err(out_of_sequence(journal.id, journal.from, expected));
+            }
+            before.push(head);
+        }
+        Ok(before)
+    }
+
+    fn write_delivery(&mut self, delivery: &EncodedDelivery, seen_before: Option<Timestamp>) -> Result<(), Refusal> {
+        let delivered_at = table(&mut self.delivered_at, self.transaction, tables::DELIVERED_AT)?;
+        if let Some(at) = seen_before {
+            delivered_at.remove(tables::delivered_at_key(at, &delivery.key).as_slice())?;
+        }
+        delivered_at.insert(tables::delivered_at_key(delivery.at, &delivery.key).as_slice(), ())?;
+        let deliveries = table(&mut self.deliveries, self.transaction, tables::DELIVERIES)?;
+        deliveries.insert(delivery.key.as_slice(), delivery.value.as_slice())?;
+        Ok(())
+    }
+
+    fn write_journal(&mut self, journal: &EncodedJournal, before: Option<SummaryHead>) -> Result<(), Refusal> {
+        let id = journal.id.as_bytes();
+        if let Some(entries) = &journal.entries {
+            let journals = table(&mut self.journals, self.transaction, tables::JOURNALS)?;
+            journals.insert(tables::journal_key(journal.id, journal.from), entries.as_slice())?;
+        }
+        let summaries = table(&mut self.summaries, self.transaction, tables::SUMMARIES)?;
+        summaries.insert(id, journal.summary.as_slice())?;
+
+        let was = before.map(|head| head.status);
+        if was != Some(journal.status) {
+            let by_workflow = table(&mut self.by_workflow, self.transaction, tables::BY_WORKFLOW)?;
+            let by_status = table(&mut self.by_status, self.transaction, tables::BY_STATUS)?;
+            if let Some(was) = was {
+                let (workflow_key, status_key) = journal.index_keys_with(was);
+                by_workflow.remove(workflow_key.as_slice())?;
+                by_status.remove(status_key.as_slice())?;
+            }
+            by_workflow.insert(journal.by_workflow.as_slice(), ())?;
+            by_status.insert(journal.by_status.as_slice(), ())?;
+        }
+
+        let was_open = was.is_some_and(|status| !status.is_final());
+        let is_open = !journal.status.is_final();
+        if was_open != is_open {
+            let open = table(&mut self.open, self.transaction, tables::OPEN)?;
+            if is_open {
+                open.insert(id, ())?;
+            } else {
+                open.remove(id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets at most `limit` deliveries seen before a time.
+    pub(crate) fn forget(&mut self, before: Timestamp, limit: usize) -> Result<usize, Refusal> {
+        let end = before.0.to_be_bytes();
+        let delivered_at = table(&mut self.delivered_at, self.transaction, tables::DELIVERED_AT)?;
+        let mut keys = Vec::new();
+        for row in delivered_at.range::<&[u8]>(..end.as_slice())?.take(limit) {
+            keys.push(row?.0.value().to_vec());
+        }
+        for key in &keys {
+            delivered_at.remove(key.as_slice())?;
+        }
+        let deliveries = table(&mut self.deliveries, self.transaction, tables::DELIVERIES)?;
+        for key in &keys {
+            deliveries.remove(&key[end.len()..])?;
+        }
+        self.written |= !keys.is_empty();
+        Ok(keys.len())
+    }
+
+    /// All changes or none. A change sees those before it.
+    pub(crate) fn change(&mut self, changes: &[Change]) -> Result<Vec<Option<Resource>>, Refusal> {
+        let resources = table(&mut self.resources, self.transaction, tables::RESOURCES)?;
+        let mut after = Vec::with_capacity(changes.len());
+        let mut changed: HashMap<&ResourceKey, Option<Resource>> = HashMap::new();
+        for change in changes {
+            let (key, expect) = match change {
+                Change::Put { resource, expect } => (&resource.key, *expect),
+                Change::Delete { key, expect } => (key, *expect),
+            };
+            let current = match changed.get(key) {
+                Some(current) => current.clone(),
+                None => match resources.get(tables::resource_key(key).as_slice())? {
+                    Some(row) => Some(codec::read_resource(row.value())?),
+                    None => None,
+                },
+            };
+            let found = current.as_ref().map_or(0, |current| current.generation);
+            let holds = match expect {
+                Expect::Any => true,
+                Expect::Absent => current.is_none(),
+                Expect::Generation(generation) => current.is_some() && found == generation,
+            };
+            if !holds {
+                return Err(StoreError::Conflict { key: key.clone(), found }.into());
+            }
+            let result = match change {
+                Change::Delete { .. } => None,
+                Change::Put { resource, .. } => Some(Resource {
+                    generation: found + 1,
+                    created_at: current.map_or(resource.created_at, |current| current.created_at),
+                    ..resource.clone()
+                }),
+            };
+            after.push(result.clone());
+            changed.insert(key, result);
+        }
+        // Encoding can fail, so it comes before the first row.
+        let mut rows = Vec::with_capacity(changed.len());
+        for (key, resource) in changed {
+            rows.push((tables::resource_key(key), resource.as_ref().map(codec::resource).transpose()?));
+        }
+        for (key, row) in rows {
+            self.written = true;
+            match row {
+                Some(row) => drop(resources.insert(key.as_slice(), row.as_slice())?),
+                None => drop(resources.remove(key.as_slice())?),
+            }
+        }
+        Ok(after)
+    }
+
+    /// Bytes under their digest, unless they are there.
+    pub(crate) fn put_blob(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), Refusal> {
+        let blobs = table(&mut self.blobs, self.transaction, tables::BLOBS)?;
+        if blobs.get(&digest.0)?.is_none() {
+            self.written = true;
+            blobs.insert(&digest.0, bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whoever appends at the wrong place does not know the latest entries: somebody else wrote them.
+fn out_of_sequence(id: ExecutionId, from: Sequence, expected: Sequence) -> Refusal {
+    tracing::error!(execution = %id, from, expected, "entries refused: they do not follow the latest durable one");
+    StoreError::Fenced(id).into()
+}

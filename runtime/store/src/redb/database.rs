@@ -1,0 +1,117 @@
+//! The open database, and its opening again after the disk failed. Errors of redb become ours here.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use camshaft_model::seams::{Fence, StoreError};
+use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError, WriteTransaction};
+
+use super::backend::Disk;
+use super::migrate;
+
+/// What redb may keep of the file in memory, bytes. Hot pages of the writer (the right edges of the tables) are a few
+/// hundred KiB; the rest serves lists. It is small so that an idle server is.
+const CACHE_BYTES: usize = 16 << 20;
+
+/// The database, which the writer closes and opens again when the disk has failed.
+pub(crate) struct Slot {
+    disk: Arc<Disk>,
+    /// How messages name it: the path.
+    name: String,
+    database: RwLock<Option<Database>>,
+}
+
+impl Slot {
+    /// Opens it, brings its format up to date and takes the next fence. `name` is how messages name it.
+    pub(crate) fn open(disk: Arc<Disk>, name: String) -> Result<(Self, Fence), StoreError> {
+        let slot = Self { disk, name, database: RwLock::new(None) };
+        let database = slot.open_database()?;
+        let fence = migrate::prepare(&database).map_err(|error| slot.explain(error))?;
+        slot.put(Some(database));
+        Ok((slot, fence))
+    }
+
+    /// A snapshot of what is durable.
+    pub(crate) fn read(&self) -> Result<ReadTransaction, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = database.as_ref().ok_or_else(|| self.unavailable("it is closed after an error of the disk"))?;
+        database.begin_read().map_err(|error| disk_error(error.into()))
+    }
+
+    /// The one write transaction.
+    pub(crate) fn write(&self) -> Result<WriteTransaction, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = database.as_ref().ok_or_else(|| self.unavailable("it is closed after an error of the disk"))?;
+        database.begin_write().map_err(|error| disk_error(error.into()))
+    }
+
+    /// How many commits have become durable on the disk.
+    pub(crate) fn commits(&self) -> u64 {
+        self.disk.commits()
+    }
+
+    /// Whether the database no longer answers: an error of the disk, even of a reader, ends it.
+    pub(crate) fn fails(&self) -> bool {
+        self.write().and_then(|transaction| transaction.abort().map_err(|error| disk_error(error.into()))).is_err()
+    }
+
+    /// Closes the database; transactions that still read end with an error.
+    pub(crate) fn close(&self) {
+        let database = self.put(None);
+        drop(database);
+    }
+
+    /// Undoes on the disk what a failed commit may have left there. The database must be closed.
+    pub(crate) fn revert(&self) -> Result<(), StoreError> {
+        self.disk.revert().map_err(|error| self.unavailable(&error.to_string()))
+    }
+
+    /// Opens it again, as the same server: the fence stays.
+    pub(crate) fn open_again(&self) -> Result<(), StoreError> {
+        let database = self.open_database()?;
+        self.put(Some(database));
+        Ok(())
+    }
+
+    fn put(&self, database: Option<Database>) -> Option<Database> {
+        std::mem::replace(&mut *self.database.write().unwrap_or_else(PoisonError::into_inner), database)
+    }
+
+    fn open_database(&self) -> Result<Database, StoreError> {
+        let opened = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(self.disk.handle());
+        opened.map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen => self.unavailable("another server has it open"),
+            DatabaseError::UpgradeRequired(found) => {
+                self.unavailable(&format!("it is a redb file of version {found}, which this version does not read"))
+            }
+            DatabaseError::Storage(StorageError::Corrupted(what)) => {
+                StoreError::Damaged(format!("{} is no database that can be read: {what}", self.name))
+            }
+            other => self.unavailable(&other.to_string()),
+        })
+    }
+
+    fn unavailable(&self, why: &str) -> StoreError {
+        StoreError::Unavailable(format!("{}: {why}", self.name))
+    }
+
+    fn explain(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Unavailable(why) => self.unavailable(&why),
+            StoreError::Damaged(why) => StoreError::Damaged(format!("{}: {why}", self.name)),
+            other => other,
+        }
+    }
+}
+
+/// An error of redb as ours.
+pub(crate) fn disk_error(error: redb::Error) -> StoreError {
+    match error {
+        redb::Error::Corrupted(_)
+        | redb::Error::TableTypeMismatch { .. }
+        | redb::Error::TableIsMultimap(_)
+        | redb::Error::TableIsNotMultimap(_)
+        | redb::Error::TypeDefinitionChanged { .. }
+        | redb::Error::TableDoesNotExist(_) => StoreError::Damaged(error.to_string()),
+        _ => StoreError::Unavailable(error.to_string()),
+    }
+}

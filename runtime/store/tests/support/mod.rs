@@ -1,0 +1,123 @@
+//! Small executions, and disks that fail.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::sync::Arc;
+
+use camshaft_model::entry::{Entry, Sequence};
+use camshaft_model::ids::{ExecutionId, Name, ResourceId};
+use camshaft_model::invocation::{Invocation, RevisionRef, TriggerSource};
+use camshaft_model::outcome::{Ending, Outcome};
+use camshaft_model::seams::{Append, Fence, JournalAppend};
+use camshaft_model::summary::{Status, Summary};
+use camshaft_model::time::Timestamp;
+use camshaft_model::{Value, json};
+
+pub fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+/// Ids in the order of their numbers, as if each was made a millisecond after the one before.
+pub fn execution_id(number: u64) -> ExecutionId {
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&(0x0190_0000_0000 + number).to_be_bytes()[2..]);
+    bytes[6] = 0x70;
+    bytes[8] = 0x80;
+    bytes[15] = 1;
+    ExecutionId::from_bytes(bytes)
+}
+
+pub fn workflow_id(number: u8) -> ResourceId {
+    ResourceId::from_bytes([number; 16])
+}
+
+/// What varies between the executions of a test.
+#[derive(Debug, Clone)]
+pub struct Run {
+    pub id: ExecutionId,
+    pub workspace: Name,
+    pub workflow: u8,
+    pub event: Value,
+}
+
+impl Run {
+    pub fn new(number: u64) -> Self {
+        Self { id: execution_id(number), workspace: name("default"), workflow: 1, event: json!({"n": number}) }
+    }
+
+    pub fn revision(&self) -> RevisionRef {
+        RevisionRef { workflow_id: workflow_id(self.workflow), workflow: name("orders"), revision: 1 }
+    }
+
+    pub fn invocation(&self) -> Invocation {
+        Invocation {
+            id: self.id,
+            workspace: self.workspace.clone(),
+            revision: self.revision(),
+            environment: name("production"),
+            trigger: TriggerSource::Webhook { integration: name("github") },
+            event: Arc::new(self.event.clone()),
+            params: Arc::new(json!({})),
+            labels: Default::default(),
+            request_id: None,
+            test: false,
+        }
+    }
+
+    pub fn summary(&self, status: Status) -> Summary {
+        Summary {
+            id: self.id,
+            workspace: self.workspace.clone(),
+            revision: self.revision(),
+            environment: name("production"),
+            trigger: TriggerSource::Webhook { integration: name("github") },
+            status,
+            accepted_at: Timestamp(1),
+            started_at: None,
+            updated_at: Timestamp(2),
+            ended_at: status.is_final().then_some(Timestamp(2)),
+            failure: None,
+            labels: Default::default(),
+            test: false,
+        }
+    }
+
+    pub fn accepted(&self) -> Arc<Entry> {
+        Arc::new(Entry::Accepted { time: Timestamp(1), invocation: Arc::new(self.invocation()) })
+    }
+
+    pub fn started(&self) -> Arc<Entry> {
+        Arc::new(Entry::Started { time: Timestamp(1) })
+    }
+
+    pub fn ended(&self) -> Arc<Entry> {
+        let outcome = Outcome {
+            ending: Ending::Succeeded,
+            output: Arc::new(json!({"id": self.id.to_string()})),
+            exit: None,
+            failure: None,
+            step: None,
+        };
+        Arc::new(Entry::Ended { time: Timestamp(2), outcome: Arc::new(outcome) })
+    }
+
+    pub fn journal(&self, fence: Fence, from: Sequence, entries: Vec<Arc<Entry>>, status: Status) -> JournalAppend {
+        JournalAppend { id: self.id, fence, from, entries, summary: self.summary(status) }
+    }
+
+    /// The whole execution at once.
+    pub fn at_once(&self, fence: Fence) -> Append {
+        let entries = vec![self.accepted(), self.started(), self.ended()];
+        Append { journals: vec![self.journal(fence, 0, entries, Status::Succeeded)], delivery: None }
+    }
+
+    /// Only its acceptance.
+    pub fn accept(&self, fence: Fence) -> Append {
+        Append { journals: vec![self.journal(fence, 0, vec![self.accepted()], Status::Accepted)], delivery: None }
+    }
+
+    /// The rest behind its acceptance.
+    pub fn finish(&self, fence: Fence) -> Append {
+        let entries = vec![self.started(), self.ended()];
+        Append { journals: vec![self.journal(fence, 1, entries, Status::Succeeded)], delivery: None }
+    }
+}
