@@ -2,13 +2,14 @@
 //! that those events are meant for start.
 //!
 //! ```text
-//!   request ─► http/request   limits; the body's bytes exactly as they came
+//!   request ─► http/receive   the whole of it, step by step
+//!           ─► http/request   limits; the body's bytes exactly as they came
 //!           ─► Plugins        the adapter: verify, answer a handshake, or name the events
 //!           ─► http/event     `$.event`: parsed body, canonical headers, no secrets
 //!           ─► matching       which published workflows subscribe, and whose `when` holds
 //!           ─► dedupe         came before? then the first answer again
 //!           ─► http/throttle  executions a second
-//!           ─► Dispatch       durable, or waited for
+//!           ─► http/start     to Dispatch: durable, or waited for
 //!           ─► http/reply     ids, or the Exit step's status, headers and body
 //! ```
 //! Floor 1. This crate knows the seams of the model and nothing of who is behind them.

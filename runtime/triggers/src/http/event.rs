@@ -22,26 +22,27 @@ pub(crate) fn normalise(
     events: Vec<AdapterEvent>,
 ) -> Result<Vec<Event>, Refused> {
     let secrets = Secrets(&integration.secrets);
-    let headers = headers(&request.headers, &secrets);
-    let query = query(&request.query, &secrets);
-    let mut shared: Option<Parsed> = None;
+    let mut headers = headers(&request.headers, &secrets);
+    let mut query = query(&request.query, &secrets);
+    let mut shared = if events.iter().any(|event| event.body.is_none()) {
+        let mut parsed = body::parse(content_type, &request.body).map_err(Refused::Malformed)?;
+        secrets.mask(&mut parsed.value);
+        parsed
+    } else {
+        Parsed::default()
+    };
 
-    let mut normalised = Vec::with_capacity(events.len());
-    for event in events {
+    let count = events.len();
+    let mut normalised = Vec::with_capacity(count);
+    for (index, event) in events.into_iter().enumerate() {
+        let is_last = index + 1 == count;
         let body = match event.body {
             Some(mut value) => {
                 body::check_depth(&value).map_err(Refused::Malformed)?;
                 secrets.mask(&mut value);
                 Parsed { value, is_base64: false }
             }
-            None => match &shared {
-                Some(parsed) => parsed.clone(),
-                None => {
-                    let mut parsed = body::parse(content_type, &request.body).map_err(Refused::Malformed)?;
-                    secrets.mask(&mut parsed.value);
-                    shared.insert(parsed).clone()
-                }
-            },
+            None => take(&mut shared, is_last),
         };
         let time = event.time.unwrap_or(request.received_at);
         let text = |text: Option<String>| text.map_or(Value::Null, Value::String);
@@ -55,8 +56,8 @@ pub(crate) fn normalise(
         put("integration", Value::String(integration.name.as_str().to_owned()));
         put("http_method", Value::String(request.method.clone()));
         put("path", Value::String(uri.path().to_owned()));
-        put("query", query.clone());
-        put("headers", headers.clone());
+        put("query", take(&mut query, is_last));
+        put("headers", take(&mut headers, is_last));
         put("body", body.value);
         if body.is_base64 {
             put("body_encoding", Value::String("base64".to_owned()));
@@ -64,6 +65,11 @@ pub(crate) fn normalise(
         normalised.push(Event { id: event.id, kind: event.kind, time, value: Arc::new(Value::Object(value)) });
     }
     Ok(normalised)
+}
+
+/// What every event of a delivery shares. The last one, mostly the only one, gets it without a copy.
+fn take<T: Clone + Default>(shared: &mut T, is_last: bool) -> T {
+    if is_last { std::mem::take(shared) } else { shared.clone() }
 }
 
 /// Names in canonical form, each with the list of its values. Bytes that are not UTF-8 are replaced.

@@ -8,7 +8,9 @@
 
 pub mod reply;
 
-mod hooks;
+mod answer;
+mod receive;
+mod start;
 
 mod event;
 mod request;
@@ -37,7 +39,7 @@ pub use forwarded::{Network, NotANetwork};
 pub use throttle::Throttle;
 
 use crate::deliveries::Deliveries;
-use hooks::Target;
+use receive::{Receiver, Target};
 
 /// What the trigger URLs work with.
 #[derive(Clone)]
@@ -94,9 +96,9 @@ impl Settings {
 /// The trigger URLs. `x-request-id` is read from the request, and the client's address from
 /// `ConnectInfo<SocketAddr>` where the server provides it.
 pub fn router(parts: Parts) -> Router {
-    let all = any(|state, parameters, request| hooks::receive(Target::All, state, parameters, request));
-    let detached = any(|state, parameters, request| hooks::receive(Target::Detached, state, parameters, request));
-    let waiting = any(|state, parameters, request| hooks::receive(Target::Waiting, state, parameters, request));
+    let all = any(|state, parameters, request| receive::receive(Target::All, state, parameters, request));
+    let detached = any(|state, parameters, request| receive::receive(Target::Detached, state, parameters, request));
+    let waiting = any(|state, parameters, request| receive::receive(Target::Waiting, state, parameters, request));
     // A slash at the end is what people paste into vendors' forms; it means the same.
     Router::new()
         .route("/v1/webhooks/{integration}", all.clone())
@@ -105,5 +107,5 @@ pub fn router(parts: Parts) -> Router {
         .route("/v1/webhooks/{integration}/workflows/{workflow}/", detached)
         .route("/v1/webhooks/{integration}/workflows/{workflow}/sync", waiting.clone())
         .route("/v1/webhooks/{integration}/workflows/{workflow}/sync/", waiting)
-        .with_state(Arc::new(hooks::Hooks::new(parts)))
+        .with_state(Arc::new(Receiver::new(parts)))
 }

@@ -80,7 +80,7 @@ fn bytes(value: &Value) -> Option<Vec<u8>> {
 
 /// Adds headers, several of a name side by side. Those that HTTP does not allow are left out: an `exit`'s were checked
 /// before, an adapter's are its own fault.
-pub(crate) fn put_headers(response: &mut Response, headers: &[(String, String)]) {
+pub(crate) fn put_headers<'a>(response: &mut Response, headers: impl IntoIterator<Item = &'a (String, String)>) {
     for (name, value) in headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value.as_bytes())) {
             response.headers_mut().append(name, value);

@@ -140,3 +140,60 @@ fn place(text: &str, position: u64) -> String {
     let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
     format!("line {line} column {column}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use camshaft_model::json;
+
+    fn read(text: &str) -> Value {
+        parse(text, 100).unwrap()
+    }
+
+    #[test]
+    fn attributes_text_and_repeated_elements_have_their_places() {
+        let text = "<?xml version=\"1.0\"?>\n<!DOCTYPE order>\n<!-- one -->\n<order id=\"7\">\n  <line>nail</line>\n  \
+                    <line n=\"2\">screw</line>\n  <paid/>\n</order>\n";
+        let want = json!({"order": {"@id": "7", "line": ["nail", {"@n": "2", "#text": "screw"}], "paid": null}});
+        assert_eq!(read(text), want);
+        assert_eq!(read("<a>1<b/>2<b>3</b></a>"), json!({"a": {"b": [null, "3"], "#text": "12"}}));
+        assert_eq!(read("<a></a>"), json!({"a": null}));
+        assert_eq!(read("<a b=''/>"), json!({"a": {"@b": ""}}));
+        assert_eq!(
+            read("<s:Envelope xmlns:s='urn:x'><s:Body/></s:Envelope>"),
+            json!({
+                "s:Envelope": {"@xmlns:s": "urn:x", "s:Body": null}
+            })
+        );
+    }
+
+    #[test]
+    fn references_and_sections_are_text() {
+        assert_eq!(read("<a>&lt;b&gt; &amp;&#65;&#x42;<![CDATA[<c> & ]]>d</a>"), json!({"a": "<b> &AB<c> & d"}));
+        assert_eq!(read("<a b=\"&quot;&#10;x\"/>"), json!({"a": {"@b": "\"\nx"}}));
+        assert_eq!(read("<a>1\r\n2</a>"), json!({"a": "1\n2"}));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        for (text, says) in [
+            ("<a>\n  <b></a>", "line 2 column 6"),
+            ("<a>", "element `a` has no end at line 1 column 4"),
+            ("<a/>\n<b/>", "a second root element `b` at line 2 column 1"),
+            ("x<a/>", "text outside of the root element at line 1 column 1"),
+            ("<a/>&amp;", "text outside of the root element"),
+            ("<a>\n&bomb;</a>", "`&bomb;` is unknown at line 2 column 1"),
+            ("<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><a>&x;</a>", "`&x;` is unknown"),
+            ("<a b='1' b='2'/>", "attribute `b` stands twice at line 1 column 1"),
+            ("<a b='&bomb;'/>", "line 1 column 1"),
+            ("<a b=1/>", "line 1 column 1"),
+            ("<a>&#0;</a>", "`&#0;`"),
+            ("", "there is no root element"),
+            ("<!-- only -->", "there is no root element"),
+            ("<a", "line 1"),
+        ] {
+            let error = parse(text, 100).unwrap_err();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! One delivery, from the request to the answer. The order is the security of it: nothing of a delivery is believed, not
+//! even its JSON parsed, before the integration's adapter has verified it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{ConnectInfo, RawPathParams, Request, State};
+use axum::http::request::Parts as Head;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use camshaft_model::ids::{IdOrName, Name};
+use camshaft_model::seams::{AdapterEvent, AdapterResponse, Integration, Published, Refusal, WebhookRequest};
+use camshaft_model::{Map, Value, limits};
+
+use super::refused::Refused;
+use super::{Parts, answer, event, forwarded, reply, request};
+use crate::dedupe::DeliveryScope;
+use crate::deliveries::RefusedDelivery;
+use crate::matching;
+
+/// Which of the three URLs was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    /// Every workflow that the events are meant for.
+    All,
+    /// One workflow; the caller does not wait.
+    Detached,
+    /// One workflow; the caller waits.
+    Waiting,
+}
+
+/// The trigger URLs' state.
+pub(super) struct Receiver {
+    pub(super) parts: Parts,
+    pub(super) no_params: Arc<Value>,
+    production: Name,
+}
+
+/// What a request asks for, by its URL.
+pub(super) struct Asked {
+    pub(super) target: Target,
+    environment: Name,
+    workflow: Option<IdOrName>,
+}
+
+pub(super) async fn receive(
+    target: Target,
+    State(receiver): State<Arc<Receiver>>,
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request,
+) -> Response {
+    let (head, body) = request.into_parts();
+    receiver.receive(target, parameters, &head, body).await.unwrap_or_else(Refused::into_response)
+}
+
+impl Receiver {
+    pub(super) fn new(parts: Parts) -> Self {
+        let production = Name::new("production").expect("`production` is a name");
+        Self { parts, production, no_params: Arc::new(Value::Object(Map::new())) }
+    }
+
+    async fn receive(
+        &self,
+        target: Target,
+        parameters: Result<RawPathParams, RawPathParamsRejection>,
+        head: &Head,
+        body: Body,
+    ) -> Result<Response, Refused> {
+        let parameters =
+            parameters.map_err(|error| Refused::Malformed(format!("malformed path: {}", error.body_text())))?;
+        let parameter = |name: &str| parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
+        let which = IdOrName::parse("integration id", parameter("integration").unwrap_or_default())?;
+        let workflow = parameter("workflow").map(|text| IdOrName::parse("workflow id", text)).transpose()?;
+        let environment = request::environment(&head.uri)?.unwrap_or_else(|| self.production.clone());
+        let asked = Asked { target, environment, workflow };
+
+        let found = self.parts.directory.integration(&self.parts.settings.workspace, &which);
+        let Some(integration) = found.filter(|integration| integration.enabled) else {
+            return Err(Refused::Unknown(format!("integration `{}` is unknown or disabled", shown(&which))));
+        };
+
+        let tally = self.parts.deliveries.of(integration.id);
+        tally.receive();
+        let answer = self.answer(&asked, &integration, head, body).await;
+        match &answer {
+            Ok(_) => tally.accept(),
+            Err(refused) => {
+                let refusal = RefusedDelivery {
+                    time: self.parts.clock.now(),
+                    delivery: request::delivery_id(&head.headers),
+                    status: refused.status().as_u16(),
+                    reason: refused.to_string(),
+                };
+                tracing::warn!(
+                    integration = %integration.name,
+                    delivery = refusal.delivery.as_deref(),
+                    status = refusal.status,
+                    reason = refusal.reason,
+                    inside = refused.inside(),
+                    "delivery refused"
+                );
+                tally.refuse(refusal);
+            }
+        }
+        answer
+    }
+
+    async fn answer(
+        &self,
+        asked: &Asked,
+        integration: &Integration,
+        head: &Head,
+        body: Body,
+    ) -> Result<Response, Refused> {
+        let settings = &self.parts.settings;
+        let waits = asked.target == Target::Waiting;
+        let preferred = if waits { request::wait(&head.headers)? } else { None };
+        let window = preferred.unwrap_or(settings.sync_window).min(settings.sync_window);
+        let key = request::idempotency_key(&head.headers)?;
+        let content_type = request::text(&head.headers, &header::CONTENT_TYPE)?;
+
+        let webhook = self.webhook(head, body).await?;
+        let (events, respond) = self.verify(integration, &webhook).await?;
+        let respond = respond.map(answer::adapters).transpose()?;
+        if events.is_empty()
+            && let Some(handshake) = respond
+        {
+            return Ok(handshake);
+        }
+        let one = asked.workflow.as_ref().map(|which| self.one(which, integration, &asked.environment)).transpose()?;
+        let events = event::normalise(integration, &head.uri, content_type, &webhook, events)?;
+
+        let scope = DeliveryScope {
+            workspace: &settings.workspace,
+            integration: &integration.name,
+            workflow: one.as_ref().map(|published| &published.revision.workflow),
+            waits,
+            environment: &asked.environment,
+        };
+        let identity = |id: Option<&str>| match (id, key) {
+            (Some(id), _) => Some(scope.vendor(id, webhook.received_at)),
+            (None, Some(key)) => Some(scope.caller(key, &webhook.body, webhook.received_at)),
+            (None, None) => None,
+        };
+        let subscribers = match &one {
+            Some(published) => vec![published.clone()],
+            None => self.parts.directory.subscribers(&settings.workspace, &integration.name, &asked.environment),
+        };
+        let (groups, failure_status) = self.groups(asked, integration, &events, &subscribers, identity)?;
+
+        // Where the adapter has answered, nobody waits for the workflow.
+        let waits = waits && respond.is_none();
+        let request_id = head.headers.get("x-request-id").and_then(|id| id.to_str().ok());
+        let started = self.start(groups, waits.then_some(window), request_id).await?;
+
+        let mut response = match (respond, asked.target, started.executions.first()) {
+            (Some(respond), _, _) => respond,
+            (None, Target::All, _) => answer::all(&started.executions),
+            (None, _, None) => answer::ignored(&subscribers[0].revision.workflow),
+            (None, Target::Detached, Some(_)) => answer::detached(&started.executions),
+            (None, Target::Waiting, Some((_, first))) => match &started.outcome {
+                Some(outcome) => reply::outcome(*first, outcome, failure_status),
+                None => reply::in_progress(*first),
+            },
+        };
+        if started.replayed {
+            response.headers_mut().insert(reply::REPLAYED, HeaderValue::from_static("true"));
+        }
+        if preferred.is_some() && waits {
+            let applied = HeaderValue::from_str(&format!("wait={}", window.as_secs()));
+            response.headers_mut().insert("preference-applied", applied.expect("a number is visible ASCII"));
+        }
+        Ok(response)
+    }
+
+    /// The request as adapters see it.
+    async fn webhook(&self, head: &Head, body: Body) -> Result<WebhookRequest, Refused> {
+        let settings = &self.parts.settings;
+        let received_at = self.parts.clock.now();
+        let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        let public_url = settings.public_url.as_deref();
+        let outside = forwarded::outside(&head.uri, &head.headers, peer, public_url, &settings.trusted_proxies)?;
+        let headers = head.headers.iter();
+        Ok(WebhookRequest {
+            method: head.method.as_str().to_owned(),
+            path: String::new(),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            headers: headers.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_owned())).collect(),
+            body: request::body(&head.headers, body, settings.body_bytes).await?,
+            remote_address: outside.remote.map(|address| address.to_string()),
+            received_at,
+            public_url: outside.url,
+        })
+    }
+
+    /// What the adapter makes of the delivery.
+    async fn verify(
+        &self,
+        integration: &Integration,
+        webhook: &WebhookRequest,
+    ) -> Result<(Vec<AdapterEvent>, Option<AdapterResponse>), Refused> {
+        let receipt = self.parts.plugins.receive(integration, webhook).await.map_err(|refusal| match refusal {
+            Refusal::Unauthorized(why) => Refused::Unauthorized(why),
+            Refusal::Malformed(why) | Refusal::Unsupported(why) => Refused::Malformed(why),
+            Refusal::Broken(failure) => Refused::Internal(format!("adapter `{}`: {failure}", integration.adapter.name)),
+        })?;
+        match receipt.events.len() {
+            0..=limits::EVENTS_PER_DELIVERY_MAX => Ok((receipt.events, receipt.respond)),
+            count => {
+                let most = limits::EVENTS_PER_DELIVERY_MAX;
+                Err(Refused::Malformed(format!("the delivery holds {count} events, more than {most}")))
+            }
+        }
+    }
+
+    /// The workflow that the URL names, if this integration may start it here.
+    fn one(&self, which: &IdOrName, integration: &Integration, environment: &Name) -> Result<Arc<Published>, Refused> {
+        let published = self.parts.directory.published(&self.parts.settings.workspace, which, environment);
+        let published = published.ok_or_else(|| {
+            Refused::Unknown(format!("workflow `{}` is unknown or not published in `{environment}`", shown(which)))
+        })?;
+        if matching::subscribes(&published, &integration.name) {
+            Ok(published)
+        } else {
+            let workflow = &published.revision.workflow;
+            Err(Refused::Unknown(format!(
+                "workflow `{workflow}` has no webhook trigger for integration `{}`",
+                integration.name
+            )))
+        }
+    }
+}
+
+fn shown(which: &IdOrName) -> String {
+    match which {
+        IdOrName::Id(id) => id.to_string(),
+        IdOrName::Name(name) => name.to_string(),
+    }
+}
