@@ -1,2 +1,57 @@
-//! xtask.
-fn main() {}
+//! What people who work on Camshaft type: `cargo xtask …`. This file knows the commands' names; each command has a file.
+
+mod check;
+mod demo;
+mod documents;
+mod plugins;
+mod process;
+mod progress;
+mod test;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// The command line.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "What people who work on Camshaft type")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Shows Camshaft at work: a signed GitHub webhook in, a workflow of Wasm plugins through, its answer out.
+    Demo(demo::Options),
+    /// Runs everything that CI runs: sets up what is missing, builds, checks, tests.
+    Test,
+    /// Looks without running: formatting, clippy, documentation, licences and sources of dependencies.
+    Check,
+    /// Builds every plugin, guest and example to a WebAssembly component.
+    Plugins,
+    /// Holds the documents against the repository: commands that they show, files that they link to.
+    Documents,
+}
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let done = Workspace::find().and_then(|workspace| match command {
+        Command::Demo(options) => demo::run(&workspace, &options),
+        Command::Test => test::run(&workspace),
+        Command::Check => check::run(&workspace),
+        Command::Plugins => plugins::run(&workspace),
+        Command::Documents => documents::run(&workspace),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

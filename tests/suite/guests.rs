@@ -1,0 +1,47 @@
+//! No guest without a test: one that nobody calls proves nothing, and everybody waits for it to compile.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Whether a line calls the guest of this name: `guest("loop")`, `guests/loop.wasm`.
+fn names(line: &str, guest: &str) -> bool {
+    line.contains("guest") && (line.contains(&format!("\"{guest}\"")) || line.contains(&format!("{guest}.wasm")))
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("the folder can be listed") {
+        let path = entry.expect("its entries can be read").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") && !path.ends_with(file!()) {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_guest_is_named_by_a_test() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in [tests.join("suite"), tests.join("support"), tests.join("../runtime")] {
+        sources(&folder, &mut files);
+    }
+    let texts: Vec<_> = files.iter().map(|file| fs::read_to_string(file).expect("sources are text")).collect();
+    let guests: Vec<_> = fs::read_dir(tests.join("guests"))
+        .expect("there are guests")
+        .map(|entry| entry.expect("their folder can be read").file_name().into_string().expect("their names are text"))
+        .collect();
+    assert!(!guests.is_empty());
+    let unnamed: Vec<_> =
+        guests.iter().filter(|guest| !texts.iter().any(|text| text.lines().any(|line| names(line, guest)))).collect();
+    assert!(unnamed.is_empty(), "no test calls the guests {unnamed:?}");
+}
+
+#[test]
+fn a_name_counts_only_where_a_guest_is_called() {
+    assert!(names(r#"    let bytes = guest("loop");"#, "loop"));
+    assert!(names(r#"include_bytes!("../../target/guests/loop.wasm")"#, "loop"));
+    assert!(!names("loop {", "loop"));
+    assert!(!names(r#"step("loop")"#, "loop"));
+    assert!(!names(r#"guest("loop-twice")"#, "loop"));
+}

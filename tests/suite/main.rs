@@ -1,0 +1,9 @@
+//! Camshaft as a whole, from outside. One binary, so that it is linked once; one subject a file.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crash;
+mod guests;
+mod main_path;
+mod star;

@@ -1,0 +1,54 @@
+//! `cargo xtask test`: everything that CI runs, from an empty clone on a bare machine. The test runner comes last, so that
+//! its own count closes the output.
+
+use anyhow::{Result, bail};
+
+use crate::process::Process;
+use crate::workspace::Workspace;
+use crate::{check, documents, plugins, progress, tools};
+
+/// Sets up, builds, checks, tests.
+pub fn run(workspace: &Workspace) -> Result<()> {
+    let nextest = match tools::install(workspace, "nextest") {
+        Ok(()) => true,
+        Err(error) => {
+            eprintln!("{error:#}\ncargo-nextest cannot be had here, so `cargo test` runs the tests");
+            false
+        }
+    };
+    plugins::run(workspace)?;
+    let mut failures = check::failures(workspace);
+    failures.extend(documents::run(workspace).err());
+    // With the test targets in the same call the dependencies get the same features, so each compiles once.
+    let build = workspace.cargo().args(["build", "--workspace", "--bins", "--tests"]);
+    progress::step("building the binary and the tests", &build)?;
+    failures.extend(progress::step("documentation tests", &tests(workspace, &["test", "--doc"])).err());
+    for failure in &failures {
+        eprintln!("\n{failure:#}");
+    }
+
+    println!("==> tests");
+    let runner = if nextest {
+        let profile = if crate::workspace::on_ci() { "ci" } else { "default" };
+        tests(workspace, &["nextest", "run", "--profile", profile])
+    } else {
+        tests(workspace, &["test", "--no-fail-fast", "--lib", "--bins", "--tests"])
+    };
+    let status = runner.show()?;
+    if !status.success() {
+        failures.push(anyhow::anyhow!("tests failed: {status}\nto run them alone: {runner}"));
+    }
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let titles: Vec<_> = failures.iter().map(|failure| format!("  {}", first_line(failure))).collect();
+    bail!("not everything is right:\n{}", titles.join("\n"))
+}
+
+fn tests(workspace: &Workspace, command: &[&str]) -> Process {
+    workspace.cargo().args(command).arg("--workspace")
+}
+
+fn first_line(error: &anyhow::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
