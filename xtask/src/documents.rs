@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use crate::Cli;
 use crate::progress;
@@ -84,7 +85,7 @@ fn wrong_command(line: &str) -> Option<String> {
         return None;
     }
     let error = Cli::try_parse_from(command.split_whitespace().skip(1)).err()?;
-    let help = [clap::error::ErrorKind::DisplayHelp, clap::error::ErrorKind::DisplayVersion].contains(&error.kind());
+    let help = [ErrorKind::DisplayHelp, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand].contains(&error.kind());
     let reason = error.to_string();
     (!help).then(|| format!("`{command}`: {}", reason.lines().next().unwrap_or_default()))
 }

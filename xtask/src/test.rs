@@ -29,8 +29,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 
     println!("==> tests");
     let runner = if nextest {
-        let profile = if crate::workspace::on_ci() { "ci" } else { "default" };
-        tests(workspace, &["nextest", "run", "--profile", profile])
+        tests(workspace, &["nextest", "run"])
     } else {
         tests(workspace, &["test", "--no-fail-fast", "--lib", "--bins", "--tests"])
     };
