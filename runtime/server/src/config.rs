@@ -3,11 +3,12 @@
 //! Every key stands in [`KEYS`] with its default and its meaning; the environment's names and the printed default are
 //! made of that list, so that none of them can be forgotten. A key that is not in the list is an error.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use camshaft_model::limits::{self, Budget};
+use camshaft_triggers::http::Network;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -30,7 +31,7 @@ pub const KEYS: &[Key] = &[
     key("listen", r#""127.0.0.1:7400""#, "address and port of the server; port 0 takes any free one"),
     key("data", r#""camshaft-data""#, "folder for everything that is kept"),
     key("public_url", r#""""#, "how the outside calls this server, as adapters and answers show it; empty: http://<listen>"),
-    key("trusted_proxies", "[]", "addresses of proxies whose X-Forwarded-For is believed"),
+    key("trusted_proxies", "[]", "addresses or networks of proxies whose Forwarded and X-Forwarded-* headers are believed"),
     key("log", r#""text""#, "form of the log: text or json"),
     key("log_level", r#""info""#, "what is logged: error, warn, info, debug, trace, or a filter such as info,camshaft_host=debug"),
     key("limits.executions_per_second", "25", "executions that a workspace may start in a second; 0: no limit"),
@@ -68,8 +69,9 @@ pub struct Config {
     /// How the outside calls it, without a slash at the end; none: by the address that it listens on.
     #[serde(deserialize_with = "public_url")]
     pub public_url: Option<String>,
-    /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Proxies whose `Forwarded` and `X-Forwarded-*` headers are believed.
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<Network>,
     /// Form of the log.
     pub log: LogForm,
     /// Filter of the log.
@@ -253,6 +255,11 @@ fn public_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Optio
     }
 }
 
+fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
+}
+
 fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     match humantime::parse_duration(&text) {
@@ -315,7 +322,7 @@ mod tests {
         let config = load(file, &environment, &[("listen", "127.0.0.1:3")]).unwrap();
         assert_eq!(config.listen.port(), 3);
         assert_eq!((config.limits.body_bytes, config.limits.executions_per_second), (2, 1));
-        let environment = [("CAMSHAFT_TRUSTED_PROXIES", "10.0.0.1, ::1")];
+        let environment = [("CAMSHAFT_TRUSTED_PROXIES", "10.0.0.0/8, ::1")];
         assert_eq!(load("", &environment, &[]).unwrap().trusted_proxies.len(), 2);
     }
 
@@ -328,6 +335,7 @@ mod tests {
             ("listen = \"here\"", None, "`listen`"),
             ("[sync]\nwindow = \"soon\"", None, "`soon` is no duration"),
             ("public_url = \"ftp://x\"", None, "`ftp://x`"),
+            ("trusted_proxies = [\"ten\"]", None, "`ten`"),
             ("log = \"loud\"", None, "loud"),
             ("admin_token = \"x\"", None, "admin_token"),
             ("[sandbox]\noutput_bytes = 99999999", None, "99999999"),

@@ -3,7 +3,28 @@
 //! Floor 2. `wire` alone names concrete types; everything else here knows only the seams of the model.
 
 pub mod config;
+pub mod wire;
+
+pub mod api;
+pub mod catalog;
+pub mod inspector;
+pub mod readiness;
+
 pub mod folder;
-pub mod time;
+pub mod operator;
+pub mod shipped;
 pub mod tokens;
 pub mod vault;
+
+pub mod envelope;
+pub mod listener;
+pub mod observe;
+pub mod time;
+
+pub use config::Config;
+pub use wire::serve;
+
+/// The OpenAPI 3.1 document of the management API, as JSON text.
+pub fn openapi() -> &'static str {
+    api::document::text()
+}

@@ -1,0 +1,97 @@
+//! Bodies of the management API: read within a bound, and as the JSON of a type, with the place of what is wrong.
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::header;
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use super::problem::{Fault, Problem};
+
+/// Largest JSON body of the management API, bytes.
+const JSON_BYTES_MAX: usize = 1 << 20;
+
+/// The bytes of a body, at most `bytes_max` of them.
+pub async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+    let too_large = || Problem::new(Fault::TooLarge, format!("the body is larger than {bytes_max} bytes"));
+    let told = request.headers().get(header::CONTENT_LENGTH);
+    let told = told.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if told.is_some_and(|length| length > bytes_max as u64) {
+        return Err(too_large());
+    }
+    let body: Body = request.into_body();
+    match Limited::new(body, bytes_max).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(_) => Err(Problem::new(Fault::Malformed, "the body broke off before its end")),
+    }
+}
+
+/// A JSON body, whatever its content type says. No body reads as an empty object.
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        parse(&read(request, JSON_BYTES_MAX).await?).map(Self)
+    }
+}
+
+/// Reads JSON; errors name the field, the line and the column.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        match path.as_str() {
+            "." | "?" => Problem::new(Fault::Malformed, format!("the body: {inner}")),
+            path => Problem::new(Fault::Malformed, format!("`{path}`: {inner}")).with("field", path),
+        }
+    })?;
+    deserializer.end().map_err(|error| Problem::new(Fault::Malformed, format!("the body: {error}")))?;
+    Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Order {
+        #[serde(default)]
+        count: u32,
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        assert!(parse::<Order>(b" ").is_ok());
+        for (body, named) in [
+            ("{\"count\": \"x\"}", "`count`"),
+            ("{\"cuont\": 1}", "`cuont`"),
+            ("{\"count\": 1", "line 1 column 11"),
+            ("{} {}", "trailing characters"),
+            ("[1]", "the body"),
+        ] {
+            let problem = serde_json::to_string(&parse::<Order>(body.as_bytes()).unwrap_err()).unwrap();
+            assert!(problem.contains(named), "{body}: {problem}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_held_to_its_bound_whether_or_not_it_tells_its_length() {
+        let request = |body: Body| Request::new(body);
+        assert_eq!(read(request(Body::from("1234")), 4).await.unwrap().len(), 4);
+        assert_eq!(read(request(Body::from("12345")), 4).await.unwrap_err().status(), 413);
+        let pieces = futures::stream::iter(vec![Ok::<_, std::io::Error>("123"), Ok("45")]);
+        assert_eq!(read(request(Body::from_stream(pieces)), 4).await.unwrap_err().status(), 413);
+        let mut told = request(Body::empty());
+        told.headers_mut().insert(header::CONTENT_LENGTH, "5".parse().unwrap());
+        assert_eq!(read(told, 4).await.unwrap_err().status(), 413);
+    }
+}

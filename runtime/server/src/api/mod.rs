@@ -1,0 +1,229 @@
+//! The management API: one resource a file, errors in `problem`, the OpenAPI document made of the handlers themselves.
+//!
+//! ```text
+//!   request ─► caller (token, scope) ─► finish what was begun ─► a resource's handler ─► catalog, store, dispatch
+//! ```
+
+pub mod body;
+pub mod caller;
+pub mod page;
+pub mod problem;
+
+pub mod workflows;
+pub mod publish;
+pub mod requirements;
+pub mod trigger;
+pub mod plugins;
+pub mod grants;
+pub mod integrations;
+pub mod tokens;
+pub mod secrets;
+pub mod executions;
+pub mod timeline;
+pub mod public;
+pub mod health;
+
+pub mod document;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use camshaft_model::ids::{IdOrName, Name};
+use camshaft_model::seams::{Clock, Dispatch, Ids, Store};
+use camshaft_triggers::deliveries::Deliveries;
+use camshaft_triggers::http::Throttle;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::catalog::Catalog;
+use crate::catalog::specs::{Kept, WorkflowSpec};
+use crate::inspector::Inspector;
+use crate::observe::Metrics;
+use crate::readiness::Readiness;
+use problem::{Fault, Problem};
+
+/// What the management API works with.
+pub struct App {
+    /// The one workspace.
+    pub workspace: Name,
+    /// Executions and their journals.
+    pub store: Arc<dyn Store>,
+    /// Everything that people put in.
+    pub catalog: Arc<Catalog>,
+    /// Starts, awaits and cancels executions.
+    pub dispatch: Arc<dyn Dispatch>,
+    /// Looks at components.
+    pub inspector: Arc<dyn Inspector>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Fresh ids.
+    pub ids: Arc<dyn Ids>,
+    /// Executions a second; shared with the trigger URLs.
+    pub throttle: Arc<Throttle>,
+    /// What came for each integration; written by the trigger URLs.
+    pub deliveries: Arc<Deliveries>,
+    /// How far the start has come.
+    pub readiness: Arc<Readiness>,
+    /// Counters, for `/metrics`.
+    pub metrics: Metrics,
+    /// How many executions are under way.
+    pub under_way: Box<dyn Fn() -> usize + Send + Sync>,
+    /// How the outside calls this server, without a slash at the end.
+    pub public_url: String,
+    /// How long a synchronous caller waits.
+    pub sync_window: Duration,
+}
+
+/// The management API.
+pub fn router(app: Arc<App>) -> Router {
+    // A change that began is carried out though its caller hangs up: the catalog must follow the store.
+    let changing = changing().layer(from_fn(finish)).layer(from_fn_with_state(app.clone(), wait_for_plugins));
+    let behind_tokens = changing.merge(watching()).route_layer(from_fn_with_state(app.clone(), caller::authenticate));
+    let (router, _) = behind_tokens.merge(open()).split_for_parts();
+    router.fallback(nothing_here).method_not_allowed_fallback(wrong_method).with_state(app)
+}
+
+/// Every handler's own description.
+pub(crate) fn described() -> OpenApi {
+    OpenApiRouter::with_openapi(document::head()).merge(changing()).merge(watching()).merge(open()).into_openapi()
+}
+
+fn changing() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(workflows::put, workflows::show))
+        .routes(routes!(workflows::list))
+        .routes(routes!(workflows::revisions))
+        .routes(routes!(workflows::revision))
+        .routes(routes!(publish::publish))
+        .routes(routes!(publish::unpublish))
+        .routes(routes!(tokens::create_of_workflow, tokens::list_of_workflow))
+        .routes(routes!(tokens::create, tokens::list))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(plugins::upload, plugins::list))
+        .routes(routes!(plugins::show))
+        .routes(routes!(grants::put, grants::show))
+        .routes(routes!(integrations::put, integrations::show, integrations::remove))
+        .routes(routes!(integrations::list))
+        .routes(routes!(secrets::put, secrets::remove))
+        .routes(routes!(secrets::list))
+}
+
+fn watching() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(trigger::trigger))
+        .routes(routes!(executions::list))
+        .routes(routes!(executions::show))
+        .routes(routes!(executions::journal))
+        .routes(routes!(executions::cancel))
+        .routes(routes!(public::show))
+        .routes(routes!(health::metrics))
+}
+
+fn open() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(document::show))
+}
+
+async fn finish(request: Request, next: Next) -> Response {
+    if request.method() == Method::GET {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(error) => Problem::internal(format!("a request was not carried out: {error}")).into_response(),
+    }
+}
+
+async fn wait_for_plugins(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    app.readiness.until_shipped().await;
+    next.run(request).await
+}
+
+async fn nothing_here(request: Request) -> Problem {
+    Problem::new(Fault::NotFound, format!("there is nothing at `{}`", shown(request.uri().path())))
+}
+
+async fn wrong_method(request: Request) -> Problem {
+    let detail = format!("`{}` does not take {}", shown(request.uri().path()), request.method());
+    Problem::new(Fault::MethodNotAllowed, detail)
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(200).collect()
+}
+
+impl App {
+    /// A workflow by the id or name in a URL.
+    fn workflow(&self, which: &str) -> Result<Arc<Kept<WorkflowSpec>>, Problem> {
+        let unknown = || Problem::not_found("workflow", which);
+        let name = match IdOrName::parse("workflow id", which)? {
+            IdOrName::Name(name) => name,
+            IdOrName::Id(id) => self.catalog.workflow_name(&self.workspace, id).ok_or_else(unknown)?,
+        };
+        self.catalog.workflow(&self.workspace, &name).ok_or_else(unknown)
+    }
+}
+
+/// A name of the thing that a URL means, checked.
+fn name_in_url(what: &'static str, text: &str) -> Result<Name, Problem> {
+    Name::new(text).map_err(|malformed| camshaft_model::ids::Malformed { what, ..malformed }.into())
+}
+
+/// Holds a change to the generation that its caller has seen (`If-Match`); 0 stands for a thing that is not there.
+fn check_generation(headers: &HeaderMap, found: u64) -> Result<(), Problem> {
+    let Some(header) = headers.get(header::IF_MATCH) else { return Ok(()) };
+    let text = header.to_str().unwrap_or_default().trim();
+    let wanted = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
+    match wanted {
+        "*" if found > 0 => Ok(()),
+        _ if wanted.parse() == Ok(found) && found > 0 => Ok(()),
+        _ if wanted != "*" && wanted.parse::<u64>().is_err() => {
+            Err(Problem::new(Fault::Malformed, format!("If-Match is `{text}`: it is a generation, such as \"3\"")))
+        }
+        _ => Err(Problem::new(Fault::Changed, format!("the generation is {found}, not {wanted}")).with("generation", found)),
+    }
+}
+
+/// An answer that tells its generation as an `ETag`.
+fn with_generation(status: StatusCode, generation: u64, body: impl IntoResponse) -> Response {
+    let mut response = (status, body).into_response();
+    let tag = format!("\"{generation}\"").parse().expect("a number is a header value");
+    response.headers_mut().insert(header::ETAG, tag);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_held_to_the_generation_that_its_caller_saw() {
+        for (wanted, found, status) in [
+            (None, 0, None),
+            (None, 3, None),
+            (Some("\"3\""), 3, None),
+            (Some("3"), 3, None),
+            (Some("W/\"3\""), 3, None),
+            (Some("*"), 3, None),
+            (Some("\"2\""), 3, Some(412)),
+            (Some("\"0\""), 0, Some(412)),
+            (Some("*"), 0, Some(412)),
+            (Some("latest"), 3, Some(400)),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(wanted) = wanted {
+                headers.insert(header::IF_MATCH, wanted.parse().unwrap());
+            }
+            let refused = check_generation(&headers, found).err().map(|problem| problem.status());
+            assert_eq!(refused, status, "{wanted:?} of {found}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Publishing a revision to an environment, and taking it back.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use camshaft_model::ids::Name;
+use camshaft_model::invocation::RevisionRef;
+use camshaft_model::resource::{Change, Expect};
+use camshaft_model::seams::{Directory, Permissions};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::body::JsonBody;
+use super::problem::{Fault, Problem};
+use super::requirements::{self, Missing};
+use super::workflows::WorkflowView;
+use super::{App, check_generation, with_generation};
+use crate::catalog::specs::{self, Kept, WorkflowSpec};
+
+/// What to publish where.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Publish {
+    /// Number of the revision; the latest where it is left out.
+    pub revision: Option<u32>,
+    /// `production` where it is left out.
+    #[schema(value_type = Option<String>)]
+    pub environment: Option<Name>,
+}
+
+/// Where to take it back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unpublish {
+    /// `production` where it is left out.
+    #[schema(value_type = Option<String>)]
+    pub environment: Option<Name>,
+}
+
+/// The environment where none is named.
+pub fn production() -> Name {
+    Name::new("production").expect("`production` is a name")
+}
+
+/// Publish a revision to an environment: from now on it runs there.
+#[utoipa::path(
+    post, path = "/api/v1/workflows/{workflow}/publish", tag = "workflows", operation_id = "publish_workflow",
+    params(
+        ("workflow" = String, Path, description = "name or id"),
+        ("If-Match" = Option<String>, Header, description = "only if the generation is this"),
+    ),
+    request_body = Publish,
+    responses(
+        (status = 200, description = "published", body = WorkflowView),
+        (status = 404, description = "unknown workflow"),
+        (status = 412, description = "changed meanwhile"),
+        (status = 413, description = "too large"),
+        (status = 422, description = "no such revision; or `missing` grants, secrets or integrations"),
+    )
+)]
+pub async fn publish(
+    State(app): State<Arc<App>>,
+    Path(which): Path<String>,
+    headers: HeaderMap,
+    JsonBody(wanted): JsonBody<Publish>,
+) -> Result<Response, Problem> {
+    let environment = wanted.environment.unwrap_or_else(production);
+    let editing = app.catalog.edit().await;
+    let kept = app.workflow(&which)?;
+    check_generation(&headers, kept.generation)?;
+    let latest = kept.spec.latest_revision;
+    let revision = wanted.revision.unwrap_or(latest);
+    if revision == 0 || revision > latest {
+        let detail = format!("workflow `{}` has no revision {revision}; the latest is {latest}", kept.key.name);
+        return Err(Problem::new(Fault::Invalid, detail));
+    }
+    let digests = check(&app, &kept, revision, &environment).await?;
+    let mut head = kept.spec.clone();
+    head.published.insert(environment, revision);
+    let answer = change(&app, &kept, head).await?;
+    drop(editing);
+    for digest in digests {
+        // The first call would compile it otherwise; if that fails, the call tells.
+        if let Err(why) = app.inspector.prepare(digest).await {
+            tracing::warn!(%digest, why, "a plugin could not be compiled ahead");
+        }
+    }
+    Ok(answer)
+}
+
+/// Take a workflow back from an environment: it is not started there any more. What runs goes on.
+#[utoipa::path(
+    post, path = "/api/v1/workflows/{workflow}/unpublish", tag = "workflows", operation_id = "unpublish_workflow",
+    params(
+        ("workflow" = String, Path, description = "name or id"),
+        ("If-Match" = Option<String>, Header, description = "only if the generation is this"),
+    ),
+    request_body = Unpublish,
+    responses(
+        (status = 200, description = "taken back, or not published there anyway", body = WorkflowView),
+        (status = 404, description = "unknown workflow"),
+        (status = 412, description = "changed meanwhile"),
+        (status = 413, description = "too large"),
+    )
+)]
+pub async fn unpublish(
+    State(app): State<Arc<App>>,
+    Path(which): Path<String>,
+    headers: HeaderMap,
+    JsonBody(wanted): JsonBody<Unpublish>,
+) -> Result<Response, Problem> {
+    let environment = wanted.environment.unwrap_or_else(production);
+    let _editing = app.catalog.edit().await;
+    let kept = app.workflow(&which)?;
+    check_generation(&headers, kept.generation)?;
+    let mut head = kept.spec.clone();
+    head.published.remove(&environment);
+    change(&app, &kept, head).await
+}
+
+async fn change(app: &App, before: &Kept<WorkflowSpec>, head: WorkflowSpec) -> Result<Response, Problem> {
+    if head != before.spec {
+        let resource = specs::resource(before.key.clone(), before.id, &head, app.clock.now());
+        let expect = Expect::Generation(before.generation);
+        app.catalog.change(vec![Change::Put { resource, expect }]).await?;
+    }
+    let kept = app.workflow(&before.key.name)?;
+    Ok(with_generation(StatusCode::OK, kept.generation, Json(WorkflowView::of(app, &kept))))
+}
+
+/// Refuses a revision that could not run. Answers with the plugins that it calls.
+async fn check(
+    app: &App,
+    kept: &Kept<WorkflowSpec>,
+    revision: u32,
+    environment: &Name,
+) -> Result<Vec<camshaft_model::ids::Digest>, Problem> {
+    let workspace = &app.workspace;
+    let catalog = &app.catalog;
+    let stored = catalog.revision_document(workspace, kept.id, revision).await?;
+    let pins = stored.map(|stored| stored.spec.pins).unwrap_or_default();
+    let workflow = Name::new(&kept.key.name)?;
+    let reference = RevisionRef { workflow_id: kept.id, workflow, revision };
+    let compiled = catalog.revision(workspace, &reference, environment).await?;
+
+    let mut missing: Vec<Missing> = Vec::new();
+    for pin in pins.values() {
+        // A shipped release may have been replaced by a newer build of the same version, which imports the same.
+        let release = catalog.release_of(workspace, pin.digest).or_else(|| catalog.release(workspace, &pin.name, &pin.version));
+        if let Some(release) = release {
+            missing.extend(requirements::missing_grants(&release.spec, &catalog.grant(workspace, &pin.name)));
+        }
+    }
+    let secrets = requirements::secrets_of(&compiled.program);
+    missing.extend(secrets.iter().filter(|name| !catalog.has_secret(workspace, name)).map(requirements::missing_secret));
+    let integrations = requirements::integrations_of(&compiled.workflow);
+    let absent = integrations.into_iter().filter(|name| catalog.integration_kept(workspace, name).is_none());
+    missing.extend(absent.map(requirements::missing_integration));
+    missing.dedup();
+    match missing.as_slice() {
+        [] => Ok(pins.values().map(|pin| pin.digest).collect()),
+        [first, rest @ ..] => {
+            let command = first.command.as_ref().map(|command| format!("; run `{command}`")).unwrap_or_default();
+            let more = if rest.is_empty() { String::new() } else { format!(" (and {} more missing)", rest.len()) };
+            let detail = format!("`{}` cannot be published: {}{command}{more}", kept.key.name, first.message);
+            Err(Problem::new(Fault::Invalid, detail).with("missing", &missing))
+        }
+    }
+}

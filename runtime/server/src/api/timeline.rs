@@ -1,0 +1,412 @@
+//! An execution as people inspect it: its journal folded into steps, attempts, logs and use. Pure.
+//!
+//! Steps stand in the order in which they began; a step of a loop stands once for each turn, told apart by `iteration`.
+
+use std::collections::HashMap;
+
+use camshaft_model::Value;
+use camshaft_model::entry::{At, Entry, FrameId};
+use camshaft_model::outcome::{AttemptOutcome, Ending, Failure, LogLine, Outcome, StepOutcome, Usage};
+use camshaft_model::program::{Program, StepAddress};
+use camshaft_model::time::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Where a step or an attempt stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Under way.
+    Running,
+    /// Waits for its next attempt.
+    Waiting,
+    /// Ended well.
+    Succeeded,
+    /// Ended by a failure.
+    Failed,
+    /// Its `when` did not hold.
+    Skipped,
+    /// Ended because the execution was stopped.
+    Cancelled,
+}
+
+/// One step, once for each turn of the loops around it.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct StepView {
+    /// Its `id`, or a stable path.
+    pub path: String,
+    /// Its `id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Its `name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `task`, `if`, `switch`, `set`, `exit`
+    pub kind: String,
+    /// Turns of the loops around it, outermost first.
+    pub iteration: Vec<u32>,
+    /// Where it stands.
+    pub status: Stage,
+    /// When it began (RFC 3339).
+    pub started_at: String,
+    /// How long it took, attempts and waits included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_us: Option<u64>,
+    /// What it put out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub output: Option<Value>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub failure: Option<Failure>,
+    /// Each try of a task.
+    pub attempts: Vec<AttemptView>,
+}
+
+/// One try of a step.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct AttemptView {
+    /// From 1.
+    pub attempt: u32,
+    /// Where it stands.
+    pub status: Stage,
+    /// When it began (RFC 3339).
+    pub started_at: String,
+    /// How long it took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_us: Option<u64>,
+    /// What the plugin was given; secrets show as `<secret NAME>`.
+    #[schema(value_type = Object)]
+    pub input: Value,
+    /// What it gave back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub output: Option<Value>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub failure: Option<Failure>,
+    /// When the next try is due (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<String>,
+    /// What it used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub usage: Option<Usage>,
+    /// What it logged.
+    #[schema(value_type = Vec<Object>)]
+    pub log: Vec<LogLine>,
+}
+
+/// The steps of an execution, and how it ended.
+#[derive(Debug, Default, PartialEq)]
+pub struct Timeline {
+    /// In the order in which they began.
+    pub steps: Vec<StepView>,
+    /// How it ended, where it has.
+    pub outcome: Option<Outcome>,
+}
+
+/// Folds a journal. Without a program (its revision cannot be read any more) steps go by their address: `#3`.
+pub fn fold<'a>(program: Option<&Program>, entries: impl IntoIterator<Item = &'a Entry>) -> Timeline {
+    let mut folding = Folding { program, timeline: Timeline::default(), at: HashMap::new(), turns: HashMap::new(), frames: 1 };
+    for entry in entries {
+        folding.take(entry);
+    }
+    folding.timeline
+}
+
+struct Folding<'a> {
+    program: Option<&'a Program>,
+    timeline: Timeline,
+    /// Where in the timeline a step stands, and when it began.
+    at: HashMap<At, (usize, Timestamp)>,
+    /// The turns around the steps of a frame.
+    turns: HashMap<FrameId, Vec<u32>>,
+    /// Frames made so far; each `entered` makes the next.
+    frames: u32,
+}
+
+impl Folding<'_> {
+    fn take(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Accepted { .. } | Entry::Started { .. } | Entry::CancelRequested { .. } => {}
+            Entry::Entered { time, at, turn, .. } => {
+                self.step(*at, *time);
+                let mut turns = self.turns.get(&at.0).cloned().unwrap_or_default();
+                turns.extend(turn.as_ref().map(|turn| turn.index));
+                self.turns.insert(FrameId(self.frames), turns);
+                self.frames += 1;
+            }
+            Entry::AttemptStarted { time, at, attempt, input } => {
+                let step = self.step(*at, *time);
+                step.status = Stage::Running;
+                step.attempts.push(AttemptView {
+                    attempt: *attempt,
+                    status: Stage::Running,
+                    started_at: time.to_string(),
+                    duration_us: None,
+                    input: input.value.clone(),
+                    output: None,
+                    failure: None,
+                    retry_at: None,
+                    usage: None,
+                    log: Vec::new(),
+                });
+            }
+            Entry::AttemptEnded { time, at, attempt, outcome, retry_at, usage, log } => {
+                let ends_step = match outcome {
+                    AttemptOutcome::Succeeded(output) => Some((Stage::Succeeded, Some(output), None)),
+                    AttemptOutcome::Failed(_) if retry_at.is_some() => None,
+                    AttemptOutcome::Failed(failure) => Some((Stage::Failed, None, Some(failure))),
+                };
+                let step = self.step(*at, *time);
+                if let Some(view) = step.attempts.iter_mut().rev().find(|view| view.attempt == *attempt) {
+                    match outcome {
+                        AttemptOutcome::Succeeded(output) => {
+                            view.status = Stage::Succeeded;
+                            view.output = Some((**output).clone());
+                        }
+                        AttemptOutcome::Failed(failure) => {
+                            view.status = Stage::Failed;
+                            view.failure = Some(failure.clone());
+                        }
+                    }
+                    view.duration_us = Some(usage.wall_us);
+                    view.retry_at = retry_at.map(|due| due.to_string());
+                    view.usage = Some(*usage);
+                    view.log.clone_from(log);
+                }
+                match ends_step {
+                    None => step.status = Stage::Waiting,
+                    Some((status, output, failure)) => {
+                        self.end(*at, *time, status, output.map(|output| (**output).clone()), failure.cloned());
+                    }
+                }
+            }
+            Entry::VariablesSet { time, at, values } => {
+                self.end(*at, *time, Stage::Succeeded, Some(Value::Object((**values).clone())), None);
+            }
+            Entry::StepEnded { time, at, outcome, .. } => match outcome {
+                StepOutcome::Succeeded(output) => {
+                    self.end(*at, *time, Stage::Succeeded, Some((**output).clone()), None);
+                }
+                StepOutcome::Failed(failure) => self.end(*at, *time, Stage::Failed, None, Some(failure.clone())),
+                StepOutcome::Skipped => self.end(*at, *time, Stage::Skipped, None, None),
+            },
+            Entry::Ended { time, outcome } => self.end_execution(*time, outcome),
+        }
+    }
+
+    /// What was open ends with the execution; an `exit` has no entry of its own but this one.
+    fn end_execution(&mut self, time: Timestamp, outcome: &Outcome) {
+        let stage = match outcome.ending {
+            Ending::Succeeded => Stage::Succeeded,
+            Ending::Failed if outcome.exit.is_some() => Stage::Succeeded,
+            Ending::Failed => Stage::Failed,
+            Ending::Cancelled | Ending::TimedOut | Ending::Dropped => Stage::Cancelled,
+        };
+        let open = |step: &StepView| matches!(step.status, Stage::Running | Stage::Waiting);
+        let mut ending: Vec<_> =
+            self.at.iter().filter(|(_, (index, _))| open(&self.timeline.steps[*index])).map(|(at, _)| *at).collect();
+        ending.sort();
+        for at in ending {
+            let (index, _) = self.at[&at];
+            for attempt in &mut self.timeline.steps[index].attempts {
+                if attempt.status == Stage::Running {
+                    attempt.status = Stage::Cancelled;
+                }
+            }
+            self.end(at, time, stage, None, None);
+        }
+        if let (Some(path), true) = (&outcome.step, outcome.exit.is_some()) {
+            let known = self.program.and_then(|program| program.steps.iter().find(|step| step.path == *path));
+            self.timeline.steps.push(StepView {
+                path: path.clone(),
+                id: known.and_then(|step| step.id.clone()),
+                name: known.and_then(|step| step.name.clone()),
+                kind: "exit".to_owned(),
+                iteration: Vec::new(),
+                status: Stage::Succeeded,
+                started_at: time.to_string(),
+                duration_us: Some(0),
+                output: Some((*outcome.output).clone()),
+                failure: None,
+                attempts: Vec::new(),
+            });
+        }
+        self.timeline.outcome = Some(outcome.clone());
+    }
+
+    fn end(&mut self, at: At, time: Timestamp, status: Stage, output: Option<Value>, failure: Option<Failure>) {
+        self.step(at, time);
+        let (index, began) = self.at[&at];
+        let step = &mut self.timeline.steps[index];
+        step.status = status;
+        step.duration_us = Some(u64::try_from(time.since(began).as_micros()).unwrap_or(u64::MAX));
+        step.output = output;
+        step.failure = failure;
+    }
+
+    /// The step's view; it begins here if it has not before.
+    fn step(&mut self, at: At, time: Timestamp) -> &mut StepView {
+        let index = match self.at.get(&at) {
+            Some((index, _)) => *index,
+            None => {
+                let view = self.begun(at.1, self.turns.get(&at.0).cloned().unwrap_or_default(), time);
+                self.timeline.steps.push(view);
+                let index = self.timeline.steps.len() - 1;
+                self.at.insert(at, (index, time));
+                index
+            }
+        };
+        &mut self.timeline.steps[index]
+    }
+
+    fn begun(&self, address: StepAddress, iteration: Vec<u32>, time: Timestamp) -> StepView {
+        let known = self.program.and_then(|program| program.steps.get(address.0 as usize));
+        StepView {
+            path: known.map_or_else(|| format!("#{}", address.0), |step| step.path.clone()),
+            id: known.and_then(|step| step.id.clone()),
+            name: known.and_then(|step| step.name.clone()),
+            kind: known.map_or("unknown", |step| step.kind.word()).to_owned(),
+            iteration,
+            status: Stage::Running,
+            started_at: time.to_string(),
+            duration_us: None,
+            output: None,
+            failure: None,
+            attempts: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use camshaft_model::entry::Turn;
+    use camshaft_model::json;
+    use camshaft_model::language::template::Input;
+    use camshaft_model::outcome::{Exit, FailureKind, LogLevel};
+    use camshaft_model::program::BlockAddress;
+
+    use super::*;
+
+    const ROOT: FrameId = FrameId::ROOT;
+
+    fn at(frame: u32, step: u32) -> At {
+        At(FrameId(frame), StepAddress(step))
+    }
+
+    fn attempt_started(time: u64, at: At, attempt: u32) -> Entry {
+        let input = Arc::new(Input::plain(json!({"n": attempt})));
+        Entry::AttemptStarted { time: Timestamp(time), at, attempt, input }
+    }
+
+    fn attempt_ended(time: u64, at: At, attempt: u32, outcome: AttemptOutcome, retry_at: Option<u64>) -> Entry {
+        let line =
+            LogLine { after_us: 3, level: LogLevel::Info, message: "hello".into(), fields: Default::default() };
+        Entry::AttemptEnded {
+            time: Timestamp(time),
+            at,
+            attempt,
+            outcome,
+            retry_at: retry_at.map(Timestamp),
+            usage: Usage { wall_us: 5, ..Usage::default() },
+            log: vec![line],
+        }
+    }
+
+    fn ended(time: u64, ending: Ending, exit: Option<Exit>, step: Option<&str>) -> Entry {
+        let outcome = Outcome {
+            ending,
+            output: Arc::new(json!({"status": 201})),
+            exit,
+            failure: None,
+            step: step.map(str::to_owned),
+        };
+        Entry::Ended { time: Timestamp(time), outcome: Arc::new(outcome) }
+    }
+
+    fn unavailable() -> AttemptOutcome {
+        AttemptOutcome::Failed(Failure::new(FailureKind::Unavailable, "gone"))
+    }
+
+    #[test]
+    fn attempts_gather_under_their_step_with_log_use_and_the_time_of_the_next() {
+        let task = At(ROOT, StepAddress(0));
+        let entries = [
+            attempt_started(10, task, 1),
+            attempt_ended(15, task, 1, unavailable(), Some(100)),
+        ];
+        let waiting = fold(None, &entries);
+        assert_eq!(waiting.steps[0].status, Stage::Waiting);
+        assert_eq!(waiting.steps[0].attempts[0].retry_at.as_deref(), Some("1970-01-01T00:00:00.000Z"));
+
+        let more = [
+            attempt_started(100, task, 2),
+            attempt_ended(110, task, 2, AttemptOutcome::Succeeded(Arc::new(json!(7))), None),
+        ];
+        let done = fold(None, entries.iter().chain(&more));
+        let step = &done.steps[0];
+        assert_eq!((step.path.as_str(), step.status, step.duration_us), ("#0", Stage::Succeeded, Some(100)));
+        assert_eq!(step.output, Some(json!(7)));
+        assert_eq!(step.attempts.len(), 2);
+        assert_eq!(step.attempts[0].status, Stage::Failed);
+        assert_eq!(step.attempts[1].log[0].message, "hello");
+        assert_eq!(step.attempts[1].usage.unwrap().wall_us, 5);
+    }
+
+    #[test]
+    fn turns_of_a_loop_are_steps_of_their_own() {
+        let entered = |index| Entry::Entered {
+            time: Timestamp(1),
+            at: at(0, 0),
+            block: BlockAddress(1),
+            turn: Some(Turn { index, item: Arc::new(json!(index)) }),
+        };
+        let task = |frame| attempt_started(2, at(frame, 1), 1);
+        let timeline = fold(None, &[entered(0), task(1), entered(1), task(2)]);
+        let turns: Vec<_> = timeline.steps.iter().map(|step| step.iteration.clone()).collect();
+        assert_eq!(turns, [vec![], vec![0], vec![1]]);
+    }
+
+    #[test]
+    fn an_exit_is_a_step_and_ends_what_is_around_it() {
+        let entered = Entry::Entered { time: Timestamp(1), at: at(0, 0), block: BlockAddress(1), turn: None };
+        let exit = Some(Exit { status: 201, headers: vec![] });
+        let timeline = fold(None, &[entered, ended(9, Ending::Failed, exit, Some("0.then.0"))]);
+        assert_eq!(timeline.steps[0].status, Stage::Succeeded);
+        assert_eq!((timeline.steps[1].kind.as_str(), timeline.steps[1].path.as_str()), ("exit", "0.then.0"));
+        assert_eq!(timeline.steps[1].output, Some(json!({"status": 201})));
+        assert!(timeline.outcome.is_some());
+    }
+
+    #[test]
+    fn what_a_cancelled_execution_leaves_open_is_cancelled_and_the_rest_stays() {
+        let skipped = Entry::StepEnded { time: Timestamp(2), at: at(0, 0), outcome: StepOutcome::Skipped, go_on: false };
+        let set = Entry::VariablesSet { time: Timestamp(3), at: at(0, 1), values: Default::default() };
+        let entries = [skipped, set, attempt_started(4, at(0, 2), 1), ended(9, Ending::Cancelled, None, None)];
+        let timeline = fold(None, &entries);
+        let stages: Vec<_> = timeline.steps.iter().map(|step| step.status).collect();
+        assert_eq!(stages, [Stage::Skipped, Stage::Succeeded, Stage::Cancelled]);
+        assert_eq!(timeline.steps[2].attempts[0].status, Stage::Cancelled);
+    }
+
+    #[test]
+    fn a_failure_is_on_its_attempt_and_on_its_step() {
+        let task = at(0, 0);
+        let failure = Failure::new(FailureKind::Failed, "no");
+        let failed = StepOutcome::Failed(failure.clone());
+        let entries = [
+            attempt_started(1, task, 1),
+            attempt_ended(5, task, 1, AttemptOutcome::Failed(failure.clone()), None),
+            Entry::StepEnded { time: Timestamp(5), at: task, outcome: failed, go_on: true },
+        ];
+        let step = &fold(None, &entries).steps[0];
+        assert_eq!((step.status, step.failure.as_ref()), (Stage::Failed, Some(&failure)));
+        assert_eq!(step.attempts[0].failure.as_ref(), Some(&failure));
+    }
+}

@@ -1,0 +1,227 @@
+//! Tokens: made and shown once, listed without their text, revoked at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use camshaft_model::ids::ResourceId;
+use camshaft_model::resource::{Change, Expect, ResourceKind};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::App;
+use super::body::JsonBody;
+use super::page::{Asked, Page, PageQuery};
+use super::problem::{Fault, Problem};
+use crate::catalog::specs::{self, Kept};
+use crate::tokens::{self, Scope, TokenSpec};
+
+/// Longest label, characters.
+const LABEL_CHARS_MAX: usize = 100;
+
+/// A token for a workflow.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowTokenBody {
+    /// What people call it.
+    pub label: String,
+    /// How long it is valid, seconds; for ever where it is left out.
+    pub expires_in_s: Option<u64>,
+}
+
+/// A token for the management API.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenBody {
+    /// What people call it.
+    pub label: String,
+    /// What it may do.
+    pub scope: WideScope,
+    /// How long it is valid, seconds; for ever where it is left out.
+    pub expires_in_s: Option<u64>,
+}
+
+/// A scope that is not one workflow's.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WideScope {
+    /// Everything.
+    Admin,
+    /// Look at everything, change nothing.
+    Read,
+}
+
+/// A token, without its text.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TokenView {
+    /// Its id.
+    pub id: String,
+    /// What people call it.
+    pub label: String,
+    /// `admin`, `read`, `workflow`
+    pub scope: &'static str,
+    /// The workflow that it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// When it was made (RFC 3339).
+    pub created_at: String,
+    /// When it stops being valid (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+    /// When it was presented last, since the server started (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<String>,
+}
+
+/// A token that was just made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NewToken {
+    /// What the caller presents. Shown this once, and kept nowhere.
+    pub token: String,
+    /// Everything else about it.
+    #[serde(flatten)]
+    pub view: TokenView,
+}
+
+impl TokenView {
+    fn of(app: &App, kept: &Kept<TokenSpec>) -> Self {
+        let TokenSpec { label, scope, expires_at, .. } = &kept.spec;
+        let workflow = match scope {
+            Scope::Workflow(id) => app.catalog.workflow_name(&app.workspace, *id).map(|name| name.to_string()),
+            _ => None,
+        };
+        Self {
+            id: kept.id.to_string(),
+            label: label.clone(),
+            scope: scope.as_str(),
+            workflow,
+            created_at: kept.created_at.to_string(),
+            expires_at: expires_at.map(|at| at.to_string()),
+            last_used_at: app.catalog.tokens().last_used(kept.id).map(|at| at.to_string()),
+        }
+    }
+}
+
+async fn make(
+    app: &App,
+    label: &str,
+    scope: Scope,
+    expires_in_s: Option<u64>,
+) -> Result<(StatusCode, Json<NewToken>), Problem> {
+    let label = label.trim();
+    if label.is_empty() || label.chars().count() > LABEL_CHARS_MAX || label.chars().any(char::is_control) {
+        let detail = format!("`label` is {label:?}: it has 1 to {LABEL_CHARS_MAX} characters, on one line");
+        return Err(Problem::new(Fault::Invalid, detail));
+    }
+    if expires_in_s == Some(0) {
+        return Err(Problem::new(Fault::Invalid, "`expires_in_s` is 0: the token would never be valid"));
+    }
+    let now = app.clock.now();
+    let id = app.ids.resource();
+    let minted = tokens::mint(id).map_err(Problem::internal)?;
+    let spec = TokenSpec {
+        label: label.to_owned(),
+        scope,
+        digest: minted.digest,
+        expires_at: expires_in_s.map(|seconds| now.plus(Duration::from_secs(seconds))),
+    };
+    let key = specs::key(ResourceKind::Token, &app.workspace, id);
+    let resource = specs::resource(key, id, &spec, now);
+    let made = app.catalog.change(vec![Change::Put { resource, expect: Expect::Absent }]).await?;
+    let Some(Some(made)) = made.first() else {
+        return Err(Problem::internal("the store put a token and gave none back"));
+    };
+    let view = TokenView::of(app, &Kept::read(made)?);
+    Ok((StatusCode::CREATED, Json(NewToken { token: minted.text, view })))
+}
+
+/// Make a token that triggers this workflow and sees its executions.
+#[utoipa::path(
+    post, path = "/api/v1/workflows/{workflow}/tokens", tag = "tokens", operation_id = "create_workflow_token",
+    params(("workflow" = String, Path, description = "name or id")),
+    request_body = WorkflowTokenBody,
+    responses(
+        (status = 201, description = "made; its text is shown this once", body = NewToken),
+        (status = 404, description = "unknown workflow"),
+        (status = 413, description = "too large"),
+        (status = 422, description = "a label or a time that cannot be"),
+    )
+)]
+pub async fn create_of_workflow(
+    State(app): State<Arc<App>>,
+    Path(which): Path<String>,
+    JsonBody(wanted): JsonBody<WorkflowTokenBody>,
+) -> Result<(StatusCode, Json<NewToken>), Problem> {
+    let workflow = app.workflow(&which)?;
+    make(&app, &wanted.label, Scope::Workflow(workflow.id), wanted.expires_in_s).await
+}
+
+/// List a workflow's tokens, oldest first.
+#[utoipa::path(
+    get, path = "/api/v1/workflows/{workflow}/tokens", tag = "tokens", operation_id = "list_workflow_tokens",
+    params(("workflow" = String, Path, description = "name or id"), PageQuery),
+    responses(
+        (status = 200, description = "a page", body = Page<TokenView>),
+        (status = 404, description = "unknown workflow"),
+    )
+)]
+pub async fn list_of_workflow(
+    State(app): State<Arc<App>>,
+    Path(which): Path<String>,
+    Asked(query): Asked<PageQuery>,
+) -> Result<Json<Page<TokenView>>, Problem> {
+    let scope = Scope::Workflow(app.workflow(&which)?.id);
+    let all = app.catalog.tokens_kept(&app.workspace);
+    let own = all.into_iter().filter(|kept| kept.spec.scope == scope);
+    query.page(own, |kept| kept.id.to_string(), |kept| TokenView::of(&app, kept))
+}
+
+/// Make a token for the management API.
+#[utoipa::path(
+    post, path = "/api/v1/tokens", tag = "tokens", operation_id = "create_token",
+    request_body = TokenBody,
+    responses(
+        (status = 201, description = "made; its text is shown this once", body = NewToken),
+        (status = 413, description = "too large"),
+        (status = 422, description = "a label or a time that cannot be"),
+    )
+)]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    JsonBody(wanted): JsonBody<TokenBody>,
+) -> Result<(StatusCode, Json<NewToken>), Problem> {
+    let scope = match wanted.scope {
+        WideScope::Admin => Scope::Admin,
+        WideScope::Read => Scope::Read,
+    };
+    make(&app, &wanted.label, scope, wanted.expires_in_s).await
+}
+
+/// List every token, those of workflows too, oldest first.
+#[utoipa::path(
+    get, path = "/api/v1/tokens", tag = "tokens", operation_id = "list_tokens", params(PageQuery),
+    responses((status = 200, description = "a page", body = Page<TokenView>))
+)]
+pub async fn list(State(app): State<Arc<App>>, Asked(query): Asked<PageQuery>) -> Result<Json<Page<TokenView>>, Problem> {
+    let all = app.catalog.tokens_kept(&app.workspace);
+    query.page(all, |kept| kept.id.to_string(), |kept| TokenView::of(&app, kept))
+}
+
+/// Revoke a token, at once.
+#[utoipa::path(
+    delete, path = "/api/v1/tokens/{token}", tag = "tokens", operation_id = "revoke_token",
+    params(("token" = String, Path, description = "its id")),
+    responses((status = 204, description = "revoked"), (status = 404, description = "unknown"))
+)]
+pub async fn revoke(State(app): State<Arc<App>>, Path(which): Path<String>) -> Result<StatusCode, Problem> {
+    let id: ResourceId = which.parse()?;
+    let _editing = app.catalog.edit().await;
+    if !app.catalog.tokens_kept(&app.workspace).iter().any(|kept| kept.id == id) {
+        return Err(Problem::not_found("token", id));
+    }
+    let key = specs::key(ResourceKind::Token, &app.workspace, id);
+    app.catalog.change(vec![Change::Delete { key, expect: Expect::Any }]).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,190 @@
+//! Starting one workflow directly: a person or program with the admin token, or an app with one of the workflow's tokens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use bytes::Bytes;
+use camshaft_model::ids::{Digest, Name};
+use camshaft_model::invocation::{DeliveryKey, Reply, SeenDelivery, TriggerSource};
+use camshaft_model::limits;
+use camshaft_model::seams::{DispatchRequest, Start};
+use camshaft_model::time::Timestamp;
+use camshaft_model::workflow::Trigger;
+use camshaft_model::{Map, Value};
+use camshaft_triggers::http::reply;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::page::Asked;
+use super::problem::{Fault, Problem};
+use super::publish::production;
+use super::{App, body};
+use crate::tokens::{Caller, Scope};
+
+/// What a workflow is started with.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TriggerBody {
+    /// Its parameters.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub params: Map<String, Value>,
+    /// `$.event`.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub event: Value,
+}
+
+/// Where it is started.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct TriggerQuery {
+    /// `production` where it is left out.
+    #[param(value_type = Option<String>)]
+    pub environment: Option<Name>,
+}
+
+/// Start a workflow. With `Prefer: wait=N` the answer is the Exit step's, as at the synchronous trigger URL.
+#[utoipa::path(
+    post, path = "/api/v1/workflows/{workflow}/trigger", tag = "workflows", operation_id = "trigger_workflow",
+    params(
+        ("workflow" = String, Path, description = "name or id"),
+        TriggerQuery,
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait for up to N seconds"),
+        ("Idempotency-Key" = Option<String>, Header, description = "the same key again starts nothing"),
+    ),
+    request_body = TriggerBody,
+    responses(
+        (status = 200, description = "`{execution_id, status: \"ok\"}`; or what the Exit step says", body = Object),
+        (status = 201, description = "`{execution_id, status: \"in_progress\"}` and a Location", body = Object),
+        (status = 403, description = "the workflow has no `manual` (admin token) or `request` (its token) trigger"),
+        (status = 404, description = "unknown or not published"),
+        (status = 409, description = "the same key came with a different body"),
+        (status = 413, description = "too large"),
+        (status = 422, description = "parameters that the workflow does not take"),
+        (status = 429, description = "too many executions a second; Retry-After tells when"),
+    )
+)]
+pub async fn trigger(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(which): Path<String>,
+    Asked(query): Asked<TriggerQuery>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let workflow = app.workflow(&which)?;
+    if !caller.sees(workflow.id) {
+        let detail = format!("token `{}` is of another workflow than `{which}`", caller.label);
+        return Err(Problem::new(Fault::Forbidden, detail));
+    }
+    let waits = wait(&headers)?;
+    let bytes = body::read(request, limits::BODY_BYTES_MAX).await?;
+    let given: TriggerBody = body::parse(&bytes)?;
+
+    let environment = query.environment.unwrap_or_else(production);
+    let name = Name::new(&workflow.key.name)?;
+    let published = app.catalog.published_here(&app.workspace, &name, &environment).ok_or_else(|| {
+        Problem::new(Fault::NotFound, format!("workflow `{name}` is not published in `{environment}`"))
+    })?;
+    let (source, trigger) = match caller.scope {
+        Scope::Workflow(_) => (TriggerSource::Request, Trigger::Request),
+        Scope::Admin | Scope::Read => (TriggerSource::Manual, Trigger::Manual),
+    };
+    if !published.workflow.triggers.contains(&trigger) {
+        let word = source.word();
+        return Err(Problem::new(Fault::Forbidden, format!("workflow `{name}` has no `{word}` trigger")));
+    }
+    let params = published.workflow.bind_params(&given.params).map_err(|faults| {
+        Problem::new(Fault::Invalid, faults.join("; ")).with("faults", &faults)
+    })?;
+
+    let delivery = delivery(&app, &headers, &name, &environment, waits.is_some(), &bytes)?;
+    if !is_known(&app, delivery.as_ref()).await? {
+        app.throttle.take(&app.workspace, 1).map_err(|wait| too_many(&app, wait))?;
+    }
+    let window = waits.unwrap_or_default().min(app.sync_window);
+    let start = Start { published, trigger: source, event: Arc::new(given.event), params: Arc::new(params.into()), test: false };
+    let request_id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let reply = if waits.is_some() { Reply::Wait } else { Reply::Detach };
+    let dispatched =
+        app.dispatch.dispatch(DispatchRequest { delivery, starts: vec![start], reply, window, request_id }).await?;
+    let Some((_, execution)) = dispatched.executions.first() else {
+        return Err(Problem::internal("a dispatch of one workflow started none"));
+    };
+    let mut response = match (waits, &dispatched.outcome) {
+        (None, _) => reply::accepted(*execution),
+        (Some(_), Some(outcome)) => reply::outcome(*execution, outcome, None),
+        (Some(_), None) => reply::in_progress(*execution),
+    };
+    if waits.is_some() {
+        let applied = HeaderValue::from_str(&format!("wait={}", window.as_secs()));
+        response.headers_mut().insert("preference-applied", applied.expect("a number is visible ASCII"));
+    }
+    if dispatched.replayed {
+        response.headers_mut().insert(reply::REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// `Prefer: wait=N` (RFC 7240), whole seconds.
+fn wait(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
+    for value in headers.get_all("prefer") {
+        for preference in value.to_str().unwrap_or_default().split([',', ';']) {
+            let Some((name, seconds)) = preference.split_once('=') else { continue };
+            if !name.trim().eq_ignore_ascii_case("wait") {
+                continue;
+            }
+            let seconds = seconds.trim().trim_matches('"');
+            return match seconds.parse() {
+                Ok(seconds) => Ok(Some(Duration::from_secs(seconds))),
+                Err(_) => {
+                    let detail = format!("Prefer says `wait={seconds}`: it is a whole number of seconds");
+                    Err(Problem::new(Fault::Malformed, detail))
+                }
+            };
+        }
+    }
+    Ok(None)
+}
+
+/// The identity that the caller gave with `Idempotency-Key`. Callers that wait and those that do not are told apart, since
+/// they are answered differently.
+fn delivery(
+    app: &App,
+    headers: &HeaderMap,
+    workflow: &Name,
+    environment: &Name,
+    waits: bool,
+    bytes: &Bytes,
+) -> Result<Option<SeenDelivery>, Problem> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let id = key.to_str().unwrap_or_default().trim();
+    if id.is_empty() || id.len() > 255 {
+        return Err(Problem::new(Fault::Malformed, "Idempotency-Key is not 1 to 255 visible characters"));
+    }
+    let waiting = if waits { "/sync" } else { "" };
+    let scope = format!("workflow/{workflow}/environment/{environment}{waiting}");
+    let key = DeliveryKey { workspace: app.workspace.clone(), scope, id: id.to_owned() };
+    let body = Digest(*blake3::hash(bytes).as_bytes());
+    Ok(Some(SeenDelivery { key, body, at: app.clock.now(), executions: Vec::new() }))
+}
+
+/// A delivery that came before starts nothing, so it takes nothing of the rate.
+async fn is_known(app: &App, delivery: Option<&SeenDelivery>) -> Result<bool, Problem> {
+    let Some(delivery) = delivery else { return Ok(false) };
+    let window_us = u64::try_from(limits::DEDUPE_WINDOW.as_micros()).unwrap_or(u64::MAX);
+    let since = Timestamp(delivery.at.0.saturating_sub(window_us));
+    Ok(app.store.delivery(&delivery.key, since).await?.is_some())
+}
+
+fn too_many(app: &App, wait: Duration) -> Problem {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let limit = app.throttle.limit().unwrap_or_default();
+    let detail = format!("workspace `{}` starts more than {limit} executions a second; try again in {seconds} s", app.workspace);
+    Problem::new(Fault::TooMany, detail).with_header(header::RETRY_AFTER, seconds.max(1).into())
+}

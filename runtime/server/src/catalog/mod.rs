@@ -1,0 +1,306 @@
+//! Everything that people put in, in memory: loaded from the store at start, changed only together with it.
+//!
+//! ```text
+//!   handler ─► Catalog::change ─► compile what becomes published ─► Store::change (durable) ─► take into memory
+//!   triggers, engine, host ─► Directory, Permissions, FindTask: read the memory, never the disk
+//! ```
+//! Reads take a lock for microseconds and hand out `Arc`s. Writers hold [`Catalog::edit`] from reading to changing, so
+//! that nobody changes what they looked at.
+
+mod directory;
+mod shelf;
+pub mod specs;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use camshaft_model::ids::{Digest, Name, ResourceId, SecretName};
+use camshaft_model::invocation::RevisionRef;
+use camshaft_model::language;
+use camshaft_model::plugin::{Grant, PluginKind, PluginRelease};
+use camshaft_model::resource::{Change, Resource, ResourceKey, ResourceKind};
+use camshaft_model::seams::{Integration, Published, Store, StoreError};
+use semver::Version;
+
+pub use directory::WorkspaceTasks;
+use shelf::Shelf;
+use specs::{IntegrationSpec, Kept, RevisionSpec, SecretSpec, WorkflowSpec};
+
+use crate::tokens::{TokenSpec, Tokens};
+use crate::vault::Vault;
+
+/// Resources read at once while loading.
+const PAGE: usize = 1_000;
+/// Revisions kept compiled though they are not published now: executions that began before the latest publishing.
+const FORMER_REVISIONS_MAX: usize = 256;
+
+/// What is known of every workspace.
+pub struct Catalog {
+    store: Arc<dyn Store>,
+    vault: Arc<Vault>,
+    tokens: Tokens,
+    shelves: RwLock<HashMap<Name, Shelf>>,
+    former: Mutex<HashMap<(ResourceId, u32, Name), Arc<Published>>>,
+    edit: tokio::sync::Mutex<()>,
+}
+
+impl Catalog {
+    /// Loads everything. Damaged resources, and secrets that the vault cannot open, are errors that name them.
+    pub async fn load(store: Arc<dyn Store>, vault: Arc<Vault>, tokens: Tokens) -> anyhow::Result<Arc<Self>> {
+        let catalog = Self {
+            store,
+            vault,
+            tokens,
+            shelves: RwLock::default(),
+            former: Mutex::default(),
+            edit: tokio::sync::Mutex::default(),
+        };
+        // Revisions are read when they are needed: there may be many, and few are published.
+        for kind in ResourceKind::ALL.into_iter().filter(|kind| *kind != ResourceKind::Revision) {
+            let mut after = None;
+            loop {
+                let page = catalog.store.resources(kind, None, after, PAGE).await?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.key.clone());
+                for resource in page {
+                    let compiled = catalog.compile_published(&resource, &[]).await?;
+                    catalog.take(resource, compiled)?;
+                }
+            }
+        }
+        Ok(Arc::new(catalog))
+    }
+
+    /// The right to change resources; held from reading what is there until the change is made.
+    pub async fn edit(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.edit.lock().await
+    }
+
+    /// Carries out all changes or none. Durable, and seen by everybody, when this returns.
+    pub async fn change(&self, changes: Vec<Change>) -> Result<Vec<Option<Resource>>, StoreError> {
+        let mut compiled = Vec::with_capacity(changes.len());
+        for change in &changes {
+            compiled.push(match change {
+                Change::Put { resource, .. } => self.compile_published(resource, &changes).await?,
+                Change::Delete { .. } => Vec::new(),
+            });
+        }
+        let keys: Vec<_> = changes.iter().map(|change| key_of(change).clone()).collect();
+        let after = self.store.change(changes).await?;
+        for ((key, resource), compiled) in keys.iter().zip(&after).zip(compiled) {
+            match resource {
+                Some(resource) => self.take(resource.clone(), compiled)?,
+                None => self.forget(key),
+            }
+        }
+        Ok(after)
+    }
+
+    /// The revisions that a workflow's head publishes and that are not in memory yet, compiled. `beside` are changes of
+    /// the same transaction, which may hold the revision.
+    async fn compile_published(&self, head: &Resource, beside: &[Change]) -> Result<Vec<Arc<Published>>, StoreError> {
+        if head.key.kind != ResourceKind::Workflow {
+            return Ok(Vec::new());
+        }
+        let spec: Kept<WorkflowSpec> = Kept::read(head)?;
+        let name = Name::new(&head.key.name).map_err(|error| StoreError::Damaged(error.to_string()))?;
+        let mut compiled = Vec::new();
+        for (environment, revision) in &spec.spec.published {
+            let revision = RevisionRef { workflow_id: head.id, workflow: name.clone(), revision: *revision };
+            let known = self.read(&head.key.workspace, |shelf| shelf.published(&name, environment));
+            match known.flatten() {
+                Some(known) if known.revision == revision => compiled.push(known),
+                _ => {
+                    let key = specs::revision_key(&head.key.workspace, head.id, revision.revision);
+                    let found = beside.iter().find_map(|change| match change {
+                        Change::Put { resource, .. } if resource.key == key => Some(resource.clone()),
+                        _ => None,
+                    });
+                    let found = match found {
+                        Some(found) => found,
+                        None => self.revision_resource(key).await?,
+                    };
+                    compiled.push(Arc::new(compile(&head.key.workspace, &revision, environment, &found)?));
+                }
+            }
+        }
+        Ok(compiled)
+    }
+
+    async fn revision_resource(&self, key: ResourceKey) -> Result<Resource, StoreError> {
+        let name = key.name.clone();
+        self.store
+            .resource(key)
+            .await?
+            .ok_or_else(|| StoreError::Damaged(format!("revision `{name}` is named and not there")))
+    }
+
+    fn take(&self, resource: Resource, compiled: Vec<Arc<Published>>) -> Result<(), StoreError> {
+        let workspace = resource.key.workspace.clone();
+        if resource.key.kind == ResourceKind::Token {
+            let kept: Kept<TokenSpec> = Kept::read(&resource)?;
+            self.tokens.put(resource.id, &workspace, &kept.spec);
+        }
+        let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
+        shelves.entry(workspace).or_default().take(&resource, compiled, &self.vault)
+    }
+
+    fn forget(&self, key: &ResourceKey) {
+        let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(shelf) = shelves.get_mut(&key.workspace) else { return };
+        if let Some(token) = shelf.forget(key) {
+            self.tokens.remove(token);
+        }
+    }
+
+    fn read<T>(&self, workspace: &Name, look: impl FnOnce(&Shelf) -> T) -> Option<T> {
+        self.shelves.read().unwrap_or_else(PoisonError::into_inner).get(workspace).map(look)
+    }
+
+    // -----------------------------------------------------------------------------------------------------------------
+    // What the management API reads
+
+    /// The tokens that are valid.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// A workflow by its name.
+    pub fn workflow(&self, workspace: &Name, name: &Name) -> Option<Arc<Kept<WorkflowSpec>>> {
+        self.read(workspace, |shelf| shelf.workflows.get(name).cloned()).flatten()
+    }
+
+    /// A workflow's name by its id.
+    pub fn workflow_name(&self, workspace: &Name, id: ResourceId) -> Option<Name> {
+        self.read(workspace, |shelf| shelf.workflow_names.get(&id).cloned()).flatten()
+    }
+
+    /// Every workflow, by name.
+    pub fn workflows(&self, workspace: &Name) -> Vec<Arc<Kept<WorkflowSpec>>> {
+        self.read(workspace, |shelf| shelf.workflows.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// A revision's document and pins.
+    pub async fn revision_document(
+        &self,
+        workspace: &Name,
+        workflow: ResourceId,
+        revision: u32,
+    ) -> Result<Option<Kept<RevisionSpec>>, StoreError> {
+        let found = self.store.resource(specs::revision_key(workspace, workflow, revision)).await?;
+        found.as_ref().map(Kept::read).transpose()
+    }
+
+    /// The published revision of a workflow in an environment, if any.
+    pub fn published_here(&self, workspace: &Name, name: &Name, environment: &Name) -> Option<Arc<Published>> {
+        self.read(workspace, |shelf| shelf.published(name, environment)).flatten()
+    }
+
+    /// An integration as it is stored.
+    pub fn integration_kept(&self, workspace: &Name, name: &Name) -> Option<Arc<Kept<IntegrationSpec>>> {
+        self.read(workspace, |shelf| shelf.integrations.get(name).map(|(kept, _)| kept.clone())).flatten()
+    }
+
+    /// Every integration, by name.
+    pub fn integrations(&self, workspace: &Name) -> Vec<Arc<Kept<IntegrationSpec>>> {
+        self.read(workspace, |shelf| shelf.integrations.values().map(|(kept, _)| kept.clone()).collect())
+            .unwrap_or_default()
+    }
+
+    /// An integration, ready to receive.
+    pub fn integration_ready(&self, workspace: &Name, name: &Name) -> Option<Arc<Integration>> {
+        self.read(workspace, |shelf| shelf.integrations.get(name).map(|(_, ready)| ready.clone())).flatten()
+    }
+
+    /// Workflows that are published anywhere with a webhook trigger for an integration.
+    pub fn listeners(&self, workspace: &Name, integration: &Name) -> BTreeSet<Name> {
+        self.read(workspace, |shelf| shelf.listeners(integration)).unwrap_or_default()
+    }
+
+    /// Releases of a plugin, oldest version first.
+    pub fn releases(&self, workspace: &Name, name: &Name) -> Vec<Arc<Kept<PluginRelease>>> {
+        self.read(workspace, |shelf| shelf.releases.get(name).map(|all| all.values().cloned().collect()))
+            .flatten()
+            .unwrap_or_default()
+    }
+
+    /// Every release of every plugin, by name and version; of one kind where it is named.
+    pub fn all_releases(&self, workspace: &Name, kind: Option<PluginKind>) -> Vec<Arc<Kept<PluginRelease>>> {
+        self.read(workspace, |shelf| {
+            let all = shelf.releases.values().flat_map(BTreeMap::values);
+            all.filter(|kept| kind.is_none_or(|kind| kept.spec.kind == kind)).cloned().collect()
+        })
+        .unwrap_or_default()
+    }
+
+    /// One release.
+    pub fn release(&self, workspace: &Name, name: &Name, version: &Version) -> Option<Arc<Kept<PluginRelease>>> {
+        self.read(workspace, |shelf| shelf.releases.get(name)?.get(version).cloned()).flatten()
+    }
+
+    /// The release of these bytes.
+    pub fn release_of(&self, workspace: &Name, digest: Digest) -> Option<Arc<Kept<PluginRelease>>> {
+        self.read(workspace, |shelf| {
+            shelf.releases.values().flat_map(BTreeMap::values).find(|kept| kept.spec.digest == digest).cloned()
+        })
+        .flatten()
+    }
+
+    /// A plugin's grant as it is stored.
+    pub fn grant_kept(&self, workspace: &Name, plugin: &Name) -> Option<Arc<Kept<Grant>>> {
+        self.read(workspace, |shelf| shelf.grants.get(plugin).map(|(kept, _)| kept.clone())).flatten()
+    }
+
+    /// Whether there is a secret of this name.
+    pub fn has_secret(&self, workspace: &Name, name: &SecretName) -> bool {
+        self.secret_kept(workspace, name).is_some()
+    }
+
+    /// A secret as it is stored.
+    pub fn secret_kept(&self, workspace: &Name, name: &SecretName) -> Option<Arc<Kept<SecretSpec>>> {
+        self.read(workspace, |shelf| shelf.secrets.get(name).cloned()).flatten()
+    }
+
+    /// Every secret, by name.
+    pub fn secrets(&self, workspace: &Name) -> Vec<Arc<Kept<SecretSpec>>> {
+        self.read(workspace, |shelf| shelf.secrets.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Every token, oldest first.
+    pub fn tokens_kept(&self, workspace: &Name) -> Vec<Arc<Kept<TokenSpec>>> {
+        self.read(workspace, |shelf| shelf.tokens.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Seals and opens secrets.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+}
+
+fn key_of(change: &Change) -> &ResourceKey {
+    match change {
+        Change::Put { resource, .. } => &resource.key,
+        Change::Delete { key, .. } => key,
+    }
+}
+
+/// Compiles a stored revision with exactly its pins.
+fn compile(
+    workspace: &Name,
+    revision: &RevisionRef,
+    environment: &Name,
+    stored: &Resource,
+) -> Result<Published, StoreError> {
+    let RevisionSpec { document, pins } = Kept::read(stored)?.spec;
+    let compiled = language::compile(&document, &language::Pins(pins)).map_err(|faults| {
+        let first = faults.first().map(ToString::to_string).unwrap_or_default();
+        StoreError::Damaged(format!("revision {} of `{}` does not compile: {first}", revision.revision, revision.workflow))
+    })?;
+    Ok(Published {
+        workspace: workspace.clone(),
+        revision: revision.clone(),
+        environment: environment.clone(),
+        workflow: compiled.workflow,
+        program: Arc::new(compiled.program),
+    })
+}

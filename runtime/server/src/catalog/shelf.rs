@@ -1,0 +1,181 @@
+//! One workspace's resources with the indexes that reads need.
+//!
+//! A shelf is changed by taking in or forgetting one stored resource at a time; nothing here does I/O.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use camshaft_model::ids::{Name, ResourceId, SecretName};
+use camshaft_model::plugin::{Grant, PluginRelease};
+use camshaft_model::resource::{Resource, ResourceKey, ResourceKind};
+use camshaft_model::seams::{Integration, Published, StoreError};
+use camshaft_model::workflow::Trigger;
+use semver::Version;
+
+use super::specs::{self, IntegrationSpec, Kept, SecretSpec, WorkflowSpec};
+use crate::tokens::TokenSpec;
+use crate::vault::Vault;
+
+/// One workspace.
+#[derive(Default)]
+pub(super) struct Shelf {
+    pub(super) workflows: BTreeMap<Name, Arc<Kept<WorkflowSpec>>>,
+    pub(super) workflow_names: HashMap<ResourceId, Name>,
+    pub(super) integrations: BTreeMap<Name, (Arc<Kept<IntegrationSpec>>, Arc<Integration>)>,
+    pub(super) integration_names: HashMap<ResourceId, Name>,
+    pub(super) releases: BTreeMap<Name, BTreeMap<Version, Arc<Kept<PluginRelease>>>>,
+    pub(super) grants: BTreeMap<Name, (Arc<Kept<Grant>>, Arc<Grant>)>,
+    pub(super) secrets: BTreeMap<SecretName, Arc<Kept<SecretSpec>>>,
+    pub(super) tokens: BTreeMap<ResourceId, Arc<Kept<TokenSpec>>>,
+    /// By workflow, then environment.
+    published: HashMap<Name, BTreeMap<Name, Arc<Published>>>,
+    /// By integration, then environment and workflow: the order in which a delivery's workflows are told.
+    subscribers: HashMap<Name, BTreeMap<(Name, Name), Arc<Published>>>,
+}
+
+impl Shelf {
+    /// Takes a stored resource in, in place of an older one. `compiled` is what a workflow's head publishes.
+    pub(super) fn take(
+        &mut self,
+        resource: &Resource,
+        compiled: Vec<Arc<Published>>,
+        vault: &Vault,
+    ) -> Result<(), StoreError> {
+        let ResourceKey { kind, workspace, name } = &resource.key;
+        let damaged = |why: String| StoreError::Damaged(format!("{} `{name}`: {why}", kind.as_str()));
+        let as_name = |text: &str| Name::new(text).map_err(|error| damaged(error.to_string()));
+        match kind {
+            ResourceKind::Workflow => {
+                let name = as_name(name)?;
+                self.workflow_names.insert(resource.id, name.clone());
+                self.workflows.insert(name.clone(), Arc::new(Kept::read(resource)?));
+                self.publish(&name, compiled);
+            }
+            ResourceKind::Integration => {
+                let name = as_name(name)?;
+                let kept: Kept<IntegrationSpec> = Kept::read(resource)?;
+                let mut secrets = Vec::with_capacity(kept.spec.secrets.len());
+                for (field, values) in &kept.spec.secrets {
+                    let place = specs::integration_place(workspace, name.as_str(), field);
+                    let values: Result<Vec<_>, _> = values.iter().map(|sealed| vault.unseal(&place, sealed)).collect();
+                    secrets.push((field.clone(), values.map_err(|error| damaged(error.to_string()))?));
+                }
+                let ready = Integration {
+                    id: resource.id,
+                    name: name.clone(),
+                    workspace: workspace.clone(),
+                    adapter: kept.spec.adapter.clone(),
+                    config: kept.spec.config.clone(),
+                    secrets,
+                    enabled: kept.spec.enabled,
+                };
+                self.integration_names.insert(resource.id, name.clone());
+                self.integrations.insert(name, (Arc::new(kept), Arc::new(ready)));
+            }
+            ResourceKind::Plugin => {
+                let kept: Kept<PluginRelease> = Kept::read(resource)?;
+                let versions = self.releases.entry(kept.spec.name.clone()).or_default();
+                versions.insert(kept.spec.version.clone(), Arc::new(kept));
+            }
+            ResourceKind::Grant => {
+                let kept: Kept<Grant> = Kept::read(resource)?;
+                let grant = Arc::new(kept.spec.clone());
+                self.grants.insert(as_name(name)?, (Arc::new(kept), grant));
+            }
+            ResourceKind::Secret => {
+                let kept: Kept<SecretSpec> = Kept::read(resource)?;
+                // Found out now, not in the middle of an execution.
+                vault
+                    .unseal(&specs::secret_place(workspace, name), &kept.spec.value)
+                    .map_err(|error| damaged(error.to_string()))?;
+                let name = SecretName::new(name).map_err(|error| damaged(error.to_string()))?;
+                self.secrets.insert(name, Arc::new(kept));
+            }
+            ResourceKind::Token => {
+                self.tokens.insert(resource.id, Arc::new(Kept::read(resource)?));
+            }
+            ResourceKind::Revision => {}
+        }
+        Ok(())
+    }
+
+    /// Forgets a resource. Answers with the id of a token, so that it can be made invalid.
+    pub(super) fn forget(&mut self, key: &ResourceKey) -> Option<ResourceId> {
+        let name = Name::new(&key.name).ok();
+        match (key.kind, name) {
+            (ResourceKind::Workflow, Some(name)) => {
+                self.publish(&name, Vec::new());
+                if let Some(kept) = self.workflows.remove(&name) {
+                    self.workflow_names.remove(&kept.id);
+                }
+            }
+            (ResourceKind::Integration, Some(name)) => {
+                if let Some((kept, _)) = self.integrations.remove(&name) {
+                    self.integration_names.remove(&kept.id);
+                }
+            }
+            (ResourceKind::Grant, Some(name)) => {
+                self.grants.remove(&name);
+            }
+            (ResourceKind::Plugin, _) => {
+                for versions in self.releases.values_mut() {
+                    versions.retain(|_, kept| kept.key != *key);
+                }
+                self.releases.retain(|_, versions| !versions.is_empty());
+            }
+            (ResourceKind::Secret, _) => self.secrets.retain(|_, kept| kept.key != *key),
+            (ResourceKind::Token, _) => {
+                let id = self.tokens.values().find(|kept| kept.key == *key).map(|kept| kept.id)?;
+                self.tokens.remove(&id);
+                return Some(id);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// What is published of a workflow in an environment.
+    pub(super) fn published(&self, workflow: &Name, environment: &Name) -> Option<Arc<Published>> {
+        self.published.get(workflow)?.get(environment).cloned()
+    }
+
+    /// What is published in an environment with a webhook trigger for an integration, by name.
+    pub(super) fn subscribers(&self, integration: &Name, environment: &Name) -> Vec<Arc<Published>> {
+        let Some(all) = self.subscribers.get(integration) else { return Vec::new() };
+        all.iter().filter(|((of, _), _)| of == environment).map(|(_, published)| published.clone()).collect()
+    }
+
+    /// Workflows that are published anywhere with a webhook trigger for an integration.
+    pub(super) fn listeners(&self, integration: &Name) -> BTreeSet<Name> {
+        let all = self.subscribers.get(integration).into_iter().flat_map(BTreeMap::keys);
+        all.map(|(_, workflow)| workflow.clone()).collect()
+    }
+
+    fn publish(&mut self, workflow: &Name, now: Vec<Arc<Published>>) {
+        for (environment, before) in self.published.remove(workflow).unwrap_or_default() {
+            for integration in integrations_of(&before) {
+                if let Some(subscribers) = self.subscribers.get_mut(integration) {
+                    subscribers.remove(&(environment.clone(), workflow.clone()));
+                    if subscribers.is_empty() {
+                        self.subscribers.remove(integration);
+                    }
+                }
+            }
+        }
+        for published in now {
+            let environment = published.environment.clone();
+            for integration in integrations_of(&published) {
+                let place = (environment.clone(), workflow.clone());
+                self.subscribers.entry(integration.clone()).or_default().insert(place, published.clone());
+            }
+            self.published.entry(workflow.clone()).or_default().insert(environment, published);
+        }
+    }
+}
+
+fn integrations_of(published: &Published) -> impl Iterator<Item = &Name> {
+    published.workflow.triggers.iter().filter_map(|trigger| match trigger {
+        Trigger::Webhook { integration, .. } => Some(integration),
+        _ => None,
+    })
+}

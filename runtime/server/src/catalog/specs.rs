@@ -1,0 +1,136 @@
+//! What is stored of each kind of resource: the shapes behind `Resource::spec`.
+//!
+//! They are read back by later versions: a field that comes later has a default.
+
+use std::collections::BTreeMap;
+
+use camshaft_model::ids::{Name, ResourceId};
+use camshaft_model::plugin::PluginPin;
+use camshaft_model::resource::{Resource, ResourceKey, ResourceKind};
+use camshaft_model::seams::StoreError;
+use camshaft_model::time::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::vault::Sealed;
+
+/// A resource whose spec is read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept<T> {
+    /// Its identity.
+    pub key: ResourceKey,
+    /// Its id.
+    pub id: ResourceId,
+    /// 1 when it was made, one more at each change.
+    pub generation: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+    /// What it is.
+    pub spec: T,
+}
+
+impl<T: DeserializeOwned> Kept<T> {
+    /// Reads a resource; [`StoreError::Damaged`] names the one that cannot be read.
+    pub fn read(resource: &Resource) -> Result<Self, StoreError> {
+        let spec = T::deserialize(&resource.spec).map_err(|error| {
+            let ResourceKey { kind, name, .. } = &resource.key;
+            StoreError::Damaged(format!("{} `{name}` cannot be read: {error}", kind.as_str()))
+        })?;
+        Ok(Self {
+            key: resource.key.clone(),
+            id: resource.id,
+            generation: resource.generation,
+            created_at: resource.created_at,
+            updated_at: resource.updated_at,
+            spec,
+        })
+    }
+}
+
+/// A resource to be put; the store sets its generation.
+pub fn resource(key: ResourceKey, id: ResourceId, spec: &impl Serialize, now: Timestamp) -> Resource {
+    let spec = serde_json::to_value(spec).expect("specs are plain data with text keys");
+    Resource { key, id, generation: 0, spec, created_at: now, updated_at: now }
+}
+
+/// The key of a resource.
+pub fn key(kind: ResourceKind, workspace: &Name, name: impl ToString) -> ResourceKey {
+    ResourceKey { kind, workspace: workspace.clone(), name: name.to_string() }
+}
+
+/// The key of a revision: its workflow's id and its number, padded so that they sort.
+pub fn revision_key(workspace: &Name, workflow: ResourceId, revision: u32) -> ResourceKey {
+    key(ResourceKind::Revision, workspace, format!("{workflow}/{revision:010}"))
+}
+
+/// A workflow's head.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowSpec {
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Of the latest revision.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// What starts the latest revision.
+    #[serde(default)]
+    pub triggers: Vec<TriggerSpec>,
+    /// Number of the latest revision.
+    pub latest_revision: u32,
+    /// Environment and the revision that runs there.
+    #[serde(default)]
+    pub published: BTreeMap<Name, u32>,
+}
+
+/// A trigger, as lists show it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TriggerSpec {
+    /// `manual`, `webhook`, `request`
+    pub kind: String,
+    /// The integration of a webhook trigger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integration: Option<Name>,
+}
+
+/// One immutable revision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RevisionSpec {
+    /// The document as it came.
+    pub document: String,
+    /// Each plugin as the document writes it, and the release that it meant then.
+    pub pins: BTreeMap<String, PluginPin>,
+}
+
+/// An integration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IntegrationSpec {
+    /// The adapter's release.
+    pub adapter: PluginPin,
+    /// Its configuration, an object.
+    pub config: Value,
+    /// Each secret with its values, sealed.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, Vec<Sealed>>,
+    /// False where it takes no deliveries.
+    pub enabled: bool,
+}
+
+/// What an integration's secret is sealed for.
+pub fn integration_place(workspace: &Name, integration: &str, field: &str) -> String {
+    format!("integration {workspace} {integration} {field}")
+}
+
+/// A secret of the workspace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SecretSpec {
+    /// Its value, sealed.
+    pub value: Sealed,
+}
+
+/// What a secret is sealed for.
+pub fn secret_place(workspace: &Name, secret: &str) -> String {
+    format!("secret {workspace} {secret}")
+}

@@ -1,0 +1,306 @@
+//! Joins everything: the only place that names concrete types.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use bytes::Bytes;
+use camshaft_engine::{Dispatcher, Engine, EngineParts};
+use camshaft_host::{Components, Host, HostConfig};
+use camshaft_model::Value;
+use camshaft_model::ids::{Digest, Name};
+use camshaft_model::language::expression::Jq;
+use camshaft_model::limits;
+use camshaft_model::plugin::PluginRelease;
+use camshaft_model::seams::{Clock, Dispatch, Ids, Store, StoreError};
+use camshaft_model::time::Timestamp;
+use camshaft_store::RedbStore;
+use camshaft_triggers::deliveries::Deliveries;
+use camshaft_triggers::http::{Parts, Settings, Throttle};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::net::TcpListener;
+
+use crate::api::{self, App};
+use crate::catalog::Catalog;
+use crate::config::Config;
+use crate::envelope::Envelope;
+use crate::folder::DataFolder;
+use crate::inspector::{Inspector, Unfit};
+use crate::listener;
+use crate::observe::{self, Metrics};
+use crate::operator;
+use crate::readiness::Readiness;
+use crate::shipped;
+use crate::time::{OrderedIds, SystemClock};
+use crate::tokens::Tokens;
+use crate::vault::Vault;
+
+/// Instances of plugins kept ready beside those of tasks under way: adapters, and the evaluator of jq.
+const INSTANCES_BESIDE: u32 = 64;
+/// How often what is over is forgotten.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Deliveries forgotten in one transaction.
+const SWEEP_AT_ONCE: usize = 1_000;
+
+/// Runs a server until SIGINT or SIGTERM. The first line on stdout is `listening on http://ADDRESS`.
+pub async fn serve(config: Config) -> Result<()> {
+    // A caller that has set a log up already keeps it.
+    if let Err(error) = observe::log(config.log, &config.log_level) {
+        tracing::debug!("{error:#}");
+    }
+    shipped::check_built()?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener.local_addr()?;
+    let server = Server::open(&config, address).await?;
+    announce(address)?;
+    server.run(listener, stopped()).await
+}
+
+fn announce(address: SocketAddr) -> Result<()> {
+    use std::io::Write;
+    let mut stdout = std::io::stdout().lock();
+    // A closed stdout is no reason not to serve.
+    let _ = writeln!(stdout, "listening on http://{address}").and_then(|()| stdout.flush());
+    Ok(())
+}
+
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let wait = async |kind| match signal(kind) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        Err(error) => {
+            tracing::error!(%error, "a signal cannot be waited for");
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = wait(SignalKind::interrupt()) => {}
+        () = wait(SignalKind::terminate()) => {}
+    }
+}
+
+/// A server, joined and not yet listening.
+pub struct Server {
+    app: Arc<App>,
+    engine: Arc<Engine>,
+    router: Router,
+    evaluator: Arc<Evaluator>,
+}
+
+impl Server {
+    /// Opens the data folder and joins everything. `address` is where it will listen.
+    pub async fn open(config: &Config, address: SocketAddr) -> Result<Self> {
+        let workspace = Name::new("default")?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ids: Arc<dyn Ids> = Arc::new(OrderedIds);
+        let folder = DataFolder::open(&config.data)?;
+        let vault = Arc::new(Vault::open(&folder)?);
+        let path = folder.path("camshaft.redb");
+        let store = RedbStore::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+        let store: Arc<dyn Store> = Arc::new(store);
+
+        let operator = config.admin_token.as_ref().map(|token| token.0.as_str());
+        let tokens = Tokens::new(operator, &workspace);
+        let catalog = Catalog::load(store.clone(), vault.clone(), tokens).await?;
+        if operator.is_none() {
+            operator::first_token(&folder, &catalog, &workspace, (&*ids, &*clock)).await?;
+        }
+
+        let parallel_calls = config.limits.parallel_calls;
+        let host = Host::new(
+            HostConfig {
+                cache_dir: Some(folder.path("cache")),
+                cache_key: vault.cache_key(),
+                budget: config.sandbox,
+                instances_max: parallel_calls.saturating_add(INSTANCES_BESIDE),
+            },
+            catalog.clone(),
+            Arc::new(Blobs(store.clone())),
+        )?;
+        let evaluator = Arc::new(Evaluator { host: host.clone(), component: shipped::expression()?, made: OnceLock::new() });
+
+        let engine = Engine::start(EngineParts {
+            store: store.clone(),
+            plugins: host.clone(),
+            directory: catalog.clone(),
+            jq: evaluator.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            parallel_calls: parallel_calls as usize,
+        });
+        let dispatch: Arc<dyn Dispatch> = Arc::new(Dispatcher(engine.clone()));
+        let throttle = Arc::new(Throttle::new(config.limits.executions_per_second, clock.clone()));
+        let deliveries = Arc::new(Deliveries::default());
+        let metrics = Metrics::install()?;
+
+        let app = Arc::new(App {
+            workspace: workspace.clone(),
+            store: store.clone(),
+            catalog: catalog.clone(),
+            dispatch: dispatch.clone(),
+            inspector: Arc::new(Looker(host.clone())),
+            clock: clock.clone(),
+            ids,
+            throttle: throttle.clone(),
+            deliveries: deliveries.clone(),
+            readiness: Arc::new(Readiness::default()),
+            metrics,
+            under_way: { let engine = engine.clone(); Box::new(move || engine.under_way()) },
+            public_url: config.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
+            sync_window: config.sync.window,
+        });
+        let triggers = camshaft_triggers::http::router(Parts {
+            directory: catalog,
+            plugins: host,
+            dispatch,
+            jq: evaluator.clone(),
+            clock,
+            store,
+            throttle,
+            deliveries,
+            settings: Settings {
+                workspace,
+                body_bytes: config.limits.body_bytes,
+                sync_window: config.sync.window,
+                public_url: config.public_url.clone(),
+                trusted_proxies: config.trusted_proxies.clone(),
+            },
+        });
+        let router = api::router(app.clone()).merge(triggers);
+        Ok(Self { app, engine, router, evaluator })
+    }
+
+    /// Serves until `stop` is ready; then lets requests under way finish, and lays down what runs.
+    pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
+        let Self { app, engine, router, evaluator } = self;
+        let envelope = Arc::new(Envelope::new(router, app.metrics.clone())?);
+        let beside = [
+            tokio::spawn(warm_up(evaluator)),
+            tokio::spawn(sweep(app.clone())),
+        ];
+        let started = start(app, engine.clone());
+        let failed = Arc::new(OnceLock::new());
+        let stop = {
+            let failed = failed.clone();
+            async move {
+                let starting = async {
+                    match started.await {
+                        Ok(()) => std::future::pending::<()>().await,
+                        Err(error) => drop(failed.set(error)),
+                    }
+                };
+                tokio::select! { () = stop => {}, () = starting => {} }
+            }
+        };
+        listener::listen(listener, envelope, stop, || async { engine.stop().await }).await;
+        beside.iter().for_each(tokio::task::JoinHandle::abort);
+        match Arc::into_inner(failed).and_then(OnceLock::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a start still has to do while requests are answered: executions of a former server, and the shipped plugins.
+async fn start(app: Arc<App>, engine: Arc<Engine>) -> Result<()> {
+    let recovering = async {
+        let resumed = engine.recover().await.context("open executions cannot be read")?;
+        if resumed > 0 {
+            tracing::info!(resumed, "executions of a former server go on");
+        }
+        app.readiness.recovered();
+        anyhow::Ok(())
+    };
+    let registering = async {
+        let plugins = shipped::plugins();
+        shipped::register(&plugins, &app.workspace, &app.catalog, &app.store, &app.inspector, (&app.ids, &app.clock)).await?;
+        app.readiness.shipped();
+        anyhow::Ok(())
+    };
+    tokio::try_join!(recovering, registering)?;
+    Ok(())
+}
+
+async fn warm_up(evaluator: Arc<Evaluator>) {
+    // The first filter would wait for it otherwise; if it fails, that filter tells.
+    let _ = tokio::task::spawn_blocking(move || evaluator.made().map(|_| ())).await;
+}
+
+/// Forgets deliveries whose window is over, and folds what the counters have gathered.
+async fn sweep(app: Arc<App>) {
+    let window_us = u64::try_from(limits::DEDUPE_WINDOW.as_micros()).unwrap_or(u64::MAX);
+    loop {
+        app.clock.sleep_until(app.clock.now().plus(SWEEP_EVERY)).await;
+        app.metrics.upkeep();
+        let before = Timestamp(app.clock.now().0.saturating_sub(window_us));
+        loop {
+            match app.store.forget_deliveries(before, SWEEP_AT_ONCE).await {
+                Ok(gone) if gone == SWEEP_AT_ONCE => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "deliveries could not be forgotten");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Gives the host the bytes that the store keeps.
+struct Blobs(Arc<dyn Store>);
+
+impl Components for Blobs {
+    fn bytes(&self, digest: Digest) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
+        let carried = shipped::EMBEDDED.iter().find(|(_, component)| shipped::digest(component) == digest);
+        match carried {
+            Some((_, component)) => std::future::ready(Ok(Some(component.to_vec()))).boxed(),
+            None => self.0.blob(digest),
+        }
+    }
+}
+
+/// The host as the management API asks it.
+struct Looker(Arc<Host>);
+
+impl Inspector for Looker {
+    fn inspect(&self, bytes: Bytes) -> BoxFuture<'_, Result<PluginRelease, Unfit>> {
+        async move {
+            self.0.inspect(bytes.into()).await.map_err(|error| Unfit::Refused {
+                check: error.check().to_owned(),
+                message: error.to_string(),
+            })
+        }
+        .boxed()
+    }
+
+    fn prepare(&self, digest: Digest) -> BoxFuture<'_, Result<(), String>> {
+        async move { self.0.prepare(digest).await.map_err(|error| error.to_string()) }.boxed()
+    }
+}
+
+/// The sandboxed evaluator of jq, made when it is first needed: a start does not wait for it.
+struct Evaluator {
+    host: Arc<Host>,
+    component: &'static [u8],
+    made: OnceLock<Result<Arc<dyn Jq>, String>>,
+}
+
+impl Evaluator {
+    fn made(&self) -> Result<&Arc<dyn Jq>, String> {
+        let made = self.made.get_or_init(|| self.host.jq(self.component.to_vec()).map_err(|error| error.to_string()));
+        made.as_ref().map_err(Clone::clone)
+    }
+}
+
+impl Jq for Evaluator {
+    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, String> {
+        self.made()?.evaluate(filter, context)
+    }
+}
