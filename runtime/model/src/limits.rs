@@ -13,7 +13,7 @@ pub const DOCUMENT_DEPTH_MAX: usize = 64;
 /// Most steps of a workflow, nested ones counted.
 pub const STEPS_MAX: usize = 10_000;
 /// Longest expression, bytes.
-pub const EXPRESSION_BYTES_MAX: usize = 16 << 10;
+pub const EXPRESSION_BYTES_MAX: usize = 8 << 10;
 /// Deepest nesting of brackets in an expression.
 pub const EXPRESSION_DEPTH_MAX: usize = 64;
 /// Most labels of a workflow.

@@ -196,7 +196,9 @@ impl Form {
 impl Path {
     /// What stands there; none is null. As in jq, a key of something that is no object is an error, but of null is null.
     pub fn find<'a>(&self, scope: &'a dyn Scope) -> Result<Option<&'a Value>, String> {
-        let Some(mut value) = scope.get(&self.root) else { return Ok(None) };
+        let Some(mut value) = scope.get(&self.root) else {
+            return Ok(None);
+        };
         for segment in &self.segments {
             let next = match (segment, value) {
                 (_, Value::Null) => None,
@@ -205,8 +207,12 @@ impl Path {
                     let index = if *index < 0 { index + items.len() as i64 } else { *index };
                     usize::try_from(index).ok().and_then(|index| items.get(index))
                 }
-                (Segment::Key(key), other) => return Err(format!("cannot take `{key}` of {}", type_of(other))),
-                (Segment::Index(index), other) => return Err(format!("cannot take [{index}] of {}", type_of(other))),
+                (Segment::Key(key), other) => {
+                    return Err(format!("cannot take `{key}` of {}", type_of(other)));
+                }
+                (Segment::Index(index), other) => {
+                    return Err(format!("cannot take [{index}] of {}", type_of(other)));
+                }
             };
             match next {
                 Some(next) => value = next,

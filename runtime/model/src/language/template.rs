@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use super::expression::{Expression, Jq, Scope};
 use crate::ids::SecretName;
-use crate::outcome::Failure;
+use crate::limits;
+use crate::outcome::{Failure, FailureKind};
 
 /// A value with holes.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,68 +69,9 @@ impl Template {
 
     /// The value in this scope, with the places of its secrets.
     pub fn render_input(&self, scope: &dyn Scope, jq: &dyn Jq) -> Result<Input, Failure> {
-        let mut secrets = Vec::new();
-        let value = self.fill(scope, jq, &mut String::new(), &mut secrets)?;
-        Ok(Input { value, secrets })
-    }
-
-    fn fill(
-        &self,
-        scope: &dyn Scope,
-        jq: &dyn Jq,
-        pointer: &mut String,
-        secrets: &mut Vec<SecretPlace>,
-    ) -> Result<Value, Failure> {
-        let mut inside = |key: &str, template: &Self, secrets: &mut Vec<SecretPlace>| {
-            let length = pointer.len();
-            pointer.push('/');
-            pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-            let value = template.fill(scope, jq, pointer, secrets);
-            pointer.truncate(length);
-            value
-        };
-        Ok(match self {
-            Self::Literal(value) => value.clone(),
-            Self::Expression(expression) => expression.evaluate(scope, jq)?,
-            Self::Array(items) => Value::Array(
-                items
-                    .iter()
-                    .enumerate()
-                    .map(|(index, item)| inside(&index.to_string(), item, secrets))
-                    .collect::<Result<_, _>>()?,
-            ),
-            Self::Object(fields) => Value::Object(
-                fields
-                    .iter()
-                    .map(|(key, field)| Ok((key.clone(), inside(key, field, secrets)?)))
-                    .collect::<Result<Map<_, _>, Failure>>()?,
-            ),
-            Self::Text(pieces) => {
-                let mut text = String::new();
-                for piece in pieces {
-                    match piece {
-                        Piece::Text(piece) => text.push_str(piece),
-                        Piece::Expression(expression) => match expression.evaluate(scope, jq)? {
-                            Value::Null => {}
-                            Value::String(value) => text.push_str(&value),
-                            value => text.push_str(&value.to_string()),
-                        },
-                        Piece::Secret(name) => {
-                            let mark = format!("<secret {name}>");
-                            let place = SecretPlace {
-                                name: name.clone(),
-                                pointer: pointer.clone(),
-                                start: text.len(),
-                                length: mark.len(),
-                            };
-                            secrets.push(place);
-                            text.push_str(&mark);
-                        }
-                    }
-                }
-                Value::String(text)
-            }
-        })
+        let mut filling = Filling { scope, jq, pointer: String::new(), secrets: Vec::new(), bytes: 0 };
+        let value = filling.fill(self)?;
+        Ok(Input { value, secrets: filling.secrets })
     }
 
     /// Every expression inside.
@@ -147,6 +89,98 @@ impl Template {
             Self::Array(items) => items.iter().flat_map(Self::expressions).collect(),
             Self::Object(fields) => fields.iter().flat_map(|(_, field)| field.expressions()).collect(),
         }
+    }
+}
+
+/// One rendering.
+struct Filling<'a> {
+    scope: &'a dyn Scope,
+    jq: &'a dyn Jq,
+    /// Where the value stands that is being filled.
+    pointer: String,
+    secrets: Vec<SecretPlace>,
+    /// Bytes of what expressions have put in, roughly as JSON.
+    bytes: usize,
+}
+
+impl Filling<'_> {
+    fn fill(&mut self, template: &Template) -> Result<Value, Failure> {
+        Ok(match template {
+            Template::Literal(value) => value.clone(),
+            Template::Expression(expression) => self.evaluate(expression)?,
+            Template::Array(items) => Value::Array(
+                items
+                    .iter()
+                    .enumerate()
+                    .map(|(index, item)| self.inside(&index.to_string(), item))
+                    .collect::<Result<_, _>>()?,
+            ),
+            Template::Object(fields) => Value::Object(
+                fields
+                    .iter()
+                    .map(|(key, field)| Ok((key.clone(), self.inside(key, field)?)))
+                    .collect::<Result<Map<_, _>, Failure>>()?,
+            ),
+            Template::Text(pieces) => {
+                let mut text = String::new();
+                for piece in pieces {
+                    self.piece(piece, &mut text)?;
+                }
+                Value::String(text)
+            }
+        })
+    }
+
+    fn inside(&mut self, key: &str, template: &Template) -> Result<Value, Failure> {
+        let length = self.pointer.len();
+        self.pointer.push('/');
+        self.pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+        let value = self.fill(template);
+        self.pointer.truncate(length);
+        value
+    }
+
+    fn piece(&mut self, piece: &Piece, text: &mut String) -> Result<(), Failure> {
+        match piece {
+            Piece::Text(piece) => text.push_str(piece),
+            Piece::Expression(expression) => match self.evaluate(expression)? {
+                Value::Null => {}
+                Value::String(value) => text.push_str(&value),
+                value => text.push_str(&value.to_string()),
+            },
+            Piece::Secret(name) => {
+                let mark = format!("<secret {name}>");
+                let pointer = self.pointer.clone();
+                self.secrets.push(SecretPlace { name: name.clone(), pointer, start: text.len(), length: mark.len() });
+                text.push_str(&mark);
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of an expression. What comes together is bounded, so that no row of steps that each double a value can
+    /// fill the memory.
+    fn evaluate(&mut self, expression: &Expression) -> Result<Value, Failure> {
+        let value = expression.evaluate(self.scope, self.jq)?;
+        self.bytes = self.bytes.saturating_add(size(&value));
+        if self.bytes > limits::OUTPUT_BYTES_MAX {
+            let (limit, line) = (limits::OUTPUT_BYTES_MAX, expression.mark.line);
+            let message =
+                format!("expression `{}` at line {line}: the value grows past {limit} bytes", expression.source);
+            return Err(Failure::new(FailureKind::Expression, message));
+        }
+        Ok(value)
+    }
+}
+
+/// Bytes of a value as JSON, roughly: without what is escaped.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 4,
+        Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => 2 + items.iter().map(|item| size(item) + 1).sum::<usize>(),
+        Value::Object(fields) => 2 + fields.iter().map(|(key, field)| key.len() + 4 + size(field)).sum::<usize>(),
     }
 }
 
@@ -214,5 +248,19 @@ mod tests {
         assert_eq!(input.value, json!({"a/b": "<secret key> and <secret key><secret key>"}));
         let resolved = input.resolve(|_| Ok::<_, ()>("s3cret!".to_owned())).unwrap();
         assert_eq!(resolved, json!({"a/b": "s3cret! and <secret key>s3cret!"}));
+    }
+
+    #[test]
+    fn what_expressions_put_together_is_bounded_at_the_limit_and_one_past_it() {
+        let event = || Expression {
+            source: "$.event".into(),
+            mark: Default::default(),
+            form: Form::Path(Path { root: Root::Event, segments: vec![] }),
+        };
+        let half = "x".repeat(crate::limits::OUTPUT_BYTES_MAX / 2 - 2);
+        let twice = Template::Text(vec![Piece::Expression(event()), Piece::Expression(event())]);
+        assert!(twice.render(&Attack(json!(half)), &NoJq).is_ok());
+        let failure = twice.render(&Attack(json!(format!("{half}y"))), &NoJq).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Expression);
     }
 }

@@ -1,0 +1,31 @@
+//! `switch`, `cases`, `default`.
+
+use super::super::compile::{Compiler, Place};
+use super::super::faults::get;
+use super::super::triggers::condition;
+use super::Reading;
+use crate::program::{StepKind, Switch};
+
+impl Compiler<'_> {
+    pub(super) fn switch(&mut self, reading: &Reading<'_>) -> Option<StepKind> {
+        let value = condition(self, reading.kind, "`switch`", Place::Step);
+        let cases = match get(reading.entries, "cases") {
+            Some(node) => self.faults.map(node, "`cases`"),
+            None => {
+                self.faults.add(reading.mark, "`switch` has no `cases`");
+                None
+            }
+        };
+        let mut blocks = Vec::new();
+        for (key, node) in cases.unwrap_or_default() {
+            let path = format!("{}.{}", reading.path, key.text);
+            let part = format!(".cases.{}", key.text);
+            blocks.push((key.text.clone(), self.faults_within(part, |this| this.block(node, &path))));
+        }
+        let default = get(reading.entries, "default").map(|node| {
+            let path = format!("{}.default", reading.path);
+            self.faults_within(".default", |this| this.block(node, &path))
+        });
+        Some(StepKind::Switch(Switch { value: value?, cases: blocks, default }))
+    }
+}

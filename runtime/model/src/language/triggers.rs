@@ -1,0 +1,126 @@
+//! The triggers of a document.
+
+use super::compile::{Compiler, Place, Read};
+use super::document::{Key, Node};
+use super::expression::Expression;
+use super::faults::get;
+use super::head::name;
+use crate::workflow::Trigger;
+
+/// Kinds of triggers.
+pub(crate) const KINDS: [&str; 3] = ["manual", "webhook", "request"];
+
+/// Reads the list of triggers.
+pub(crate) fn read(compiler: &mut Compiler<'_>, node: &Node) -> Vec<Trigger> {
+    let Some(items) = compiler.faults.list(node, "`triggers`") else { return Vec::new() };
+    let read = |compiler: &mut Compiler<'_>| {
+        let one = |(index, item)| compiler.faults_within(format!("[{index}]"), |compiler| trigger(compiler, item));
+        items.iter().enumerate().filter_map(one).collect()
+    };
+    compiler.faults_within("triggers", read)
+}
+
+fn trigger(compiler: &mut Compiler<'_>, node: &Node) -> Option<Trigger> {
+    let entries = compiler.faults.map(node, "a trigger")?;
+    let [(key, value)] = entries else {
+        compiler.faults.add(node.mark, format!("a trigger has exactly one key, its kind: {}", KINDS.join(", ")));
+        return None;
+    };
+    match key.text.as_str() {
+        "manual" => {
+            empty(compiler, value, "`manual`");
+            Some(Trigger::Manual)
+        }
+        "request" => {
+            let entries = optional_map(compiler, value, "`request`")?;
+            compiler.faults.keys(entries, "`request`", &["token"]);
+            if let Some(token) = get(entries, "token") {
+                let text = compiler.faults.text(token, "`token`")?;
+                if text.text != "required" {
+                    compiler.faults.word(token.mark, "`token`", &text.text, &["required"]);
+                }
+            }
+            Some(Trigger::Request)
+        }
+        "webhook" => webhook(compiler, value),
+        other => {
+            compiler.faults.word(key.mark, "the trigger", other, &KINDS);
+            None
+        }
+    }
+}
+
+fn webhook(compiler: &mut Compiler<'_>, node: &Node) -> Option<Trigger> {
+    let entries = compiler.faults.map(node, "`webhook`")?;
+    compiler.faults.keys(entries, "`webhook`", &["integration", "when", "on_failure"]);
+    let integration = match get(entries, "integration") {
+        Some(node) => name(&mut compiler.faults, node),
+        None => {
+            compiler.faults.add(node.mark, "`webhook` has no `integration`");
+            None
+        }
+    };
+    let when = get(entries, "when").map(|node| condition(compiler, node, "`when`", Place::Trigger));
+    let failure_status = get(entries, "on_failure").map(|node| failure_status(compiler, node));
+    Some(Trigger::Webhook {
+        integration: integration?,
+        when: match when {
+            Some(when) => Some(when?),
+            None => None,
+        },
+        failure_status: match failure_status {
+            Some(status) => Some(status?),
+            None => None,
+        },
+    })
+}
+
+fn failure_status(compiler: &mut Compiler<'_>, node: &Node) -> Option<u16> {
+    let entries = compiler.faults.map(node, "`on_failure`")?;
+    compiler.faults.keys(entries, "`on_failure`", &["status"]);
+    let status = get(entries, "status")?;
+    match status.to_value().as_u64() {
+        Some(found @ 200..=599) => Some(found as u16),
+        _ => {
+            let found = status.describe();
+            compiler.faults.add(status.mark, format!("`status` is {found}; an HTTP status of an answer is 200 to 599"));
+            None
+        }
+    }
+}
+
+/// An expression that is asked whether it holds: bare, or in one pair of braces.
+pub(crate) fn condition(compiler: &mut Compiler<'_>, node: &Node, what: &str, place: Place) -> Option<Expression> {
+    let text = compiler.faults.text(node, what)?;
+    let inside = text.text.trim();
+    let (source, offset) = match inside.strip_prefix("{{").and_then(|inside| inside.strip_suffix("}}")) {
+        Some(source) => (source, text.text.len() - text.text.trim_start().len() + 2),
+        None => (text.text.as_str(), 0),
+    };
+    match compiler.expression(source, &|at| node.place(text, offset + at), place)? {
+        Read::Expression(expression) => Some(expression),
+        Read::Secret(name) => {
+            compiler.faults.add(
+                node.mark,
+                format!("{what} cannot look at the secret `{name}`; a secret is only handed to a task"),
+            );
+            None
+        }
+    }
+}
+
+fn empty(compiler: &mut Compiler<'_>, node: &Node, what: &str) {
+    if let Some(entries) = optional_map(compiler, node, what)
+        && !entries.is_empty()
+    {
+        compiler.faults.add(node.mark, format!("{what} takes nothing; write `{{}}`"));
+    }
+}
+
+/// A map, or nothing at all.
+fn optional_map<'a>(compiler: &mut Compiler<'_>, node: &'a Node, what: &str) -> Option<&'a [(Key, Node)]> {
+    if node.to_value().is_null() {
+        return Some(&[]);
+    }
+    compiler.faults.map(node, what)
+}

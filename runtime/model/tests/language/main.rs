@@ -1,0 +1,86 @@
+//! The language from outside: what a document compiles to, what is said of a bad one, and that expressions agree with jq.
+
+mod diagnostics;
+mod expressions;
+mod limits;
+
+use camshaft_model::ids::{Digest, Name};
+use camshaft_model::language::diagnose::Diagnostic;
+use camshaft_model::language::{Compiled, FindTask, TaskMissing, compile};
+use camshaft_model::plugin::PluginPin;
+use semver::{Version, VersionReq};
+
+/// Three tasks and an adapter.
+pub struct Shelf;
+
+impl FindTask for Shelf {
+    fn find(&self, name: &Name, range: &VersionReq) -> Result<PluginPin, TaskMissing> {
+        let versions = match name.as_str() {
+            "echo" | "classify" => vec![Version::new(1, 0, 0)],
+            "http-request" => vec![Version::new(1, 0, 0), Version::new(1, 4, 2), Version::new(2, 0, 0)],
+            "github" => return Err(TaskMissing::NotATask),
+            _ => return Err(TaskMissing::NoSuchPlugin),
+        };
+        let found = versions.iter().filter(|version| range.matches(version)).max().cloned();
+        let version = found.ok_or(TaskMissing::NoSuchVersion(versions))?;
+        Ok(PluginPin {
+            name: name.clone(),
+            version,
+            digest: Digest([1; 32]),
+            observable: name.as_str() == "http-request",
+        })
+    }
+    fn names(&self) -> Vec<String> {
+        ["echo", "classify", "http-request"].map(str::to_owned).into()
+    }
+}
+
+pub fn good(text: &str) -> Compiled {
+    compile(text, &Shelf).unwrap_or_else(|faults| panic!("{}", show(&faults)))
+}
+
+pub fn show(faults: &[Diagnostic]) -> String {
+    faults.iter().map(|fault| format!("{fault}\n")).collect()
+}
+
+const TRIAGE: &str = r#"
+name: github-triage
+triggers:
+  - webhook: { integration: github, when: '$.event.type != "push"' }
+steps:
+  - id: classify
+    task: classify@1
+    with:
+      kind: '{{ if $.event.body.issue then "issue" else "pull_request" end }}'
+      title: "{{ $.event.body.issue.title // $.event.body.pull_request.title }}"
+      token: "Bearer {{ $.secrets.api_key }}"
+  - if: $.steps.classify.category == "bug"
+    then: [ { set: { queue: bugs } } ]
+    else: [ { set: { queue: rest } } ]
+  - exit: { status: 201, headers: { X-Triage: "{{ $.steps.classify.category }}" }, body: { queue: "{{ $.vars.queue }}" } }
+"#;
+
+#[test]
+fn a_document_becomes_a_flat_program_with_pins() {
+    let compiled = good(TRIAGE);
+    assert_eq!(compiled.workflow.name.as_str(), "github-triage");
+    let paths: Vec<_> = compiled.program.steps.iter().map(|step| (step.path.as_str(), step.kind.word())).collect();
+    assert_eq!(paths, [("classify", "task"), ("1", "if"), ("1.then.0", "set"), ("1.else.0", "set"), ("2", "exit")]);
+    assert_eq!(compiled.program.blocks.iter().map(Vec::len).collect::<Vec<_>>(), [3, 1, 1]);
+    assert_eq!(compiled.pins.keys().collect::<Vec<_>>(), ["classify@1"]);
+    assert_eq!(compiled.secrets[0].as_str(), "api_key");
+}
+
+#[test]
+fn json_is_taken_as_yaml_is() {
+    let compiled = good(r#"{"name": "j", "steps": [{"set": {"a": [1, 2.5, "x", null, true]}}]}"#);
+    assert_eq!(compiled.program.steps.len(), 1);
+}
+
+#[test]
+fn the_schema_names_every_step_kind() {
+    let text = camshaft_model::language::schema().to_string();
+    for kind in ["task", "if", "switch", "set", "exit"] {
+        assert!(text.contains(&format!("\"required\":[\"{kind}\"")), "{kind}");
+    }
+}
