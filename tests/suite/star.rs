@@ -13,15 +13,13 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("runtime/store", &["runtime/model"]),
     ("runtime/host", &["runtime/model"]),
     ("runtime/triggers", &["runtime/model"]),
-    (
-        "runtime/server",
-        &["runtime/model", "runtime/engine", "runtime/store", "runtime/host", "runtime/triggers"],
-    ),
+    ("runtime/server", &["runtime/model", "runtime/engine", "runtime/store", "runtime/host", "runtime/triggers"]),
     ("runtime/cli", &["runtime/server"]),
 ];
 
 /// What guests are made with; everything else under these folders is a guest.
-const FOR_GUESTS: &[(&str, &[&str])] = &[("sdk/rust", &["sdk/rust-macros"]), ("sdk/rust-macros", &[]), ("plugins/jq", &[])];
+const FOR_GUESTS: &[(&str, &[&str])] =
+    &[("sdk/rust", &["sdk/rust-macros"]), ("sdk/rust-macros", &[]), ("plugins/jq", &[])];
 const GUESTS: &[&str] = &["plugins/", "examples/", "tests/guests/", "bench/guest"];
 const GUESTS_KNOW: &[&str] = &["sdk/rust", "plugins/jq"];
 
@@ -29,11 +27,8 @@ const GUESTS_KNOW: &[&str] = &["sdk/rust", "plugins/jq"];
 const TOOLS: &[&str] = &["xtask", "tests", "bench"];
 
 /// Crates of others that only some of ours may name, by the beginning of their names.
-const HEAVY: &[(&str, &[&str])] = &[
-    ("wasmtime", &["runtime/host"]),
-    ("redb", &["runtime/store"]),
-    ("axum", &["runtime/triggers", "runtime/server"]),
-];
+const HEAVY: &[(&str, &[&str])] =
+    &[("wasmtime", &["runtime/host"]), ("redb", &["runtime/store"]), ("axum", &["runtime/triggers", "runtime/server"])];
 
 /// What must not come into the model by any way: it does no I/O and runs nothing.
 const NOT_IN_MODEL: &[&str] = &["tokio", "wasmtime", "redb", "axum", "hyper", "mio", "socket2"];
@@ -134,7 +129,8 @@ fn the_model_runs_nothing() {
         let steps = std::iter::successors(Some(id), |id| reached[*id]).map(|id| names[id]);
         steps.collect::<Vec<_>>().join(" for ")
     };
-    let found: BTreeSet<_> = reached.keys().filter(|id| NOT_IN_MODEL.contains(&names[**id])).map(|id| way(id)).collect();
+    let found: BTreeSet<_> =
+        reached.keys().filter(|id| NOT_IN_MODEL.contains(&names[**id])).map(|id| way(id)).collect();
     assert!(found.is_empty(), "the model links {found:?}");
 }
 

@@ -59,6 +59,8 @@ fn serve(stream: TcpStream, calls: &Mutex<Calls>) -> Option<()> {
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
         *calls.lock().expect("nobody panics with the calls").entry(key).or_default() += 1;
-        writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}").ok()?;
+        writer
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}")
+            .ok()?;
     }
 }

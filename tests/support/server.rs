@@ -19,7 +19,11 @@ pub fn binary() -> PathBuf {
         path.pop();
     }
     let binary = path.join("camshaft");
-    assert!(binary.exists(), "{} is missing: run `cargo build` first, or all at once: `cargo xtask test`", binary.display());
+    assert!(
+        binary.exists(),
+        "{} is missing: run `cargo build` first, or all at once: `cargo xtask test`",
+        binary.display()
+    );
     binary
 }
 

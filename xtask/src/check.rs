@@ -36,7 +36,8 @@ pub fn failures(workspace: &Workspace) -> Vec<anyhow::Error> {
         ("clippy", cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])),
         (
             "documentation",
-            cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"]).env("RUSTDOCFLAGS", "--deny warnings"),
+            cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"])
+                .env("RUSTDOCFLAGS", "--deny warnings"),
         ),
     ];
     let mut failures: Vec<_> = steps.iter().filter_map(|(title, step)| progress::step(title, step).err()).collect();
@@ -47,9 +48,12 @@ pub fn failures(workspace: &Workspace) -> Vec<anyhow::Error> {
 /// Licences, sources and bans always; advisories where their database can be reached.
 fn dependencies(workspace: &Workspace) -> Result<()> {
     tools::install(workspace, "deny")?;
-    let git = Process::new("git", &workspace.root)
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .args(["ls-remote", "--exit-code", ADVISORIES, "HEAD"]);
+    let git = Process::new("git", &workspace.root).env("GIT_TERMINAL_PROMPT", "0").args([
+        "ls-remote",
+        "--exit-code",
+        ADVISORIES,
+        "HEAD",
+    ]);
     let reachable = git.succeeds(Duration::from_secs(15));
     let mut deny = workspace.cargo().args(["deny", "--log-level", "error", "check", "bans", "licenses", "sources"]);
     if reachable {

@@ -67,7 +67,9 @@ fn faults_of(text: &str, folder: &Path) -> Vec<String> {
         match (line.strip_prefix("```"), block) {
             (Some(language), None) => block = Some(language),
             (Some(_), Some(_)) => block = None,
-            (None, Some("sh" | "console" | "text")) => faults.extend(wrong_command(line).map(|fault| format!("{number}: {fault}"))),
+            (None, Some("sh" | "console" | "text")) => {
+                faults.extend(wrong_command(line).map(|fault| format!("{number}: {fault}")))
+            }
             (None, Some(_)) => {}
             (None, None) => {
                 let missing = links(line).filter(|link| !exists(folder, link));

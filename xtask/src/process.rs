@@ -46,7 +46,9 @@ impl Process {
             .map(|(name, _)| name)
             .filter(|name| {
                 let name = name.to_string_lossy();
-                ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"].iter().any(|start| name.starts_with(start))
+                ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"]
+                    .iter()
+                    .any(|start| name.starts_with(start))
             })
             .collect();
         process
@@ -176,7 +178,11 @@ impl fmt::Display for Process {
 fn quoted(text: &OsStr) -> String {
     let text = text.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@+%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]
@@ -185,7 +191,8 @@ mod tests {
 
     #[test]
     fn a_command_is_shown_as_a_shell_takes_it() {
-        let process = Process::new("/opt/toolchain/bin/cargo", Path::new("/a b")).env("X", "it's").args(["test", "--", "a*"]);
+        let process =
+            Process::new("/opt/toolchain/bin/cargo", Path::new("/a b")).env("X", "it's").args(["test", "--", "a*"]);
         assert_eq!(process.to_string(), r"cd '/a b' && X='it'\''s' cargo test -- 'a*'");
     }
 
@@ -201,7 +208,8 @@ mod tests {
 
     #[test]
     fn a_failure_carries_what_the_program_said() {
-        let error = Process::new("sh", Path::new("/")).args(["-c", "echo no such thing >&2; exit 1"]).read().unwrap_err();
+        let error =
+            Process::new("sh", Path::new("/")).args(["-c", "echo no such thing >&2; exit 1"]).read().unwrap_err();
         assert!(error.to_string().contains("no such thing"), "{error}");
     }
 

@@ -49,7 +49,11 @@ pub fn step(title: &str, process: &Process) -> Result<String> {
 pub fn doing<T>(title: &str, work: impl FnOnce(&Step) -> Result<T>) -> Result<T> {
     let shown = Step::start(title);
     let done = work(&shown);
-    if done.is_ok() { shown.done() } else { shown.failed() }
+    if done.is_ok() {
+        shown.done()
+    } else {
+        shown.failed()
+    }
     done
 }
 

@@ -128,7 +128,8 @@ fn components(metadata: &Metadata, root: &Path) -> Vec<Component> {
 
 fn component(package: &Package, root: &Path) -> Option<Component> {
     let name = package.metadata.get("camshaft")?.get("plugin")?.as_str()?.to_owned();
-    let artifact = package.targets.iter().find(|target| target.kind.contains(&TargetKind::CDyLib))?.name.replace('-', "_");
+    let artifact =
+        package.targets.iter().find(|target| target.kind.contains(&TargetKind::CDyLib))?.name.replace('-', "_");
     let folder = package.manifest_path.parent()?.as_std_path();
     let (role, folder) = place(folder.strip_prefix(root).ok()?)?;
     Some(Component { name, package: package.name.to_string(), artifact, role, folder: root.join(folder) })

@@ -56,9 +56,8 @@ impl Toolchain {
             Ok("rustup") => rustup(root),
             Ok("debian") => debian(root, &workspace.rust_version),
             Ok(other) if !other.is_empty() => bail!("{CHOICE} is `{other}`; it is `rustup` or `debian`"),
-            _ => rustup(root).or_else(|rustup| {
-                debian(root, &workspace.rust_version).map_err(|debian| neither(&rustup, &debian))
-            }),
+            _ => rustup(root)
+                .or_else(|rustup| debian(root, &workspace.rust_version).map_err(|debian| neither(&rustup, &debian))),
         }
     }
 
@@ -192,7 +191,8 @@ impl Rustc {
         let version = field("release:").with_context(|| format!("{} does not say its release", program.display()))?;
         let host = field("host:").with_context(|| format!("{} does not say its host", program.display()))?;
         Ok(Self {
-            version: Version::parse(version).with_context(|| format!("the release `{version}` of {}", program.display()))?,
+            version: Version::parse(version)
+                .with_context(|| format!("the release `{version}` of {}", program.display()))?,
             host: host.to_owned(),
             sysroot: process.args(["--print", "sysroot"]).read()?.into(),
         })
