@@ -30,7 +30,8 @@ async fn two_triggers_that_hold_start_a_workflow_once_and_the_first_sets_the_sta
         trigger(Some(type_is("push")), Some(502)),
         trigger(None, Some(503)),
     ];
-    let front = World::default().publish(vec![workflow(1, "triage", triggers, vec![])]).open();
+    let triage = workflow(1, "triage", triggers, vec![]);
+    let front = World::default().publish(vec![triage]).adapter(|_| receipt(vec![event("push"), event("ping")])).open();
     let failed = camshaft_model::outcome::Outcome {
         ending: camshaft_model::outcome::Ending::Failed,
         output: json!(null).into(),
@@ -40,7 +41,7 @@ async fn two_triggers_that_hold_start_a_workflow_once_and_the_first_sets_the_sta
     };
     *front.world.outcome.lock().unwrap() = Some(failed.into());
     assert_eq!(front.post("/v1/webhooks/github/workflows/triage/sync", &[], "{}").await.status, 502);
-    assert_eq!(front.started(), ["triage"]);
+    assert_eq!(front.started(), ["triage", "triage"], "once for each event");
 }
 
 #[tokio::test]

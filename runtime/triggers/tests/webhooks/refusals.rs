@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use camshaft_model::outcome::{Failure, FailureKind};
-use camshaft_model::seams::{DispatchError, Receipt, Refusal, StoreError};
+use camshaft_model::seams::{AdapterResponse, DispatchError, Receipt, Refusal, StoreError};
 use futures::stream;
 
 use crate::world::{World, event, id, receipt};
@@ -124,13 +124,15 @@ async fn a_broken_adapter_is_500_and_tells_the_outside_nothing() {
     answer.refused(500, "internal error");
     assert!(!answer.text().contains("wasm"), "{}", answer.text());
 
-    let front = World::default().adapter(|_| {
-        let respond = camshaft_model::seams::AdapterResponse { status: 42, headers: vec![], body: vec![] };
-        Ok(Receipt { events: vec![event("push")], respond: Some(respond) })
-    });
-    let front = front.open();
-    front.post(ALL, &[], "{}").await.refused(500, "internal error");
-    assert!(front.started().is_empty(), "an answer that cannot be given is found before anything starts");
+    for status in [42, 101, 199, 600] {
+        let answer = move |_: &_| {
+            let respond = AdapterResponse { status, headers: vec![], body: vec![] };
+            Ok(Receipt { events: vec![event("push")], respond: Some(respond) })
+        };
+        let front = World::default().adapter(answer).open();
+        front.post(ALL, &[], "{}").await.refused(500, "internal error");
+        assert!(front.started().is_empty(), "an answer that cannot be given is found before anything starts");
+    }
 }
 
 #[tokio::test]
@@ -149,6 +151,7 @@ async fn a_body_may_have_the_limit_and_not_a_byte_more_however_it_comes() {
         (Request::post(ALL).body(Body::from(vec![b'a'; 65])).unwrap(), 413),
         (chunked(64), 200),
         (chunked(65), 413),
+        (claiming("64", 64), 200),
         (claiming("10", 65), 413),
         (claiming("65", 10), 413),
     ] {
@@ -159,7 +162,7 @@ async fn a_body_may_have_the_limit_and_not_a_byte_more_however_it_comes() {
             answer.refused(413, "64 bytes");
         }
     }
-    assert_eq!(front.world.requests.lock().unwrap().len(), 2, "adapters see no body that is too large");
+    assert_eq!(front.world.requests.lock().unwrap().len(), 3, "adapters see no body that is too large");
     assert_eq!(front.counts().refused, 4);
 }
 

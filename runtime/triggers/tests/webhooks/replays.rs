@@ -19,6 +19,7 @@ async fn a_vendors_delivery_that_comes_again_gets_the_first_answer_whatever_its_
         assert_eq!(first.header("camshaft-replayed"), None);
         let count = front.started().len();
         for _ in 0..3 {
+            front.advance(Duration::from_millis(1));
             let again = front.post(uri, &[], "{\"attempt\": 2}").await;
             assert_eq!((again.status, again.text()), (first.status, first.text()), "and takes none of the rate");
             assert_eq!(again.header("camshaft-replayed"), Some("true"));
@@ -65,11 +66,14 @@ async fn ids_are_of_a_url_and_an_environment() {
 
 #[tokio::test]
 async fn a_delivery_is_forgotten_after_a_day() {
-    let front = World::default().open();
+    let front = World::default().open_with(1, |_| {});
     let key = [("idempotency-key", "k")];
     front.post(ONE, &key, "{}").await;
     front.advance(Duration::from_secs(24 * 60 * 60));
-    assert_eq!(front.post(ONE, &key, "{}").await.header("camshaft-replayed"), Some("true"));
+    for _ in 0..2 {
+        let again = front.post(ONE, &key, "{}").await;
+        assert_eq!(again.header("camshaft-replayed"), Some("true"), "and takes none of the rate");
+    }
     front.advance(Duration::from_micros(1));
     assert_eq!(front.post(ONE, &key, "{}").await.header("camshaft-replayed"), None);
 }
@@ -90,6 +94,7 @@ async fn what_started_nothing_is_not_remembered() {
     for _ in 0..2 {
         assert_eq!(front.post(ALL, &[], "{}").await.header("camshaft-replayed"), None);
     }
+    assert!(front.world.dispatched.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ use camshaft_triggers::http::{Parts, Settings, Throttle, router};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http_body_util::BodyExt;
+use tokio::sync::Notify;
 use tower::ServiceExt;
 
 pub(crate) const SECRET: &str = "It's a Secret to Everybody";
@@ -55,6 +56,8 @@ pub(crate) struct World {
     pub(crate) dispatched: Mutex<Vec<DispatchRequest>>,
     pub(crate) dispatch_error: Mutex<Option<DispatchError>>,
     pub(crate) outcome: Mutex<Option<Arc<Outcome>>>,
+    /// Where it is set, dispatching waits for it.
+    pub(crate) gate: Mutex<Option<Arc<Notify>>>,
     pub(crate) store_error: Mutex<Option<StoreError>>,
     deliveries: Mutex<BTreeMap<DeliveryKey, SeenDelivery>>,
     executions: AtomicU64,
@@ -149,6 +152,7 @@ impl Default for World {
             dispatched: Mutex::default(),
             dispatch_error: Mutex::default(),
             outcome: Mutex::new(Some(Arc::new(exited(201, &[("X-Answer", "42")], json!({"body": {"ok": true}}))))),
+            gate: Mutex::default(),
             store_error: Mutex::default(),
             deliveries: Mutex::default(),
             executions: AtomicU64::new(0),
@@ -345,39 +349,15 @@ impl Plugins for World {
 }
 
 impl Dispatch for World {
-    /// As the engine does: a delivery that was seen starts nothing.
     fn dispatch(&self, request: DispatchRequest) -> BoxFuture<'_, Result<Dispatched, DispatchError>> {
-        if let Some(error) = self.dispatch_error.lock().unwrap().clone() {
-            return async move { Err(error) }.boxed();
+        async move {
+            let gate = self.gate.lock().unwrap().clone();
+            if let Some(gate) = gate {
+                gate.notified().await;
+            }
+            self.accept(request)
         }
-        assert!(request.reply == Reply::Detach || request.starts.len() == 1, "waiting is for exactly one start");
-        let outcome = (request.reply == Reply::Wait).then(|| self.outcome.lock().unwrap().clone()).flatten();
-        let mut deliveries = self.deliveries.lock().unwrap();
-        if let Some(delivery) = &request.delivery
-            && let Some(seen) = deliveries.get(&delivery.key)
-            && delivery.at.since(seen.at) <= limits::DEDUPE_WINDOW
-        {
-            let result = if seen.body == delivery.body {
-                Ok(Dispatched { executions: seen.executions.clone(), replayed: true, outcome })
-            } else {
-                Err(DispatchError::DifferentBody { id: delivery.key.id.clone() })
-            };
-            return async move { result }.boxed();
-        }
-        let executions: Vec<_> = request
-            .starts
-            .iter()
-            .map(|start| {
-                let number = self.executions.fetch_add(1, Ordering::Relaxed) + 1;
-                (start.published.revision.workflow.clone(), execution(number))
-            })
-            .collect();
-        if let Some(delivery) = &request.delivery {
-            deliveries
-                .insert(delivery.key.clone(), SeenDelivery { executions: executions.clone(), ..delivery.clone() });
-        }
-        self.dispatched.lock().unwrap().push(request);
-        async move { Ok(Dispatched { executions, replayed: false, outcome }) }.boxed()
+        .boxed()
     }
 
     fn outcome(&self, _: ExecutionId, _: Duration) -> BoxFuture<'_, Result<Option<Arc<Outcome>>, StoreError>> {
@@ -387,6 +367,39 @@ impl Dispatch for World {
 
     fn cancel(&self, _: ExecutionId, _: String) -> BoxFuture<'_, Result<(), CancelError>> {
         unreachable!("triggers cancel nothing")
+    }
+}
+
+impl World {
+    /// As the engine does: a delivery that was seen starts nothing.
+    fn accept(&self, request: DispatchRequest) -> Result<Dispatched, DispatchError> {
+        if let Some(error) = self.dispatch_error.lock().unwrap().clone() {
+            return Err(error);
+        }
+        assert!(request.reply == Reply::Detach || request.starts.len() == 1, "waiting is for exactly one start");
+        let outcome = (request.reply == Reply::Wait).then(|| self.outcome.lock().unwrap().clone()).flatten();
+        let mut deliveries = self.deliveries.lock().unwrap();
+        if let Some(delivery) = &request.delivery
+            && let Some(seen) = deliveries.get(&delivery.key)
+            && delivery.at.since(seen.at) <= limits::DEDUPE_WINDOW
+        {
+            return if seen.body == delivery.body {
+                Ok(Dispatched { executions: seen.executions.clone(), replayed: true, outcome })
+            } else {
+                Err(DispatchError::DifferentBody { id: delivery.key.id.clone() })
+            };
+        }
+        let accept = |start: &Start| {
+            let number = self.executions.fetch_add(1, Ordering::Relaxed) + 1;
+            (start.published.revision.workflow.clone(), execution(number))
+        };
+        let executions: Vec<_> = request.starts.iter().map(accept).collect();
+        if let Some(delivery) = &request.delivery {
+            deliveries
+                .insert(delivery.key.clone(), SeenDelivery { executions: executions.clone(), ..delivery.clone() });
+        }
+        self.dispatched.lock().unwrap().push(request);
+        Ok(Dispatched { executions, replayed: false, outcome })
     }
 }
 
