@@ -1,0 +1,186 @@
+//! Every way to verify, and every way to fail at it.
+
+use super::*;
+use camshaft_sdk::testing::{self, Host};
+use camshaft_sdk::verify::Algorithm;
+
+const NOW_MS: u64 = 1_700_000_000_000;
+const KEY: &str = "s3cret";
+
+fn receive(request: &Request, config: Value, secrets: &[(&str, &[&str])]) -> Result<Receipt, Rejection> {
+    testing::receive::<Generic>(request, config, secrets)
+}
+
+fn unauthorized(result: Result<Receipt, Rejection>) -> bool {
+    matches!(result, Err(Rejection::Unauthorized(_)))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn golden_cases_hold() {
+    testing::adapter_cases::<Generic>("cases");
+}
+
+#[test]
+fn an_empty_configuration_takes_everything_and_says_so_loudly() {
+    let host = Host::new();
+    let request = Request { method: "PUT".into(), ..testing::delivery(&[], b"\xff\xfe".to_vec(), NOW_MS) };
+    let receipt = host.run(|| receive(&request, json!({}), &[])).unwrap();
+    assert_eq!(receipt, Event::new("webhook").into());
+    assert!(host.logs()[0].message.contains("not verified"), "{:?}", host.logs());
+    assert!(Generic::describe().summary.contains("UNVERIFIED"));
+}
+
+#[test]
+fn a_header_has_to_have_one_of_the_values() {
+    let config = json!({ "auth": { "header": "X-Token" } });
+    let with = |value: &str| testing::delivery(&[("x-token", value)], "{}", NOW_MS);
+    let secrets: &[(&str, &[&str])] = &[("header_value", &["old", "new"])];
+    assert!(receive(&with("old"), config.clone(), secrets).is_ok());
+    assert!(receive(&with("new"), config.clone(), secrets).is_ok());
+    for wrong in ["", "ol", "older", "old, new"] {
+        assert!(unauthorized(receive(&with(wrong), config.clone(), secrets)), "{wrong}");
+    }
+    assert!(unauthorized(receive(&testing::delivery(&[], "{}", NOW_MS), config.clone(), secrets)));
+    let twice = testing::delivery(&[("x-token", "old"), ("X-Token", "wrong")], "{}", NOW_MS);
+    assert!(matches!(receive(&twice, config.clone(), secrets), Err(Rejection::Malformed(_))));
+    assert!(unauthorized(receive(&with("old"), config, &[])), "no secret is set");
+}
+
+#[test]
+fn a_verified_delivery_warns_of_nothing() {
+    let host = Host::new();
+    let request = testing::delivery(&[("x-token", KEY)], "{}", NOW_MS);
+    host.run(|| receive(&request, json!({ "auth": { "header": "x-token" } }), &[("header_value", &[KEY])])).unwrap();
+    assert!(host.logs().is_empty());
+}
+
+#[test]
+fn basic_credentials_have_to_be_the_right_ones() {
+    let config = json!({ "auth": { "basic": true } });
+    let secrets: &[(&str, &[&str])] = &[("basic_credentials", &["ada:pass:word"])];
+    let with = |value: &str| testing::delivery(&[("authorization", value)], "{}", NOW_MS);
+    assert!(receive(&with("Basic YWRhOnBhc3M6d29yZA=="), config.clone(), secrets).is_ok());
+    for wrong in ["Basic YWRhOnBhc3M=", "Bearer YWRhOnBhc3M6d29yZA==", "Basic ???", ""] {
+        assert!(unauthorized(receive(&with(wrong), config.clone(), secrets)), "{wrong}");
+    }
+    let off = json!({ "auth": { "basic": false } });
+    assert!(matches!(receive(&with(""), off, secrets), Err(Rejection::Unsupported(_))), "false does not mean open");
+}
+
+/// A delivery signed over `timestamp.body`, sent so many seconds before it came.
+fn stamped(age: i64, key: &str) -> (Request, Value) {
+    let timestamp = (NOW_MS / 1000).checked_add_signed(-age).unwrap().to_string();
+    let body = b"{\"n\":\xff}";
+    let mac = verify::hmac_of(Algorithm::Sha512, key.as_bytes(), &[timestamp.as_bytes(), b".", body]);
+    let signature = format!("v1={}", hex(&mac));
+    let request = testing::delivery(&[("x-sig", &signature), ("x-time", &timestamp)], body.to_vec(), NOW_MS);
+    let config = json!({ "signature": {
+        "header": "x-sig", "algorithm": "sha512", "prefix": "v1=", "signed": "{{timestamp}}.{{body}}",
+        "timestamp_header": "x-time", "tolerance": 60,
+    } });
+    (request, config)
+}
+
+#[test]
+fn a_signature_over_timestamp_and_body_holds_for_any_key_and_any_bytes() {
+    let (request, config) = stamped(0, KEY);
+    assert!(receive(&request, config.clone(), &[("signing_secret", &["next", KEY])]).is_ok());
+    assert!(unauthorized(receive(&request, config.clone(), &[("signing_secret", &["next"])])));
+    assert!(unauthorized(receive(&request, config, &[])));
+}
+
+#[test]
+fn what_changes_under_the_signature_is_unauthorized() {
+    let secrets: &[(&str, &[&str])] = &[("signing_secret", &[KEY])];
+    let (mut request, config) = stamped(0, KEY);
+    request.body.push(b' ');
+    assert!(unauthorized(receive(&request, config, secrets)));
+    let (mut request, config) = stamped(0, KEY);
+    request.headers[1].1 = (NOW_MS / 1000 + 1).to_string().into_bytes();
+    assert!(unauthorized(receive(&request, config, secrets)));
+}
+
+#[test]
+fn the_tolerance_holds_on_both_sides() {
+    for (age, fresh) in [(60, true), (-60, true), (61, false), (-61, false)] {
+        let (request, config) = stamped(age, KEY);
+        assert_eq!(receive(&request, config, &[("signing_secret", &[KEY])]).is_ok(), fresh, "{age}");
+    }
+}
+
+#[test]
+fn a_timestamp_in_milliseconds_is_known_as_one() {
+    let timestamp = NOW_MS.to_string();
+    let mac = verify::hmac_of(Algorithm::Sha256, KEY.as_bytes(), &[timestamp.as_bytes(), b"{}"]);
+    let request = testing::delivery(&[("x-sig", &hex(&mac)), ("x-time", &timestamp)], "{}", NOW_MS + 1000);
+    let config = json!({ "signature": { "header": "x-sig", "signed": "{{timestamp}}{{body}}", "timestamp_header": "x-time", "tolerance": 1 } });
+    assert!(receive(&request, config, &[("signing_secret", &[KEY])]).is_ok());
+}
+
+#[test]
+fn headers_that_are_missing_doubled_or_no_signature_are_refused() {
+    let secrets: &[(&str, &[&str])] = &[("signing_secret", &[KEY])];
+    for name in ["x-sig", "x-time"] {
+        let (mut request, config) = stamped(0, KEY);
+        let header = request.headers.iter().find(|(key, _)| key == name).unwrap().clone();
+        request.headers.push(header);
+        assert!(matches!(receive(&request, config.clone(), secrets), Err(Rejection::Malformed(_))), "{name}");
+        request.headers.retain(|(key, _)| key != name);
+        assert!(unauthorized(receive(&request, config.clone(), secrets)), "{name}");
+        for value in ["", "v1=", "v1=zz", "soon"] {
+            request.headers.retain(|(key, _)| key != name);
+            request.headers.push((name.to_owned(), value.into()));
+            assert!(unauthorized(receive(&request, config.clone(), secrets)), "{name}: {value}");
+        }
+    }
+}
+
+#[test]
+fn a_signature_that_covers_too_little_is_not_usable() {
+    let request = testing::delivery(&[("x-sig", "00"), ("x-time", "1700000000")], "{}", NOW_MS);
+    for (signed, time) in [("{{timestamp}}", Some("x-time")), ("{{body}}", Some("x-time")), ("{{timestamp}}.{{body}}", None), ("{{bdy}}", None), ("{{body", None)] {
+        let config = json!({ "signature": { "header": "x-sig", "signed": signed, "timestamp_header": time } });
+        let result = receive(&request, config, &[("signing_secret", &[KEY])]);
+        assert!(matches!(result, Err(Rejection::Unsupported(_))), "{signed}: {result:?}");
+    }
+}
+
+#[test]
+fn an_ed25519_signature_is_checked_with_the_public_key() {
+    use ed25519_dalek::{Signer, SigningKey};
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let signature = hex(&key.sign(b"POST https://camshaft.example/hooks/test {}").to_bytes());
+    let public = hex(&key.verifying_key().to_bytes());
+    let request = testing::delivery(&[("x-sig", &signature)], "{}", NOW_MS);
+    let config = json!({ "signature": { "header": "x-sig", "algorithm": "ed25519", "signed": "{{method}} {{url}} {{body}}" } });
+    assert!(receive(&request, config.clone(), &[("signing_secret", &[&public])]).is_ok());
+    let other = Request { public_url: "https://elsewhere.example/".into(), ..request.clone() };
+    assert!(unauthorized(receive(&other, config.clone(), &[("signing_secret", &[&public])])));
+    assert!(unauthorized(receive(&request, config, &[("signing_secret", &[KEY])])), "the secret is no public key");
+}
+
+#[test]
+fn type_id_and_subject_are_where_the_configuration_says() {
+    let request = testing::delivery(&[("X-Id", "d1")], r#"{"event":{"type":"order.paid"},"items":[{"id":7}]}"#, NOW_MS);
+    let config = json!({ "type": { "body": "event.type" }, "id": { "header": "x-id" }, "subject": { "body": "items.0.id" } });
+    let expected = Event { id: Some("d1".into()), kind: "order.paid".into(), subject: Some("7".into()), ..Event::default() };
+    assert_eq!(receive(&request, config, &[]).unwrap(), expected.into());
+    assert_eq!(receive(&request, json!({ "type": { "value": "x" } }), &[]).unwrap().events[0].kind, "x");
+    assert_eq!(receive(&request, json!({ "id": { "body": "nothing.here" } }), &[]).unwrap().events[0].id, None);
+    let rejection = receive(&request, json!({ "type": { "body": "event" } }), &[]).unwrap_err();
+    assert_eq!(rejection.message(), "the type is missing: there is no text at `event` in the body");
+    let no_json = testing::delivery(&[], b"\xff".to_vec(), NOW_MS);
+    assert!(matches!(receive(&no_json, json!({ "type": { "body": "a" } }), &[]), Err(Rejection::Malformed(_))));
+}
+
+#[test]
+fn a_key_that_is_misspelt_does_not_open_the_door() {
+    let request = testing::delivery(&[], "{}", NOW_MS);
+    for config in [json!({ "Auth": { "header": "x" } }), json!({ "auth": { "headers": "x" } }), json!({ "signature": { "headr": "x" } })] {
+        assert!(matches!(receive(&request, config, &[]), Err(Rejection::Unsupported(_))));
+    }
+}

@@ -1,0 +1,165 @@
+//! The specification's own vectors, keys that change, and deliveries that are not what they should be.
+
+use super::*;
+use camshaft_sdk::testing;
+
+/// Published with the reference libraries.
+const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+const ID: &str = "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk";
+const SENT: u64 = 1_649_367_553;
+const BODY: &str = r#"{"email":"test@example.com","username":"test_user"}"#;
+const SIGNATURE: &str = "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=";
+const OTHER: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+fn delivery(family: &str, id: &str, timestamp: &str, signature: &str, body: &[u8]) -> Request {
+    let names = [format!("{family}-id"), format!("{family}-timestamp"), format!("{family}-signature")];
+    let headers = [(names[0].as_str(), id), (names[1].as_str(), timestamp), (names[2].as_str(), signature)];
+    testing::delivery(&headers, body, SENT * 1000)
+}
+
+fn published() -> Request {
+    delivery("webhook", ID, &SENT.to_string(), SIGNATURE, BODY.as_bytes())
+}
+
+fn receive(request: &Request, secrets: &[&str]) -> Result<Receipt, Rejection> {
+    testing::receive::<StandardWebhooks>(request, json!({}), &[("signing_secret", secrets)])
+}
+
+fn sign(secret: &str, id: &str, timestamp: &str, body: &[u8]) -> String {
+    let key = STANDARD.decode(secret.trim_start_matches("whsec_")).unwrap();
+    let mac = verify::hmac_of(Algorithm::Sha256, &key, &[id.as_bytes(), b".", timestamp.as_bytes(), b".", body]);
+    format!("v1,{}", STANDARD.encode(mac))
+}
+
+fn unauthorized(result: Result<Receipt, Rejection>) -> bool {
+    matches!(result, Err(Rejection::Unauthorized(_)))
+}
+
+#[test]
+fn golden_cases_hold() {
+    testing::adapter_cases::<StandardWebhooks>("cases");
+}
+
+#[test]
+fn the_published_vector_is_taken() {
+    let receipt = receive(&published(), &[SECRET]).unwrap();
+    assert_eq!(receipt.events, [Event { id: Some(ID.into()), kind: "event".into(), ..Event::default() }]);
+}
+
+#[test]
+fn svix_headers_do_too_and_a_mixture_does_not() {
+    let svix = delivery("svix", ID, &SENT.to_string(), SIGNATURE, BODY.as_bytes());
+    assert!(receive(&svix, &[SECRET]).is_ok());
+    let mut mixed = published();
+    mixed.headers[0].0 = "svix-id".into();
+    assert_eq!(receive(&mixed, &[SECRET]).unwrap_err().message(), "the header `webhook-id` is missing");
+}
+
+#[test]
+fn the_type_of_the_body_is_the_type_of_the_event() {
+    let body = br#"{"type":"invoice.paid","data":{}}"#;
+    let timestamp = SENT.to_string();
+    let request = delivery("webhook", "msg_1", &timestamp, &sign(SECRET, "msg_1", &timestamp, body), body);
+    assert_eq!(receive(&request, &[SECRET]).unwrap().events[0].kind, "invoice.paid");
+}
+
+#[test]
+fn keys_and_signatures_change_one_after_the_other() {
+    assert!(receive(&published(), &[OTHER, SECRET]).is_ok());
+    assert!(unauthorized(receive(&published(), &[OTHER])));
+    let both = format!("{} {SIGNATURE}", sign(OTHER, ID, &SENT.to_string(), BODY.as_bytes()));
+    let request = delivery("webhook", ID, &SENT.to_string(), &both, BODY.as_bytes());
+    assert!(receive(&request, &[SECRET]).is_ok());
+    assert!(receive(&request, &[OTHER]).is_ok());
+}
+
+#[test]
+fn an_asymmetric_signature_is_checked_with_the_public_key() {
+    // RFC 8032's key of test 1, as the specification's libraries sign with it.
+    let (public, signature) = asymmetric(ID, &SENT.to_string(), BODY.as_bytes());
+    let request = delivery("webhook", ID, &SENT.to_string(), &format!("v1a,{signature}"), BODY.as_bytes());
+    assert!(receive(&request, &[SECRET, &public]).is_ok());
+    assert!(unauthorized(receive(&request, &[SECRET])));
+    let tampered = Request { body: b"{}".to_vec(), ..request };
+    assert!(unauthorized(receive(&tampered, &[&public])));
+}
+
+fn asymmetric(id: &str, timestamp: &str, body: &[u8]) -> (String, String) {
+    use ed25519_dalek::{Signer, SigningKey};
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let signature = key.sign(&[id.as_bytes(), b".", timestamp.as_bytes(), b".", body].concat());
+    (format!("whpk_{}", STANDARD.encode(key.verifying_key().to_bytes())), STANDARD.encode(signature.to_bytes()))
+}
+
+#[test]
+fn a_signature_of_one_kind_is_none_of_the_other() {
+    let as_v1a = SIGNATURE.replace("v1,", "v1a,");
+    for signature in [as_v1a.as_str(), "v2,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=", "v1", "v1,", "v1,!", "tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw="] {
+        let request = delivery("webhook", ID, &SENT.to_string(), signature, BODY.as_bytes());
+        assert!(unauthorized(receive(&request, &[SECRET])), "{signature}");
+    }
+}
+
+#[test]
+fn anything_under_the_signature_that_changes_is_unauthorized() {
+    let timestamp = SENT.to_string();
+    let later = (SENT + 1).to_string();
+    for (id, timestamp, body) in [("msg_x", timestamp.as_str(), BODY.as_bytes()), (ID, &later, BODY.as_bytes()), (ID, &timestamp, b"{}")] {
+        assert!(unauthorized(receive(&delivery("webhook", id, timestamp, SIGNATURE, body), &[SECRET])));
+    }
+}
+
+#[test]
+fn five_minutes_either_way_are_fresh_and_a_second_more_is_not() {
+    for (apart, fresh) in [(300_i64, true), (-300, true), (301, false), (-301, false)] {
+        let timestamp = SENT.checked_add_signed(apart).unwrap().to_string();
+        let signature = sign(SECRET, ID, &timestamp, BODY.as_bytes());
+        let request = delivery("webhook", ID, &timestamp, &signature, BODY.as_bytes());
+        assert_eq!(receive(&request, &[SECRET]).is_ok(), fresh, "{apart}");
+    }
+}
+
+#[test]
+fn a_timestamp_that_is_none_is_unauthorized() {
+    for timestamp in ["", "soon", "-1", "1649367553.5", "99999999999999999999999"] {
+        let request = delivery("webhook", ID, timestamp, &sign(SECRET, ID, timestamp, BODY.as_bytes()), BODY.as_bytes());
+        assert!(unauthorized(receive(&request, &[SECRET])), "{timestamp}");
+    }
+}
+
+#[test]
+fn a_missing_header_is_unauthorized_and_a_doubled_one_malformed() {
+    for index in 0..3 {
+        let mut request = published();
+        let header = request.headers.remove(index);
+        assert!(unauthorized(receive(&request, &[SECRET])), "{}", header.0);
+        request.headers.extend([header.clone(), header.clone()]);
+        assert!(matches!(receive(&request, &[SECRET]), Err(Rejection::Malformed(_))), "{}", header.0);
+    }
+}
+
+#[test]
+fn without_a_usable_secret_nothing_is_taken() {
+    assert!(unauthorized(receive(&published(), &[])));
+    assert!(unauthorized(receive(&published(), &["whsec_"])));
+    for broken in ["whsec_s3cret!", "whpk_s3cret"] {
+        let result = receive(&published(), &[broken]);
+        assert!(!result.as_ref().unwrap_err().message().contains("s3cret"), "a message never shows a secret");
+        assert!(unauthorized(result));
+    }
+}
+
+#[test]
+fn a_body_that_is_not_utf_8_or_no_object_is_malformed_when_signed() {
+    let timestamp = SENT.to_string();
+    for body in [&b"{\"type\":\"\xff\"}"[..], b"[]", b"", b"null"] {
+        let request = delivery("webhook", ID, &timestamp, &sign(SECRET, ID, &timestamp, body), body);
+        assert!(matches!(receive(&request, &[SECRET]), Err(Rejection::Malformed(_))), "{body:?}");
+    }
+}
+
+#[test]
+fn only_post_is_taken() {
+    let request = Request { method: "GET".into(), ..published() };
+    assert!(matches!(receive(&request, &[SECRET]), Err(Rejection::Unsupported(_))));
+}
