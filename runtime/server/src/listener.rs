@@ -86,7 +86,9 @@ pub async fn listen<S: Future<Output = ()>>(
 
     drop(listener);
     let mut closing = pin!(graceful.shutdown());
-    let _ = tokio::time::timeout(GRACE, &mut closing).await;
+    let is_closed = tokio::time::timeout(GRACE, &mut closing).await.is_ok();
     settle().await;
-    let _ = tokio::time::timeout(CLOSING, &mut closing).await;
+    if !is_closed {
+        let _ = tokio::time::timeout(CLOSING, closing).await;
+    }
 }

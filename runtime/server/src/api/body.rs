@@ -42,6 +42,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 /// Reads JSON; errors name the field, the line and the column.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
+    // serde would take a list for an object's fields in their order.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::new(Fault::Malformed, "the body is a JSON list, an object is expected"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -76,7 +80,7 @@ mod tests {
             ("{\"cuont\": 1}", "`cuont`"),
             ("{\"count\": 1", "line 1 column 11"),
             ("{} {}", "trailing characters"),
-            ("[1]", "the body"),
+            ("[1]", "list"),
         ] {
             let problem = serde_json::to_string(&parse::<Order>(body.as_bytes()).unwrap_err()).unwrap();
             assert!(problem.contains(named), "{body}: {problem}");

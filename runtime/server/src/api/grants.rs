@@ -124,18 +124,14 @@ fn is_origin(text: &str) -> bool {
         return true;
     }
     let Some((scheme, rest)) = text.split_once("://") else { return false };
-    let host = rest.strip_prefix("*.").unwrap_or(rest);
-    let authority = host.parse::<http::uri::Authority>();
+    let plain = rest.strip_prefix("*.").unwrap_or(rest);
+    let Ok(authority) = plain.parse::<http::uri::Authority>() else { return false };
+    let host = authority.host();
+    let port = plain.strip_prefix(host).unwrap_or("no");
     matches!(scheme, "http" | "https")
         && !host.is_empty()
-        && authority.is_ok_and(|authority| {
-            let host = authority.host();
-            authority.as_str() == rest.strip_prefix("*.").unwrap_or(rest)
-                && !host.is_empty()
-                && !host.contains('*')
-                && !authority.as_str().contains('@')
-                && (authority.port().is_none() || authority.port_u16().is_some())
-        })
+        && !host.contains('*')
+        && (port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()))
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use camshaft_model::ids::Name;
-use camshaft_model::invocation::RevisionRef;
+use camshaft_model::ids::{Digest, Name};
+use camshaft_model::language;
 use camshaft_model::resource::{Change, Expect};
-use camshaft_model::seams::{Directory, Permissions};
+use camshaft_model::seams::Permissions;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -18,7 +18,7 @@ use super::problem::{Fault, Problem};
 use super::requirements::{self, Missing};
 use super::workflows::WorkflowView;
 use super::{App, check_generation, with_generation};
-use crate::catalog::specs::{self, Kept, WorkflowSpec};
+use crate::catalog::specs::{self, Kept, RevisionSpec, WorkflowSpec};
 
 /// What to publish where.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -77,7 +77,7 @@ pub async fn publish(
         let detail = format!("workflow `{}` has no revision {revision}; the latest is {latest}", kept.key.name);
         return Err(Problem::new(Fault::Invalid, detail));
     }
-    let digests = check(&app, &kept, revision, &environment).await?;
+    let digests = check(&app, &kept, revision).await?;
     let mut head = kept.spec.clone();
     head.published.insert(environment, revision);
     let answer = change(&app, &kept, head).await?;
@@ -132,19 +132,13 @@ async fn change(app: &App, before: &Kept<WorkflowSpec>, head: WorkflowSpec) -> R
 }
 
 /// Refuses a revision that could not run. Answers with the plugins that it calls.
-async fn check(
-    app: &App,
-    kept: &Kept<WorkflowSpec>,
-    revision: u32,
-    environment: &Name,
-) -> Result<Vec<camshaft_model::ids::Digest>, Problem> {
+async fn check(app: &App, kept: &Kept<WorkflowSpec>, revision: u32) -> Result<Vec<Digest>, Problem> {
     let workspace = &app.workspace;
     let catalog = &app.catalog;
     let stored = catalog.revision_document(workspace, kept.id, revision).await?;
-    let pins = stored.map(|stored| stored.spec.pins).unwrap_or_default();
-    let workflow = Name::new(&kept.key.name)?;
-    let reference = RevisionRef { workflow_id: kept.id, workflow, revision };
-    let compiled = catalog.revision(workspace, &reference, environment).await?;
+    let RevisionSpec { document, pins } =
+        stored.ok_or_else(|| Problem::internal(format!("revision {revision} of `{}` is not stored", kept.key.name)))?.spec;
+    let digests: Vec<_> = pins.values().map(|pin| pin.digest).collect();
 
     let mut missing: Vec<Missing> = Vec::new();
     for pin in pins.values() {
@@ -154,14 +148,18 @@ async fn check(
             missing.extend(requirements::missing_grants(&release.spec, &catalog.grant(workspace, &pin.name)));
         }
     }
-    let secrets = requirements::secrets_of(&compiled.program);
-    missing.extend(secrets.iter().filter(|name| !catalog.has_secret(workspace, name)).map(requirements::missing_secret));
+    let compiled = language::compile(&document, &language::Pins(&pins)).map_err(|faults| {
+        let first = faults.first().map(ToString::to_string).unwrap_or_default();
+        Problem::new(Fault::Invalid, format!("revision {revision} of `{}` does not compile any more: {first}", kept.key.name))
+    })?;
+    let secrets = compiled.secrets.iter().filter(|name| !catalog.has_secret(workspace, name));
+    missing.extend(secrets.map(requirements::missing_secret));
     let integrations = requirements::integrations_of(&compiled.workflow);
     let absent = integrations.into_iter().filter(|name| catalog.integration_kept(workspace, name).is_none());
     missing.extend(absent.map(requirements::missing_integration));
     missing.dedup();
     match missing.as_slice() {
-        [] => Ok(pins.values().map(|pin| pin.digest).collect()),
+        [] => Ok(digests),
         [first, rest @ ..] => {
             let command = first.command.as_ref().map(|command| format!("; run `{command}`")).unwrap_or_default();
             let more = if rest.is_empty() { String::new() } else { format!(" (and {} more missing)", rest.len()) };

@@ -5,9 +5,7 @@
 use std::collections::BTreeSet;
 
 use camshaft_model::ids::{Name, SecretName};
-use camshaft_model::language::template::{Piece, Template};
 use camshaft_model::plugin::{Descriptor, Grant, PluginRelease};
-use camshaft_model::program::{Program, StepKind};
 use camshaft_model::workflow::{Trigger, Workflow};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -81,32 +79,6 @@ pub fn missing_integration(integration: &Name) -> Missing {
     }
 }
 
-/// Secrets that the steps of a program name.
-pub fn secrets_of(program: &Program) -> BTreeSet<SecretName> {
-    let mut found = BTreeSet::new();
-    for step in &program.steps {
-        match &step.kind {
-            StepKind::Task(task) => collect(&task.with, &mut found),
-            StepKind::Set(values) => values.iter().for_each(|(_, template)| collect(template, &mut found)),
-            StepKind::Exit(exit) => exit.outputs.iter().for_each(|(_, template)| collect(template, &mut found)),
-            StepKind::If(_) | StepKind::Switch(_) => {}
-        }
-    }
-    found
-}
-
-fn collect(template: &Template, found: &mut BTreeSet<SecretName>) {
-    match template {
-        Template::Literal(_) | Template::Expression(_) => {}
-        Template::Text(pieces) => found.extend(pieces.iter().filter_map(|piece| match piece {
-            Piece::Secret(name) => Some(name.clone()),
-            _ => None,
-        })),
-        Template::Array(items) => items.iter().for_each(|item| collect(item, found)),
-        Template::Object(fields) => fields.iter().for_each(|(_, field)| collect(field, found)),
-    }
-}
-
 /// Integrations that the triggers of a workflow name.
 pub fn integrations_of(workflow: &Workflow) -> BTreeSet<&Name> {
     let integration = |trigger| match trigger {
@@ -161,18 +133,5 @@ mod tests {
         let missing = missing_grants(&secret, &granted);
         assert_eq!(missing[0].command.as_deref(), Some("camshaft plugin grant caller --secret NAME"));
         assert_eq!(missing_grants(&release(&["camshaft:plugin/log@1.0.0"], &[]), &Grant::default()), []);
-    }
-
-    #[test]
-    fn secrets_are_found_however_deep_they_stand() {
-        let name = |text| SecretName::new(text).unwrap();
-        let text = |secret| Template::Text(vec![Piece::Text("Bearer ".into()), Piece::Secret(name(secret))]);
-        let template = Template::Object(vec![
-            ("a".into(), Template::Array(vec![text("one"), Template::Literal(json!("<secret three>"))])),
-            ("b".into(), text("two")),
-        ]);
-        let mut found = BTreeSet::new();
-        collect(&template, &mut found);
-        assert_eq!(found, BTreeSet::from([name("one"), name("two")]));
     }
 }

@@ -1,0 +1,84 @@
+//! Publishing, what it demands, and taking back.
+
+use axum::body::Body;
+use camshaft_model::json;
+
+use crate::bench::{Bench, ECHO};
+
+fn workflow(step: &str, trigger: &str) -> String {
+    format!("name: w\ntriggers:\n  - {trigger}\nsteps:\n  - {step}\n  - exit: {{ status: 204 }}\n")
+}
+
+#[tokio::test]
+async fn a_revision_runs_where_it_is_published_and_nowhere_else() {
+    let bench = Bench::new().await;
+    bench.call("PUT", "/api/v1/workflows/echo-it", ECHO).await.is(201);
+    let trigger = "/api/v1/workflows/echo-it/trigger";
+    bench.call("POST", trigger, "{}").await.problem(404, &["not published", "`production`"]);
+
+    let staging = r#"{"environment": "staging"}"#;
+    bench.call("POST", "/api/v1/workflows/echo-it/publish", staging).await.is(200);
+    bench.call("POST", trigger, "{}").await.is(404);
+    bench.call("POST", &format!("{trigger}?environment=staging"), "{}").await.is(200);
+
+    let view = bench.call("POST", "/api/v1/workflows/echo-it/publish", Body::empty()).await.is(200).json();
+    assert_eq!(view["published"], json!({"production": 1, "staging": 1}));
+    let second = ECHO.replace("default: hello", "default: bye");
+    bench.call("PUT", "/api/v1/workflows/echo-it", second).await.is(200);
+    assert_eq!(bench.run("echo-it", "{}").await["output"]["body"]["said"], "hello", "the first is published still");
+    bench.call("POST", "/api/v1/workflows/echo-it/publish", r#"{"revision": 2}"#).await.is(200);
+    assert_eq!(bench.run("echo-it", "{}").await["output"]["body"]["said"], "bye");
+
+    let view = bench.call("POST", "/api/v1/workflows/echo-it/unpublish", "{}").await.is(200).json();
+    assert_eq!(view["published"], json!({"staging": 1}));
+    bench.call("POST", trigger, "{}").await.is(404);
+    bench.call("POST", "/api/v1/workflows/echo-it/unpublish", "{}").await.is(200);
+}
+
+#[tokio::test]
+async fn a_revision_that_is_not_there_and_bodies_that_are_wrong_are_refused() {
+    let bench = Bench::new().await;
+    bench.call("PUT", "/api/v1/workflows/echo-it", ECHO).await.is(201);
+    let publish = "/api/v1/workflows/echo-it/publish";
+    for number in [0, 2] {
+        let named = format!("no revision {number}");
+        bench.call("POST", publish, format!("{{\"revision\": {number}}}")).await.problem(422, &[&named, "latest is 1"]);
+    }
+    bench.call("POST", publish, r#"{"revison": 1}"#).await.problem(400, &["`revison`"]);
+    bench.call("POST", publish, r#"{"environment": "No!"}"#).await.problem(400, &["`environment`", "`No!`"]);
+    bench.call("POST", publish, "{").await.problem(400, &["line 1"]);
+    bench.call("POST", "/api/v1/workflows/none/publish", "{}").await.problem(404, &["`none`"]);
+}
+
+#[tokio::test]
+async fn a_missing_grant_is_named_with_its_import_and_the_command() {
+    let bench = Bench::new().await;
+    bench.call("PUT", "/api/v1/workflows/w", workflow("task: caller@1", "manual: {}")).await.is(201);
+    let publish = "/api/v1/workflows/w/publish";
+    let problem = bench.call("POST", publish, "{}").await.problem(
+        422,
+        &["`caller`", "wasi:http/outgoing-handler", "camshaft plugin grant caller --host https://api.example.com"],
+    );
+    assert_eq!(problem["missing"][0]["kind"], "grant");
+    assert_eq!(bench.get("/api/v1/workflows/w").await["published"], json!({}));
+    bench.call("PUT", "/api/v1/plugins/caller/grant", r#"{"hosts": ["https://api.example.com"]}"#).await.is(200);
+    bench.call("POST", publish, "{}").await.is(200);
+}
+
+#[tokio::test]
+async fn everything_that_is_missing_is_told_at_once() {
+    let bench = Bench::new().await;
+    let step = "task: reader@1\n    with: { key: \"Bearer {{ $.secrets.api_key }}\" }";
+    let document = workflow(step, "webhook: { integration: shop }");
+    bench.call("PUT", "/api/v1/workflows/w", document).await.is(201);
+    let problem = bench.call("POST", "/api/v1/workflows/w/publish", "{}").await.problem(422, &["2 more"]);
+    let kinds: Vec<_> = problem["missing"].as_array().unwrap().iter().map(|m| (&m["kind"], &m["name"])).collect();
+    assert_eq!(
+        json!(kinds),
+        json!([["grant", "reader"], ["secret", "api_key"], ["integration", "shop"]])
+    );
+    bench.call("PUT", "/api/v1/plugins/reader/grant", r#"{"secrets": ["api_key"]}"#).await.is(200);
+    bench.call("PUT", "/api/v1/secrets/api_key", r#"{"value": "x"}"#).await.is(204);
+    bench.call("PUT", "/api/v1/integrations/shop", r#"{"adapter": "generic"}"#).await.is(201);
+    bench.call("POST", "/api/v1/workflows/w/publish", "{}").await.is(200);
+}
