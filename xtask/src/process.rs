@@ -66,8 +66,9 @@ impl Process {
         self
     }
 
-    /// With an environment variable.
+    /// With an environment variable; the last value of a name counts.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.variables.retain(|(given, _)| given != name.as_ref());
         self.variables.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }

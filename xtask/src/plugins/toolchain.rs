@@ -110,8 +110,9 @@ fn rustup(folder: &Path) -> Result<Toolchain> {
     let rustc = Rustc::ask(rustc_at_hand(), folder)?;
     let libraries = rustc.sysroot.join("lib/rustlib").join(WASIP2).join("lib");
     if !libraries.is_dir() {
-        let add = Process::new("rustup", folder).args(["target", "add", WASIP2]);
-        // No failure yet: there is another way, and its words come first.
+        // What rustup says of itself when it fails helps nobody here.
+        let add = Process::new("rustup", folder).args(["target", "add", WASIP2]).without_env("RUST_BACKTRACE");
+        // No failure yet: there is another way.
         let added = add.read();
         if !libraries.is_dir() {
             added?;
