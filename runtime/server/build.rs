@@ -26,7 +26,8 @@ fn main() {
         println!("cargo::warning=built without {}: run `cargo xtask plugins`, then build again", missing.join(", "));
     }
 
-    let mut code = String::from("/// Name and component of each shipped plugin.\npub const EMBEDDED: &[(&str, &[u8])] = &[\n");
+    let mut code =
+        String::from("/// Name and component of each shipped plugin.\npub const EMBEDDED: &[(&str, &[u8])] = &[\n");
     for name in &found {
         let path = built.join(format!("{name}.wasm"));
         println!("cargo::rerun-if-changed={}", path.display());

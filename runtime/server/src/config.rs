@@ -30,10 +30,22 @@ const fn key(path: &'static str, default: &'static str, meaning: &'static str) -
 pub const KEYS: &[Key] = &[
     key("listen", r#""127.0.0.1:7400""#, "address and port of the server; port 0 takes any free one"),
     key("data", r#""camshaft-data""#, "folder for everything that is kept"),
-    key("public_url", r#""""#, "how the outside calls this server, as adapters and answers show it; empty: http://<listen>"),
-    key("trusted_proxies", "[]", "addresses or networks of proxies whose Forwarded and X-Forwarded-* headers are believed"),
+    key(
+        "public_url",
+        r#""""#,
+        "how the outside calls this server, as adapters and answers show it; empty: http://<listen>",
+    ),
+    key(
+        "trusted_proxies",
+        "[]",
+        "addresses or networks of proxies whose Forwarded and X-Forwarded-* headers are believed",
+    ),
     key("log", r#""text""#, "form of the log: text or json"),
-    key("log_level", r#""info""#, "what is logged: error, warn, info, debug, trace, or a filter such as info,camshaft_host=debug"),
+    key(
+        "log_level",
+        r#""info""#,
+        "what is logged: error, warn, info, debug, trace, or a filter such as info,camshaft_host=debug",
+    ),
     key("limits.executions_per_second", "25", "executions that a workspace may start in a second; 0: no limit"),
     key("limits.body_bytes", "1048576", "largest body of a request to a trigger URL, bytes"),
     key("limits.parallel_calls", "64", "plugin calls under way at once; further ones wait their turn"),
@@ -136,9 +148,9 @@ impl Config {
         if let Some(path) = file {
             let text = std::fs::read_to_string(path)
                 .map_err(|error| ConfigError(format!("cannot read the configuration {}: {error}", path.display())))?;
-            let read: Table = text
-                .parse()
-                .map_err(|error: toml::de::Error| ConfigError(format!("{}: {}", path.display(), error.to_string().trim_end())))?;
+            let read: Table = text.parse().map_err(|error: toml::de::Error| {
+                ConfigError(format!("{}: {}", path.display(), error.to_string().trim_end()))
+            })?;
             overlay(&mut table, read, "", &path.display().to_string())?;
         }
         for key in KEYS {
@@ -234,7 +246,11 @@ fn set(table: &mut Table, path: &str, text: &str, source: &str) -> Result<(), Co
             text.trim().parse().map_err(|_| ConfigError(format!("{source}: `{text}` is no whole number")))?,
         ),
         Ok(Value::Array(_)) => Value::Array(
-            text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(|item| Value::String(item.to_owned())).collect(),
+            text.split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(|item| Value::String(item.to_owned()))
+                .collect(),
         ),
         _ => Value::String(text.to_owned()),
     };
@@ -250,7 +266,9 @@ fn public_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Optio
     }
     let parsed: Result<http::Uri, _> = text.parse();
     match parsed {
-        Ok(uri) if matches!(uri.scheme_str(), Some("http" | "https")) && uri.query().is_none() => Ok(Some(text.to_owned())),
+        Ok(uri) if matches!(uri.scheme_str(), Some("http" | "https")) && uri.query().is_none() => {
+            Ok(Some(text.to_owned()))
+        }
         _ => Err(serde::de::Error::custom(format!("`{text}` is no URL such as https://camshaft.example.com"))),
     }
 }

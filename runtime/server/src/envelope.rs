@@ -5,18 +5,18 @@
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderName, HeaderValue, Request};
+use axum::http::{HeaderName, HeaderValue, Method, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::FutureExt;
 use tower::Service;
 
-use crate::api::problem::Problem;
+use crate::api::problem::{Inside, Problem};
 use crate::observe::Metrics;
 use crate::vault::random;
 
@@ -50,6 +50,8 @@ impl Envelope {
                 made
             }
         };
+        // For the log alone; both are reference-counted or static, so this copies nothing.
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         if let Some(peer) = peer {
             request.extensions_mut().insert(ConnectInfo(peer));
         }
@@ -61,11 +63,13 @@ impl Envelope {
                 self.metrics.panicked();
                 let what = panic.downcast_ref::<String>().map(String::as_str);
                 let what = what.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-                Problem::internal(format!("request {} panicked: {what}", id.to_str().unwrap_or_default())).into_response()
+                Problem::internal(format!("the handler panicked: {what}")).into_response()
             }
         };
+        let took = began.elapsed();
+        self.metrics.answered(response.status().as_u16(), took);
+        log(&response, &method, uri.path(), &id, took);
         response.headers_mut().insert(REQUEST_ID, id);
-        self.metrics.answered(response.status().as_u16(), began.elapsed());
         response
     }
 
@@ -73,6 +77,18 @@ impl Envelope {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let text = format!("{:016x}-{count:x}", self.process);
         HeaderValue::from_maybe_shared(Bytes::from(text)).expect("hexadecimal digits are a header value")
+    }
+}
+
+/// Our own failures loudly, with what the caller was not told; everything else, a workflow's own 500 too, only where
+/// somebody looks for it. The query is left out: people put tokens there.
+fn log(response: &Response, method: &Method, path: &str, id: &HeaderValue, took: Duration) {
+    let status = response.status().as_u16();
+    let id = id.to_str().unwrap_or_default();
+    if let Some(Inside(inside)) = response.extensions().get::<Inside>() {
+        tracing::error!(request_id = id, %method, path, status, inside, "a request failed");
+    } else {
+        tracing::debug!(request_id = id, %method, path, status, ?took, "a request was answered");
     }
 }
 
@@ -91,7 +107,14 @@ mod tests {
     fn envelope() -> Envelope {
         let router = Router::new()
             .route("/", get(|headers: HeaderMap| async move { headers["x-request-id"].to_str().unwrap().to_owned() }))
-            .route("/panic", get(|| async { if true { panic!("the kettle boils over") } }));
+            .route(
+                "/panic",
+                get(|| async {
+                    if true {
+                        panic!("the kettle boils over")
+                    }
+                }),
+            );
         Envelope::new(router, Metrics::install().unwrap()).unwrap()
     }
 

@@ -16,7 +16,8 @@ const SECONDS: [f64; 14] =
 
 /// Sends the log to stderr from now on. A second call in one process is an error that the caller may ignore.
 pub fn log(form: LogForm, filter: &str) -> Result<()> {
-    let filter = EnvFilter::try_new(filter).with_context(|| format!("`log_level` is `{filter}`, which is no filter"))?;
+    let filter =
+        EnvFilter::try_new(filter).with_context(|| format!("`log_level` is `{filter}`, which is no filter"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let set = match form {
         LogForm::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),

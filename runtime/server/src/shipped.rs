@@ -68,9 +68,9 @@ pub async fn register(
     inspector: &Arc<dyn Inspector>,
     (ids, clock): (&Arc<dyn Ids>, &Arc<dyn Clock>),
 ) -> Result<()> {
-    let known: HashSet<Digest> =
-        catalog.all_releases(workspace, None).iter().map(|kept| kept.spec.digest).collect();
-    let new = shipped.iter().map(|plugin| (plugin, digest(plugin.component))).filter(|(_, digest)| !known.contains(digest));
+    let known: HashSet<Digest> = catalog.all_releases(workspace, None).iter().map(|kept| kept.spec.digest).collect();
+    let new =
+        shipped.iter().map(|plugin| (plugin, digest(plugin.component))).filter(|(_, digest)| !known.contains(digest));
     let inspected = try_join_all(new.map(async |(plugin, digest)| {
         let release = inspector
             .inspect(Bytes::from_static(plugin.component))

@@ -185,7 +185,9 @@ mod tests {
         for wrong in ["", "cst_", "cst__", &other, shorter, &longer, &minted.text.replace("cst_", "xst_")] {
             assert!(tokens.recognise(wrong, Timestamp(1)).is_none(), "{wrong}");
         }
-        assert!(!serde_json::to_string(&spec(&minted, None)).unwrap().contains(minted.text.rsplit('_').next().unwrap()));
+        assert!(
+            !serde_json::to_string(&spec(&minted, None)).unwrap().contains(minted.text.rsplit('_').next().unwrap())
+        );
     }
 
     #[test]

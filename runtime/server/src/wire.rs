@@ -52,9 +52,8 @@ pub async fn serve(config: Config) -> Result<()> {
         tracing::debug!("{error:#}");
     }
     shipped::check_built()?;
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let listener =
+        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
     let server = Server::open(&config, address).await?;
     announce(address)?;
@@ -124,7 +123,8 @@ impl Server {
             catalog.clone(),
             Arc::new(Blobs(store.clone())),
         )?;
-        let evaluator = Arc::new(Evaluator { host: host.clone(), component: shipped::expression()?, made: OnceLock::new() });
+        let evaluator =
+            Arc::new(Evaluator { host: host.clone(), component: shipped::expression()?, made: OnceLock::new() });
 
         let engine = Engine::start(EngineParts {
             store: store.clone(),
@@ -152,7 +152,10 @@ impl Server {
             deliveries: deliveries.clone(),
             readiness: Arc::new(Readiness::default()),
             metrics,
-            under_way: { let engine = engine.clone(); Box::new(move || engine.under_way()) },
+            under_way: Box::new({
+                let engine = engine.clone();
+                move || engine.under_way()
+            }),
             public_url: config.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
             sync_window: config.sync.window,
         });
@@ -181,10 +184,7 @@ impl Server {
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
         let Self { app, engine, router, evaluator } = self;
         let envelope = Arc::new(Envelope::new(router, app.metrics.clone())?);
-        let beside = [
-            tokio::spawn(warm_up(evaluator)),
-            tokio::spawn(sweep(app.clone())),
-        ];
+        let beside = [tokio::spawn(warm_up(evaluator)), tokio::spawn(sweep(app.clone()))];
         let started = start(app, engine.clone());
         let failed = Arc::new(OnceLock::new());
         let stop = {
@@ -220,7 +220,8 @@ async fn start(app: Arc<App>, engine: Arc<Engine>) -> Result<()> {
     };
     let registering = async {
         let plugins = shipped::plugins();
-        shipped::register(&plugins, &app.workspace, &app.catalog, &app.store, &app.inspector, (&app.ids, &app.clock)).await?;
+        shipped::register(&plugins, &app.workspace, &app.catalog, &app.store, &app.inspector, (&app.ids, &app.clock))
+            .await?;
         app.readiness.shipped();
         anyhow::Ok(())
     };
@@ -258,11 +259,7 @@ struct Blobs(Arc<dyn Store>);
 
 impl Components for Blobs {
     fn bytes(&self, digest: Digest) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
-        let carried = shipped::EMBEDDED.iter().find(|(_, component)| shipped::digest(component) == digest);
-        match carried {
-            Some((_, component)) => std::future::ready(Ok(Some(component.to_vec()))).boxed(),
-            None => self.0.blob(digest),
-        }
+        self.0.blob(digest)
     }
 }
 
@@ -272,10 +269,10 @@ struct Looker(Arc<Host>);
 impl Inspector for Looker {
     fn inspect(&self, bytes: Bytes) -> BoxFuture<'_, Result<PluginRelease, Unfit>> {
         async move {
-            self.0.inspect(bytes.into()).await.map_err(|error| Unfit::Refused {
-                check: error.check().to_owned(),
-                message: error.to_string(),
-            })
+            self.0
+                .inspect(bytes.into())
+                .await
+                .map_err(|error| Unfit::Refused { check: error.check().to_owned(), message: error.to_string() })
         }
         .boxed()
     }

@@ -9,14 +9,14 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, Content, InfoBuilder, License, OpenApi, OpenApiBuilder, Ref, RefOr};
 use utoipa::openapi::response::Response as Answer;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{ComponentsBuilder, Content, InfoBuilder, License, OpenApi, OpenApiBuilder, Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::App;
-use super::problem::Problem;
+use super::problem::Details;
 
 /// Paths that need no token.
 pub const OPEN: [&str; 3] = ["/healthz", "/readyz", "/api/openapi.json"];
@@ -50,10 +50,12 @@ pub fn head() -> OpenApi {
         ]))
         .components(Some(
             ComponentsBuilder::new()
-                .schema(Problem::name(), Problem::schema())
+                .schema(Details::name(), Details::schema())
                 .security_scheme(
                     "token",
-                    SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("cst_…").build()),
+                    SecurityScheme::Http(
+                        HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("cst_…").build(),
+                    ),
                 )
                 .build(),
         ))
@@ -78,13 +80,17 @@ pub fn complete(mut openapi: OpenApi) -> OpenApi {
                 operation.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
             }
             if is_change && operation.request_body.is_some() {
-                operation.responses.responses.entry("413".to_owned()).or_insert_with(|| RefOr::T(Answer::new("too large")));
+                operation
+                    .responses
+                    .responses
+                    .entry("413".to_owned())
+                    .or_insert_with(|| RefOr::T(Answer::new("too large")));
             }
             for (status, answer) in &mut operation.responses.responses {
                 if let (true, RefOr::T(answer)) = (status.as_str() >= "400", answer)
                     && answer.content.is_empty()
                 {
-                    let problem = Content::new(Some(Ref::from_schema_name(Problem::name())));
+                    let problem = Content::new(Some(Ref::from_schema_name(Details::name())));
                     answer.content.insert("application/problem+json".to_owned(), RefOr::T(problem));
                 }
             }

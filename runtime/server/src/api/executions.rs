@@ -229,9 +229,7 @@ fn statuses(asked: Option<&str>) -> Result<Vec<Status>, Problem> {
 pub(super) async fn visible(app: &App, caller: &Caller, which: &str) -> Result<Summary, Problem> {
     let id: ExecutionId = which.parse()?;
     let summary = app.store.summary(id).await?;
-    let own = |summary: &Summary| {
-        summary.workspace == caller.workspace && caller.sees(summary.revision.workflow_id)
-    };
+    let own = |summary: &Summary| summary.workspace == caller.workspace && caller.sees(summary.revision.workflow_id);
     summary.filter(own).ok_or_else(|| Problem::not_found("execution", id))
 }
 
@@ -278,10 +276,9 @@ pub async fn show(
         ended_at: item.ended_at,
         duration_us: item.duration_us,
         output: outcome.map(|outcome| (*outcome.output).clone()).unwrap_or_default(),
-        answer: outcome.and_then(|outcome| outcome.exit.as_ref()).map(|exit| AnswerView {
-            status: exit.status,
-            headers: exit.headers.clone(),
-        }),
+        answer: outcome
+            .and_then(|outcome| outcome.exit.as_ref())
+            .map(|exit| AnswerView { status: exit.status, headers: exit.headers.clone() }),
         failed_step: outcome.filter(|_| failure.is_some()).and_then(|outcome| outcome.step.clone()),
         failure,
         event: (*invocation.event).clone(),

@@ -104,7 +104,10 @@ fn known(app: &App, name: &Name) -> Result<(), Problem> {
 
 fn check(grant: &GrantBody) -> Result<(), Problem> {
     if grant.hosts.len() > NAMES_MAX || grant.secrets.len() > NAMES_MAX {
-        return Err(Problem::new(Fault::Invalid, format!("a grant names at most {NAMES_MAX} hosts and as many secrets")));
+        return Err(Problem::new(
+            Fault::Invalid,
+            format!("a grant names at most {NAMES_MAX} hosts and as many secrets"),
+        ));
     }
     for host in &grant.hosts {
         if !is_origin(host) {
@@ -144,8 +147,16 @@ mod tests {
             assert!(is_origin(good), "{good}");
         }
         for bad in [
-            "", "a.example", "https://", "https://a.example/path", "ftp://a.example", "https://*", "https://u@a.example",
-            "https://a.*.example", "https://a.example:99999", "https://a b",
+            "",
+            "a.example",
+            "https://",
+            "https://a.example/path",
+            "ftp://a.example",
+            "https://*",
+            "https://u@a.example",
+            "https://a.*.example",
+            "https://a.example:99999",
+            "https://a b",
         ] {
             assert!(!is_origin(bad), "{bad}");
         }

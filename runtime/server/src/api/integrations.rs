@@ -238,7 +238,8 @@ fn adapter(app: &App, written: &str) -> Result<(PluginPin, AdapterDescriptor), P
 /// Holds a configuration against the adapter's JSON Schema, and tells every fault at once.
 fn check_config(adapter: &PluginPin, descriptor: &AdapterDescriptor, config: &Value) -> Result<(), Problem> {
     let schema = jsonschema::validator_for(&descriptor.config_schema).map_err(|error| {
-        let detail = format!("adapter `{}` {} brings a broken configuration schema: {error}", adapter.name, adapter.version);
+        let detail =
+            format!("adapter `{}` {} brings a broken configuration schema: {error}", adapter.name, adapter.version);
         Problem::new(Fault::Invalid, detail)
     })?;
     let faults: Vec<_> = schema

@@ -9,19 +9,19 @@ pub mod caller;
 pub mod page;
 pub mod problem;
 
-pub mod workflows;
+pub mod executions;
+pub mod grants;
+pub mod health;
+pub mod integrations;
+pub mod plugins;
+pub mod public;
 pub mod publish;
 pub mod requirements;
-pub mod trigger;
-pub mod plugins;
-pub mod grants;
-pub mod integrations;
-pub mod tokens;
 pub mod secrets;
-pub mod executions;
 pub mod timeline;
-pub mod public;
-pub mod health;
+pub mod tokens;
+pub mod trigger;
+pub mod workflows;
 
 pub mod document;
 
@@ -188,7 +188,10 @@ fn check_generation(headers: &HeaderMap, found: u64) -> Result<(), Problem> {
         _ if wanted != "*" && wanted.parse::<u64>().is_err() => {
             Err(Problem::new(Fault::Malformed, format!("If-Match is `{text}`: it is a generation, such as \"3\"")))
         }
-        _ => Err(Problem::new(Fault::Changed, format!("the generation is {found}, not {wanted}")).with("generation", found)),
+        _ => {
+            Err(Problem::new(Fault::Changed, format!("the generation is {found}, not {wanted}"))
+                .with("generation", found))
+        }
     }
 }
 

@@ -93,9 +93,15 @@ impl Fault {
     }
 }
 
+/// Why a request is refused. On the heap, since every handler's answer may be one.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct Problem(Box<Details>);
+
 /// A problem details object (RFC 9457), with members of its own where they help programs.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Problem {
+#[schema(as = Problem)]
+pub struct Details {
     /// `urn:camshaft:problem:` and a word that programs compare.
     #[serde(rename = "type")]
     #[schema(example = "urn:camshaft:problem:not-found")]
@@ -112,27 +118,34 @@ pub struct Problem {
     more: Map<String, Value>,
     #[serde(skip)]
     headers: Vec<(HeaderName, HeaderValue)>,
+    #[serde(skip)]
+    inside: Option<String>,
 }
+
+/// What went wrong inside; rides on the answer to where it is logged with the request's id, and no further.
+#[derive(Debug, Clone)]
+pub struct Inside(pub String);
 
 impl Problem {
     /// A problem.
     pub fn new(fault: Fault, detail: impl Into<String>) -> Self {
-        let mut problem = Self {
+        let mut details = Details {
             kind: format!("urn:camshaft:problem:{}", fault.word()),
             title: fault.title(),
             status: fault.status().as_u16(),
             detail: detail.into(),
             more: Map::new(),
             headers: Vec::new(),
+            inside: None,
         };
         match fault {
             Fault::Unauthorized => {
-                problem.headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"camshaft\"")));
+                details.headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"camshaft\"")));
             }
-            Fault::Unavailable => problem.headers.push((header::RETRY_AFTER, HeaderValue::from_static("1"))),
+            Fault::Unavailable => details.headers.push((header::RETRY_AFTER, HeaderValue::from_static("1"))),
             _ => {}
         }
-        problem
+        Self(Box::new(details))
     }
 
     /// There is no such thing: `workflow`, its name.
@@ -142,40 +155,48 @@ impl Problem {
 
     /// Something of ours failed: the caller learns that, the log learns what.
     pub fn internal(what: impl std::fmt::Display) -> Self {
-        tracing::error!("{what:#}");
-        Self::new(Fault::Internal, "the server's log tells more under the request's id")
+        Self::new(Fault::Internal, "the server's log tells more under the request's id").because(what)
+    }
+
+    fn because(mut self, inside: impl std::fmt::Display) -> Self {
+        self.0.inside = Some(format!("{inside:#}"));
+        self
     }
 
     /// With a member of its own.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
         let value = serde_json::to_value(value).expect("members of problems are plain data");
-        self.more.insert(name.to_owned(), value);
+        self.0.more.insert(name.to_owned(), value);
         self
     }
 
     /// With a header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.retain(|(other, _)| *other != name);
-        self.headers.push((name, value));
+        self.0.headers.retain(|(other, _)| *other != name);
+        self.0.headers.push((name, value));
         self
     }
 
     /// The status.
     pub fn status(&self) -> u16 {
-        self.status
+        self.0.status
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
-        let headers = std::mem::take(&mut self.headers);
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = std::mem::take(&mut self.0.headers);
+        let inside = self.0.inside.take();
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         response.headers_mut().extend(headers);
+        if let Some(inside) = inside {
+            response.extensions_mut().insert(Inside(inside));
+        }
         response
     }
 }
@@ -190,8 +211,8 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(why) => {
-                tracing::error!(why, "the store is not available");
                 Self::new(Fault::Unavailable, "this cannot be made durable now; nothing was changed, try again")
+                    .because(why)
             }
             error @ StoreError::Conflict { .. } => {
                 Self::new(Fault::Conflict, format!("{error}: somebody else changed it at the same moment; try again"))
@@ -207,10 +228,11 @@ impl From<DispatchError> for Problem {
             DispatchError::DifferentBody { id } => {
                 Self::new(Fault::Conflict, format!("idempotency key `{id}` came before with a different body"))
             }
-            DispatchError::NotDurable(why) => {
-                tracing::error!(why, "an execution could not be made durable");
-                Self::new(Fault::Unavailable, "the execution cannot be made durable now; nothing was started, try again")
-            }
+            DispatchError::NotDurable(why) => Self::new(
+                Fault::Unavailable,
+                "the execution cannot be made durable now; nothing was started, try again",
+            )
+            .because(why),
             DispatchError::Stopping => Self::new(Fault::Unavailable, "the server is stopping; try again"),
         }
     }
@@ -249,8 +271,10 @@ mod tests {
     fn what_fails_inside_is_not_shown() {
         let problem = Problem::from(StoreError::Unavailable("/var/lib/secret-path is full".into()));
         let text = serde_json::to_string(&problem).unwrap();
-        assert!(!text.contains("secret-path") && problem.status == 503, "{text}");
+        assert!(!text.contains("secret-path") && problem.status() == 503, "{text}");
+        let response = problem.into_response();
+        assert!(response.extensions().get::<Inside>().unwrap().0.contains("secret-path"), "the log learns it");
         let problem = Problem::from(StoreError::Damaged("page 7".into()));
-        assert!(!serde_json::to_string(&problem).unwrap().contains("page 7") && problem.status == 500);
+        assert!(!serde_json::to_string(&problem).unwrap().contains("page 7") && problem.status() == 500);
     }
 }

@@ -136,21 +136,26 @@ async fn check(app: &App, kept: &Kept<WorkflowSpec>, revision: u32) -> Result<Ve
     let workspace = &app.workspace;
     let catalog = &app.catalog;
     let stored = catalog.revision_document(workspace, kept.id, revision).await?;
-    let RevisionSpec { document, pins } =
-        stored.ok_or_else(|| Problem::internal(format!("revision {revision} of `{}` is not stored", kept.key.name)))?.spec;
+    let RevisionSpec { document, pins } = stored
+        .ok_or_else(|| Problem::internal(format!("revision {revision} of `{}` is not stored", kept.key.name)))?
+        .spec;
     let digests: Vec<_> = pins.values().map(|pin| pin.digest).collect();
 
     let mut missing: Vec<Missing> = Vec::new();
     for pin in pins.values() {
         // A shipped release may have been replaced by a newer build of the same version, which imports the same.
-        let release = catalog.release_of(workspace, pin.digest).or_else(|| catalog.release(workspace, &pin.name, &pin.version));
+        let release =
+            catalog.release_of(workspace, pin.digest).or_else(|| catalog.release(workspace, &pin.name, &pin.version));
         if let Some(release) = release {
             missing.extend(requirements::missing_grants(&release.spec, &catalog.grant(workspace, &pin.name)));
         }
     }
     let compiled = language::compile(&document, &language::Pins(&pins)).map_err(|faults| {
         let first = faults.first().map(ToString::to_string).unwrap_or_default();
-        Problem::new(Fault::Invalid, format!("revision {revision} of `{}` does not compile any more: {first}", kept.key.name))
+        Problem::new(
+            Fault::Invalid,
+            format!("revision {revision} of `{}` does not compile any more: {first}", kept.key.name),
+        )
     })?;
     let secrets = compiled.secrets.iter().filter(|name| !catalog.has_secret(workspace, name));
     missing.extend(secrets.map(requirements::missing_secret));

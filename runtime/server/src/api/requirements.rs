@@ -81,11 +81,11 @@ pub fn missing_integration(integration: &Name) -> Missing {
 
 /// Integrations that the triggers of a workflow name.
 pub fn integrations_of(workflow: &Workflow) -> BTreeSet<&Name> {
-    let integration = |trigger| match trigger {
-        &Trigger::Webhook { ref integration, .. } => Some(integration),
+    let webhooks = workflow.triggers.iter().filter_map(|trigger| match trigger {
+        Trigger::Webhook { integration, .. } => Some(integration),
         _ => None,
-    };
-    workflow.triggers.iter().filter_map(integration).collect()
+    });
+    webhooks.collect()
 }
 
 #[cfg(test)]

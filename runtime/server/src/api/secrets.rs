@@ -82,7 +82,10 @@ pub fn check_value(name: &str, value: &str) -> Result<(), Problem> {
     get, path = "/api/v1/secrets", tag = "secrets", operation_id = "list_secrets", params(PageQuery),
     responses((status = 200, description = "a page", body = Page<SecretView>))
 )]
-pub async fn list(State(app): State<Arc<App>>, Asked(query): Asked<PageQuery>) -> Result<Json<Page<SecretView>>, Problem> {
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Asked(query): Asked<PageQuery>,
+) -> Result<Json<Page<SecretView>>, Problem> {
     let all = app.catalog.secrets(&app.workspace);
     query.page(
         all,

@@ -110,7 +110,8 @@ pub struct Timeline {
 
 /// Folds a journal. Without a program (its revision cannot be read any more) steps go by their address: `#3`.
 pub fn fold<'a>(program: Option<&Program>, entries: impl IntoIterator<Item = &'a Entry>) -> Timeline {
-    let mut folding = Folding { program, timeline: Timeline::default(), at: HashMap::new(), turns: HashMap::new(), frames: 1 };
+    let mut folding =
+        Folding { program, timeline: Timeline::default(), at: HashMap::new(), turns: HashMap::new(), frames: 1 };
     for entry in entries {
         folding.take(entry);
     }
@@ -306,8 +307,7 @@ mod tests {
     }
 
     fn attempt_ended(time: u64, at: At, attempt: u32, outcome: AttemptOutcome, retry_at: Option<u64>) -> Entry {
-        let line =
-            LogLine { after_us: 3, level: LogLevel::Info, message: "hello".into(), fields: Default::default() };
+        let line = LogLine { after_us: 3, level: LogLevel::Info, message: "hello".into(), fields: Default::default() };
         Entry::AttemptEnded {
             time: Timestamp(time),
             at,
@@ -337,10 +337,7 @@ mod tests {
     #[test]
     fn attempts_gather_under_their_step_with_log_use_and_the_time_of_the_next() {
         let task = At(ROOT, StepAddress(0));
-        let entries = [
-            attempt_started(10, task, 1),
-            attempt_ended(15, task, 1, unavailable(), Some(100)),
-        ];
+        let entries = [attempt_started(10, task, 1), attempt_ended(15, task, 1, unavailable(), Some(100))];
         let waiting = fold(None, &entries);
         assert_eq!(waiting.steps[0].status, Stage::Waiting);
         assert_eq!(waiting.steps[0].attempts[0].retry_at.as_deref(), Some("1970-01-01T00:00:00.000Z"));
@@ -386,7 +383,8 @@ mod tests {
 
     #[test]
     fn what_a_cancelled_execution_leaves_open_is_cancelled_and_the_rest_stays() {
-        let skipped = Entry::StepEnded { time: Timestamp(2), at: at(0, 0), outcome: StepOutcome::Skipped, go_on: false };
+        let skipped =
+            Entry::StepEnded { time: Timestamp(2), at: at(0, 0), outcome: StepOutcome::Skipped, go_on: false };
         let set = Entry::VariablesSet { time: Timestamp(3), at: at(0, 1), values: Default::default() };
         let entries = [skipped, set, attempt_started(4, at(0, 2), 1), ended(9, Ending::Cancelled, None, None)];
         let timeline = fold(None, &entries);

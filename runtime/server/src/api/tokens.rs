@@ -204,7 +204,10 @@ pub async fn create(
     get, path = "/api/v1/tokens", tag = "tokens", operation_id = "list_tokens", params(PageQuery),
     responses((status = 200, description = "a page", body = Page<TokenView>))
 )]
-pub async fn list(State(app): State<Arc<App>>, Asked(query): Asked<PageQuery>) -> Result<Json<Page<TokenView>>, Problem> {
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Asked(query): Asked<PageQuery>,
+) -> Result<Json<Page<TokenView>>, Problem> {
     let all = app.catalog.tokens_kept(&app.workspace);
     query.page(all, |kept| kept.id.to_string(), |kept| TokenView::of(&app, kept))
 }

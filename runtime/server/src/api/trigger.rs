@@ -99,16 +99,23 @@ pub async fn trigger(
         let word = source.word();
         return Err(Problem::new(Fault::Forbidden, format!("workflow `{name}` has no `{word}` trigger")));
     }
-    let params = published.workflow.bind_params(&given.params).map_err(|faults| {
-        Problem::new(Fault::Invalid, faults.join("; ")).with("faults", &faults)
-    })?;
+    let params = published
+        .workflow
+        .bind_params(&given.params)
+        .map_err(|faults| Problem::new(Fault::Invalid, faults.join("; ")).with("faults", &faults))?;
 
     let delivery = delivery(&app, &headers, &name, &environment, waits.is_some(), &bytes)?;
     if !is_known(&app, delivery.as_ref()).await? {
         app.throttle.take(&app.workspace, 1).map_err(|wait| too_many(&app, wait))?;
     }
     let window = waits.unwrap_or_default().min(app.sync_window);
-    let start = Start { published, trigger: source, event: Arc::new(given.event), params: Arc::new(params.into()), test: false };
+    let start = Start {
+        published,
+        trigger: source,
+        event: Arc::new(given.event),
+        params: Arc::new(params.into()),
+        test: false,
+    };
     let request_id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     let reply = if waits.is_some() { Reply::Wait } else { Reply::Detach };
     let dispatched =
@@ -185,6 +192,7 @@ async fn is_known(app: &App, delivery: Option<&SeenDelivery>) -> Result<bool, Pr
 fn too_many(app: &App, wait: Duration) -> Problem {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     let limit = app.throttle.limit().unwrap_or_default();
-    let detail = format!("workspace `{}` starts more than {limit} executions a second; try again in {seconds} s", app.workspace);
+    let detail =
+        format!("workspace `{}` starts more than {limit} executions a second; try again in {seconds} s", app.workspace);
     Problem::new(Fault::TooMany, detail).with_header(header::RETRY_AFTER, seconds.max(1).into())
 }

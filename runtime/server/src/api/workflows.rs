@@ -207,7 +207,10 @@ pub async fn put(
     let revision_key = specs::revision_key(workspace, id, number);
     let head_key = specs::key(ResourceKind::Workflow, workspace, &name);
     let changes = vec![
-        Change::Put { resource: specs::resource(revision_key, app.ids.resource(), &revision, now), expect: Expect::Absent },
+        Change::Put {
+            resource: specs::resource(revision_key, app.ids.resource(), &revision, now),
+            expect: Expect::Absent,
+        },
         Change::Put {
             resource: specs::resource(head_key, id, &head, now),
             expect: before.as_ref().map_or(Expect::Absent, |kept| Expect::Generation(kept.generation)),
@@ -262,7 +265,10 @@ fn faulty(diagnostics: &[Diagnostic]) -> Problem {
         (status = 200, description = "a page", body = Page<WorkflowView>),
     )
 )]
-pub async fn list(State(app): State<Arc<App>>, Asked(query): Asked<PageQuery>) -> Result<Json<Page<WorkflowView>>, Problem> {
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Asked(query): Asked<PageQuery>,
+) -> Result<Json<Page<WorkflowView>>, Problem> {
     let workflows = app.catalog.workflows(&app.workspace);
     query.page(workflows, |kept| kept.key.name.clone(), |kept| WorkflowView::of(&app, kept))
 }
@@ -300,9 +306,9 @@ pub async fn revisions(
     let newest = match &query.after {
         None => kept.spec.latest_revision,
         Some(after) => {
-            let after: u32 = after
-                .parse()
-                .map_err(|_| Problem::new(Fault::Malformed, format!("`after` is `{after}`: it is a revision's number")))?;
+            let after: u32 = after.parse().map_err(|_| {
+                Problem::new(Fault::Malformed, format!("`after` is `{after}`: it is a revision's number"))
+            })?;
             after.saturating_sub(1).min(kept.spec.latest_revision)
         }
     };

@@ -72,7 +72,9 @@ impl Directory for Catalog {
 
 impl Permissions for Catalog {
     fn grant(&self, workspace: &Name, plugin: &Name) -> Arc<Grant> {
-        self.read(workspace, |shelf| shelf.grants.get(plugin).map(|(_, grant)| grant.clone())).flatten().unwrap_or_default()
+        self.read(workspace, |shelf| shelf.grants.get(plugin).map(|(_, grant)| grant.clone()))
+            .flatten()
+            .unwrap_or_default()
     }
 
     fn secret(&self, workspace: &Name, _environment: &Name, name: &SecretName) -> Option<String> {
@@ -101,9 +103,9 @@ impl WorkspaceTasks<'_> {
             return Err(TaskMissing::NotATask);
         }
         let newest = releases.iter().rev().find(|kept| kept.spec.kind == kind && range.matches(&kept.spec.version));
-        newest.map(|kept: &Arc<Kept<_>>| kept.spec.pin()).ok_or_else(|| {
-            TaskMissing::NoSuchVersion(releases.iter().map(|kept| kept.spec.version.clone()).collect())
-        })
+        newest
+            .map(|kept: &Arc<Kept<_>>| kept.spec.pin())
+            .ok_or_else(|| TaskMissing::NoSuchVersion(releases.iter().map(|kept| kept.spec.version.clone()).collect()))
     }
 }
 

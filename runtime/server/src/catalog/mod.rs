@@ -294,7 +294,10 @@ fn compile(
     let RevisionSpec { document, pins } = Kept::read(stored)?.spec;
     let compiled = language::compile(&document, &language::Pins(&pins)).map_err(|faults| {
         let first = faults.first().map(ToString::to_string).unwrap_or_default();
-        StoreError::Damaged(format!("revision {} of `{}` does not compile: {first}", revision.revision, revision.workflow))
+        StoreError::Damaged(format!(
+            "revision {} of `{}` does not compile: {first}",
+            revision.revision, revision.workflow
+        ))
     })?;
     Ok(Published {
         workspace: workspace.clone(),

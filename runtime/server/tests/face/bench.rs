@@ -10,9 +10,7 @@ use camshaft_engine::{Dispatcher, Engine, EngineParts};
 use camshaft_model::ids::{Digest, Name};
 use camshaft_model::language::expression::Jq;
 use camshaft_model::outcome::{Failure, FailureKind, Usage};
-use camshaft_model::plugin::{
-    AdapterDescriptor, Descriptor, PluginKind, PluginRelease, SecretField, TaskDescriptor,
-};
+use camshaft_model::plugin::{AdapterDescriptor, Descriptor, PluginKind, PluginRelease, SecretField, TaskDescriptor};
 use camshaft_model::seams::{
     AdapterEvent, Clock, Ids, Integration, Permissions, Plugins, Receipt, Refusal, Store, TaskCall, TaskDone,
     WebhookRequest,
@@ -299,14 +297,8 @@ impl Plugins for Hands {
         let signed = wanted.is_none_or(|(_, values)| {
             signature.is_some_and(|(_, given)| values.iter().any(|value| value.as_bytes() == given))
         });
-        let event = AdapterEvent {
-            id: None,
-            kind: "thing".to_owned(),
-            source: None,
-            subject: None,
-            time: None,
-            body: None,
-        };
+        let event =
+            AdapterEvent { id: None, kind: "thing".to_owned(), source: None, subject: None, time: None, body: None };
         let answer = match signed {
             true => Ok(Receipt { events: vec![event], respond: None }),
             false => Err(Refusal::Unauthorized("the signature is wrong".to_owned())),

@@ -10,7 +10,8 @@ const SHOP: &str = "/api/v1/integrations/shop";
 #[tokio::test]
 async fn an_integration_shows_everything_but_the_values_of_its_secrets() {
     let bench = Bench::new().await;
-    let body = r#"{"adapter": "generic@1", "config": {"tolerance_s": 5}, "secrets": {"signing_secret": ["new-1", "old-1"]}}"#;
+    let body =
+        r#"{"adapter": "generic@1", "config": {"tolerance_s": 5}, "secrets": {"signing_secret": ["new-1", "old-1"]}}"#;
     let answer = bench.call("PUT", SHOP, body).await.is(201);
     assert!(!answer.text().contains("new-1") && !answer.text().contains("old-1"));
     let made = answer.json();
@@ -26,7 +27,10 @@ async fn an_integration_shows_everything_but_the_values_of_its_secrets() {
 #[tokio::test]
 async fn an_update_keeps_what_it_leaves_out_and_removes_what_is_null() {
     let bench = Bench::new().await;
-    bench.call("PUT", SHOP, r#"{"adapter": "generic", "secrets": {"signing_secret": "one"}, "enabled": false}"#).await.is(201);
+    bench
+        .call("PUT", SHOP, r#"{"adapter": "generic", "secrets": {"signing_secret": "one"}, "enabled": false}"#)
+        .await
+        .is(201);
     let kept = bench.call("PUT", SHOP, r#"{"adapter": "generic", "config": {"tolerance_s": 9}}"#).await.is(200).json();
     assert_eq!((&kept["secrets"], &kept["enabled"]), (&json!(["signing_secret"]), &json!(false)));
     let ready = |bench: &Bench| {

@@ -63,8 +63,7 @@ async fn answers_keep_the_connection_and_tell_an_id_and_nothing_of_the_server() 
 #[tokio::test]
 async fn a_request_under_way_is_answered_before_the_server_stops() {
     let bench = Arc::new(Bench::new().await);
-    let blocking =
-        "name: blocking\ntriggers: [{ manual: {} }]\nsteps:\n  - task: block@1\n  - exit: { status: 201 }\n";
+    let blocking = "name: blocking\ntriggers: [{ manual: {} }]\nsteps:\n  - task: block@1\n  - exit: { status: 201 }\n";
     bench.publish("blocking", blocking).await;
     let (address, stop, serving) = listening(&bench).await;
     let mut stream = TcpStream::connect(address).await.unwrap();

@@ -2,14 +2,14 @@
 
 mod bench;
 
-mod workflows;
-mod publishing;
-mod triggering;
-mod plugins;
+mod executions;
 mod integrations;
+mod listening;
+mod plugins;
+mod publishing;
+mod restart;
+mod routes;
 mod secrets;
 mod tokens;
-mod executions;
-mod routes;
-mod restart;
-mod listening;
+mod triggering;
+mod workflows;

@@ -73,10 +73,7 @@ async fn everything_that_is_missing_is_told_at_once() {
     bench.call("PUT", "/api/v1/workflows/w", document).await.is(201);
     let problem = bench.call("POST", "/api/v1/workflows/w/publish", "{}").await.problem(422, &["2 more"]);
     let kinds: Vec<_> = problem["missing"].as_array().unwrap().iter().map(|m| (&m["kind"], &m["name"])).collect();
-    assert_eq!(
-        json!(kinds),
-        json!([["grant", "reader"], ["secret", "api_key"], ["integration", "shop"]])
-    );
+    assert_eq!(json!(kinds), json!([["grant", "reader"], ["secret", "api_key"], ["integration", "shop"]]));
     bench.call("PUT", "/api/v1/plugins/reader/grant", r#"{"secrets": ["api_key"]}"#).await.is(200);
     bench.call("PUT", "/api/v1/secrets/api_key", r#"{"value": "x"}"#).await.is(204);
     bench.call("PUT", "/api/v1/integrations/shop", r#"{"adapter": "generic"}"#).await.is(201);

@@ -16,7 +16,10 @@ use crate::bench::{Bench, ECHO, Options};
 async fn everything_that_was_put_in_is_there_again() {
     let store = Arc::new(MemoryStore::new());
     let bench = Bench::with(Options { store: store.clone(), ..Options::default() }).await;
-    bench.call("PUT", "/api/v1/integrations/shop", r#"{"adapter": "generic", "secrets": {"signing_secret": "s"}}"#).await.is(201);
+    bench
+        .call("PUT", "/api/v1/integrations/shop", r#"{"adapter": "generic", "secrets": {"signing_secret": "s"}}"#)
+        .await
+        .is(201);
     bench.call("PUT", "/api/v1/secrets/key", r#"{"value": "v"}"#).await.is(204);
     bench.call("PUT", "/api/v1/plugins/caller/grant", r#"{"hosts": ["*"]}"#).await.is(200);
     bench.publish("echo-it", ECHO).await;
@@ -25,7 +28,13 @@ async fn everything_that_was_put_in_is_there_again() {
     let token = bench.call("POST", "/api/v1/tokens", r#"{"label": "t", "scope": "admin"}"#).await.is(201).json();
     let token = token["token"].as_str().unwrap().to_owned();
     let before = bench.run("echo-it", "{}").await;
-    let paths = ["/api/v1/workflows", "/api/v1/integrations", "/api/v1/secrets", "/api/v1/plugins/caller", "/api/v1/executions"];
+    let paths = [
+        "/api/v1/workflows",
+        "/api/v1/integrations",
+        "/api/v1/secrets",
+        "/api/v1/plugins/caller",
+        "/api/v1/executions",
+    ];
     let mut told = Vec::new();
     for path in paths {
         told.push(bench.get(path).await);
@@ -62,7 +71,8 @@ async fn with_another_key_file_a_start_is_refused_and_names_the_secret() {
     let bench = Bench::with(Options { store: store.clone(), ..Options::default() }).await;
     bench.call("PUT", "/api/v1/secrets/api_key", r#"{"value": "v"}"#).await.is(204);
     drop(bench);
-    let error = Bench::try_with(Options { store: Arc::new(store.restarted()), key: [8; 32], ..Options::default() }).await;
+    let error =
+        Bench::try_with(Options { store: Arc::new(store.restarted()), key: [8; 32], ..Options::default() }).await;
     let error = error.err().unwrap().to_string();
     assert!(error.contains("api_key") && error.contains("key file"), "{error}");
 }

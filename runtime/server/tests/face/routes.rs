@@ -44,10 +44,11 @@ async fn every_route_is_described() {
     let bench = Bench::new().await;
     // axum tells its paths to `Debug` alone.
     let shown = format!("{:?}", camshaft_server::api::router(bench.app.clone()));
-    let routed: BTreeSet<_> =
-        shown.split('"').filter(|text| text.starts_with('/') && text.len() > 1 && !text.contains("__private"))
-            .map(str::to_owned)
-            .collect();
+    let routed: BTreeSet<_> = shown
+        .split('"')
+        .filter(|text| text.starts_with('/') && text.len() > 1 && !text.contains("__private"))
+        .map(str::to_owned)
+        .collect();
     let described: BTreeSet<_> = document()["paths"].as_object().unwrap().keys().cloned().collect();
     assert_eq!(routed, described);
 }

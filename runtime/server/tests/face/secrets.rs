@@ -24,7 +24,10 @@ async fn names_and_times_are_listed_and_values_never() {
     bench.call("DELETE", "/api/v1/secrets/api_key", Body::empty()).await.problem(404, &["`api_key`"]);
     bench.call("PUT", "/api/v1/secrets/a-b", r#"{"value": "x"}"#).await.problem(400, &["`a-b`"]);
     bench.call("PUT", "/api/v1/secrets/a", r#"{"value": ""}"#).await.problem(422, &["empty"]);
-    bench.call("PUT", "/api/v1/secrets/a", json!({"value": "x".repeat(65_537)}).to_string()).await.problem(422, &["65537"]);
+    bench
+        .call("PUT", "/api/v1/secrets/a", json!({"value": "x".repeat(65_537)}).to_string())
+        .await
+        .problem(422, &["65537"]);
 }
 
 #[tokio::test]

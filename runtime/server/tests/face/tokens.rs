@@ -13,7 +13,9 @@ async fn token(bench: &Bench, path: &str, body: &str) -> (String, String) {
 #[tokio::test]
 async fn without_a_valid_token_nothing_is_told() {
     let bench = Bench::new().await;
-    for header in [None, Some("Bearer nonsense"), Some("Basic YTpi"), Some("Bearer"), Some("an admin token of this bench")] {
+    for header in
+        [None, Some("Bearer nonsense"), Some("Basic YTpi"), Some("Bearer"), Some("an admin token of this bench")]
+    {
         let headers: Vec<_> = header.map(|value| ("authorization", value)).into_iter().collect();
         let answer = bench.send("GET", "/api/v1/workflows", &headers, Body::empty()).await;
         assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"camshaft\""), "{header:?}");
@@ -28,7 +30,8 @@ async fn without_a_valid_token_nothing_is_told() {
 #[tokio::test]
 async fn a_token_is_shown_once_and_revoked_at_once() {
     let bench = Bench::new().await;
-    let (id, text) = token(&bench, "/api/v1/tokens", r#"{"label": "ci", "scope": "admin", "expires_in_s": 3600}"#).await;
+    let (id, text) =
+        token(&bench, "/api/v1/tokens", r#"{"label": "ci", "scope": "admin", "expires_in_s": 3600}"#).await;
     assert!(text.starts_with("cst_"));
     bench.call_as(&text, "GET", "/api/v1/workflows", Body::empty()).await.is(200);
     let listed = bench.call("GET", "/api/v1/tokens", Body::empty()).await.is(200);
@@ -88,7 +91,10 @@ async fn a_workflow_s_token_reaches_that_workflow_and_its_executions_alone() {
     assert_eq!(list["items"].as_array().unwrap().len(), 1);
     let none = bench.call_as(&foreign, "GET", "/api/v1/executions", Body::empty()).await.is(200).json();
     assert_eq!(none["items"], json!([]));
-    bench.call_as(&foreign, "GET", "/api/v1/executions?workflow=echo-it", Body::empty()).await.problem(404, &["echo-it"]);
+    bench
+        .call_as(&foreign, "GET", "/api/v1/executions?workflow=echo-it", Body::empty())
+        .await
+        .problem(404, &["echo-it"]);
     for path in ["/api/v1/workflows", "/api/v1/workflows/echo-it", "/api/v1/workflows/echo-it/tokens", "/metrics"] {
         bench.call_as(&own, "GET", path, Body::empty()).await.problem(403, &["`workflow`"]);
     }

@@ -68,14 +68,18 @@ async fn revisions_are_listed_newest_first_and_keep_their_documents() {
     assert_eq!((rest["items"][0]["revision"].clone(), rest["next"].clone()), (json!(1), json!(null)));
     let first = bench.get("/api/v1/workflows/echo-it/revisions/1").await;
     assert!(first["document"].as_str().unwrap().contains("Number 1"));
-    bench.call("GET", "/api/v1/workflows/echo-it/revisions/4", Body::empty()).await.problem(404, &["no revision 4", "3"]);
+    bench
+        .call("GET", "/api/v1/workflows/echo-it/revisions/4", Body::empty())
+        .await
+        .problem(404, &["no revision 4", "3"]);
     bench.call("GET", "/api/v1/workflows/echo-it/revisions/x", Body::empty()).await.problem(400, &["`x`"]);
 }
 
 #[tokio::test]
 async fn a_faulty_document_is_refused_with_every_fault_and_its_place() {
     let bench = Bench::new().await;
-    let faulty = "name: w\ntriggers:\n  - manual: {}\nsteps:\n  - id: a\n    task: ecoh@1\n  - id: a\n    tusk: echo@1\n";
+    let faulty =
+        "name: w\ntriggers:\n  - manual: {}\nsteps:\n  - id: a\n    task: ecoh@1\n  - id: a\n    tusk: echo@1\n";
     let answer = bench.call("PUT", "/api/v1/workflows/w", faulty).await.problem(422, &[]);
     let faults = answer["diagnostics"].as_array().unwrap();
     assert!(faults.len() >= 2, "{faults:#?}");
