@@ -1,0 +1,54 @@
+//! `camshaft:plugin/log`: lines for the people who inspect an execution.
+//!
+//! Always there. Bounded in bytes for each call; one byte past the bound ends the call, so that a guest that logs without
+//! end stops at its first line too many.
+
+use camshaft_model::outcome::{LogLevel, LogLine};
+use camshaft_model::{Map, Value};
+use wasmtime::{Result, format_err};
+
+use crate::bindings::task::camshaft::plugin::log::{Host, Level};
+use crate::budget::Breach;
+use crate::state::CallState;
+
+impl CallState {
+    /// Keeps a line, without secrets.
+    pub(crate) fn write_log(
+        &mut self,
+        level: LogLevel,
+        message: String,
+        fields: Map<String, Value>,
+        bytes: usize,
+    ) -> Result<()> {
+        self.log_bytes = self.log_bytes.saturating_add(bytes);
+        if self.log_bytes > self.budget.log_bytes {
+            let (limit, used) = (self.budget.log_bytes as u64, self.log_bytes as u64);
+            self.meter.broke(Breach { bound: "log", limit, used, unit: "bytes" });
+            return Err(format_err!("the log is full"));
+        }
+        let after_us = self.begun.elapsed().as_micros() as u64;
+        let (message, fields) = (self.mask.text(message), self.mask.fields(fields));
+        self.log.push(LogLine { after_us, level, message, fields });
+        Ok(())
+    }
+}
+
+impl Host for CallState {
+    fn write(&mut self, level: Level, message: String, fields: String) -> Result<()> {
+        let level = match level {
+            Level::Trace => LogLevel::Trace,
+            Level::Debug => LogLevel::Debug,
+            Level::Info => LogLevel::Info,
+            Level::Warn => LogLevel::Warn,
+            Level::Error => LogLevel::Error,
+        };
+        // Each line costs a little more than its text, so that empty lines are bounded too.
+        let bytes = message.len() + fields.len() + 16;
+        let fields = match serde_json::from_str(&fields) {
+            Ok(Value::Object(fields)) => fields,
+            _ if fields.is_empty() => Map::new(),
+            _ => Map::from_iter([("fields".to_owned(), Value::String(fields))]),
+        };
+        self.write_log(level, message, fields, bytes)
+    }
+}

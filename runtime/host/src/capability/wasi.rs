@@ -1,0 +1,89 @@
+//! What standard libraries import of WASI, there and inert: no environment, no arguments, closed input, no files. Clocks
+//! and randomness are real. What is printed becomes log lines. Sockets are not there.
+
+use camshaft_model::Map;
+use camshaft_model::outcome::LogLevel;
+use wasmtime::Result;
+use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime_wasi::cli::{WasiCli, WasiCliView};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
+use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
+use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, io, random};
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::state::CallState;
+
+/// Most random bytes of one request.
+const RANDOM_BYTES_MAX: u64 = 64 << 10;
+
+/// The context of one call, made when the guest first asks for anything of it: most calls never do.
+pub(crate) struct Wasi {
+    context: WasiCtx,
+    printed: [MemoryOutputPipe; 2],
+}
+
+impl Wasi {
+    fn new(log_bytes: usize) -> Self {
+        let printed = [MemoryOutputPipe::new(log_bytes), MemoryOutputPipe::new(log_bytes)];
+        let [stdout, stderr] = printed.clone();
+        let context = WasiCtx::builder().stdout(stdout).stderr(stderr).max_random_size(RANDOM_BYTES_MAX).build();
+        Self { context, printed }
+    }
+}
+
+impl WasiView for CallState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let limit = self.budget.log_bytes;
+        let wasi = self.wasi.get_or_insert_with(|| Wasi::new(limit));
+        WasiCtxView { ctx: &mut wasi.context, table: &mut self.table }
+    }
+}
+
+impl CallState {
+    /// What the guest printed, as log lines, up to what the log may hold.
+    pub(crate) fn log_what_was_printed(&mut self) {
+        let Some(wasi) = self.wasi.take() else { return };
+        for (pipe, level) in wasi.printed.iter().zip([LogLevel::Info, LogLevel::Warn]) {
+            for line in String::from_utf8_lossy(&pipe.contents()).lines() {
+                if self.write_log(level, line.to_owned(), Map::new(), line.len() + 16).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+struct Table;
+
+impl HasData for Table {
+    type Data<'a> = &'a mut ResourceTable;
+}
+
+/// Links all of it.
+pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> Result<()> {
+    type T = CallState;
+    let l = linker;
+    io::error::add_to_linker::<T, Table>(l, |state| &mut state.table)?;
+    io::poll::add_to_linker::<T, Table>(l, |state| &mut state.table)?;
+    io::streams::add_to_linker::<T, Table>(l, |state| &mut state.table)?;
+    clocks::wall_clock::add_to_linker::<T, WasiClocks>(l, T::clocks)?;
+    clocks::monotonic_clock::add_to_linker::<T, WasiClocks>(l, T::clocks)?;
+    filesystem::types::add_to_linker::<T, WasiFilesystem>(l, T::filesystem)?;
+    filesystem::preopens::add_to_linker::<T, WasiFilesystem>(l, T::filesystem)?;
+    random::random::add_to_linker::<T, WasiRandom>(l, |state| state.ctx().ctx.random())?;
+    random::insecure::add_to_linker::<T, WasiRandom>(l, |state| state.ctx().ctx.random())?;
+    random::insecure_seed::add_to_linker::<T, WasiRandom>(l, |state| state.ctx().ctx.random())?;
+    cli::exit::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::environment::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::stdin::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::stdout::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::stderr::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_input::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_output::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_stdin::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_stdout::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_stderr::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! The one wasmtime engine: what WebAssembly may be, the pool of instances, and the clock of epochs.
+//!
+//! What decides the speed of fresh instances is the process's memory-map lock: a slot keeps a typical guest's whole memory
+//! resident, so that neither making nor dropping an instance asks the kernel for anything.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use camshaft_model::limits::Budget;
+use wasmtime::{
+    Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Result, WasmBacktraceDetails,
+    WasmFeatures,
+};
+
+/// How often the epoch moves: the grain of time budgets, and how long a busy guest may keep a worker from other tasks.
+pub(crate) const TICK: Duration = Duration::from_millis(4);
+/// Stack of compiled code. A Rust plugin's own stack is inside its memory; this one holds its frames.
+pub(crate) const STACK_BYTES: usize = 512 << 10;
+/// How much of a memory is kept and wiped, rather than unmapped, when an instance ends.
+const KEEP_RESIDENT_BYTES: usize = 2 << 20;
+/// Slots that stay warm for components that are not running; each may hold [`KEEP_RESIDENT_BYTES`].
+const WARM_SLOTS_MAX: u32 = 16;
+/// Instances that the expression evaluator keeps for itself, beside those of plugin calls.
+const EVALUATOR_INSTANCES: u32 = 8;
+
+/// Proposals that no plugin is built with: less to attack.
+const REFUSED: WasmFeatures = WasmFeatures::THREADS
+    .union(WasmFeatures::SHARED_EVERYTHING_THREADS)
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::EXCEPTIONS)
+    .union(WasmFeatures::LEGACY_EXCEPTIONS)
+    .union(WasmFeatures::MEMORY64)
+    .union(WasmFeatures::FUNCTION_REFERENCES)
+    .union(WasmFeatures::GC)
+    .union(WasmFeatures::GC_TYPES)
+    .union(WasmFeatures::CUSTOM_PAGE_SIZES)
+    .union(WasmFeatures::STACK_SWITCHING)
+    .union(WasmFeatures::WIDE_ARITHMETIC)
+    .union(WasmFeatures::CM_ASYNC)
+    .union(WasmFeatures::CM_GC)
+    .union(WasmFeatures::CM_THREADING)
+    .union(WasmFeatures::CM_ERROR_CONTEXT);
+
+/// The engine and its clock.
+pub(crate) struct Machine {
+    engine: Engine,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Machine {
+    pub(crate) fn new(instances_max: u32, budget: &Budget) -> Result<Self> {
+        let engine = Engine::new(&config(instances_max, budget))?;
+        let stopped = Arc::new(AtomicBool::new(false));
+        let (ticking, clock) = (engine.weak(), stopped.clone());
+        std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
+            while !clock.load(Ordering::Relaxed) {
+                std::thread::sleep(TICK);
+                match ticking.upgrade() {
+                    Some(engine) => engine.increment_epoch(),
+                    None => return,
+                }
+            }
+        })?;
+        Ok(Self { engine, stopped })
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+fn config(instances_max: u32, budget: &Budget) -> Config {
+    let instances = instances_max.max(1) + EVALUATOR_INSTANCES;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances * 8)
+        .total_memories(instances * 2)
+        .total_tables(instances * 4)
+        .total_stacks(instances)
+        .max_memories_per_component(4)
+        .max_core_instances_per_component(32)
+        .max_tables_per_component(16)
+        .table_elements(20_000)
+        .max_memory_size(usize::try_from(budget.memory_bytes).unwrap_or(usize::MAX).max(64 << 20))
+        .max_unused_warm_slots(WARM_SLOTS_MAX)
+        .decommit_batch_size(16)
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(64 << 10);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .memory_init_cow(true)
+        .epoch_interruption(true)
+        .cranelift_opt_level(OptLevel::Speed)
+        .parallel_compilation(true)
+        .concurrency_support(false)
+        .max_wasm_stack(STACK_BYTES)
+        .async_stack_size(STACK_BYTES * 2)
+        // No debugger and no profiler looks at guests; traps are told by their kind, not by frames.
+        .native_unwind_info(false)
+        .generate_address_map(false)
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .wasm_features(REFUSED, false);
+    config
+}
+
+/// Ticks of the epoch in a duration, at least one.
+pub(crate) fn ticks(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros() / TICK.as_micros()).unwrap_or(u64::MAX).max(1)
+}

@@ -1,0 +1,138 @@
+//! One delivery through an adapter: verify, answer, or hand back events.
+
+use camshaft_model::ids::Name;
+use camshaft_model::limits;
+use camshaft_model::outcome::{Failure, FailureKind};
+use camshaft_model::seams::{AdapterEvent, AdapterResponse, Integration, Receipt, Refusal, WebhookRequest};
+use camshaft_model::time::Timestamp;
+
+use crate::Host;
+use crate::bindings::adapter::exports::camshaft::plugin::adapter as guest;
+use crate::budget::Breach;
+use crate::call::{Returned, out_of_time, shorten, trapped, unusable, within};
+use crate::mask::Mask;
+use crate::registry::Prepared;
+use crate::state::{CallState, Caller};
+
+impl Host {
+    pub(crate) async fn receive_delivery(
+        &self,
+        integration: &Integration,
+        request: &WebhookRequest,
+    ) -> Result<Receipt, Refusal> {
+        let pre = match self.registry.get(integration.adapter.digest).await {
+            Ok(Prepared::Adapter(pre)) => pre,
+            Ok(Prepared::Task(_)) => {
+                let message = format!("`{}` is a task, not an adapter", integration.adapter.name);
+                return Err(Refusal::Broken(Failure::new(FailureKind::Failed, message)));
+            }
+            Err(error) => return Err(Refusal::Broken(unusable(&error))),
+        };
+        let caller = Caller {
+            plugin: integration.adapter.name.clone(),
+            workspace: integration.workspace.clone(),
+            environment: Name::new("production").map_err(|_| broken("the environment has no name"))?,
+        };
+        let Ok(_place) = self.places.acquire().await else { return Err(broken("the host is stopping")) };
+        let mut store = CallState::store(&self.machine, caller, self.budget, &self.permissions);
+        let mut mask = Mask::default();
+        for (name, values) in &integration.secrets {
+            values.iter().for_each(|value| mask.add(name, value));
+        }
+        store.data_mut().mask = mask.clone();
+
+        let wall = self.budget.wall;
+        let (request, integration) = (lower_request(request), lower_integration(integration));
+        let running = async {
+            let instance = pre.instantiate_async(&mut store).await?;
+            instance.camshaft_plugin_adapter().call_receive(&mut store, &request, &integration).await
+        };
+        let (returned, _) = within(wall, running).await;
+        let state = store.data_mut();
+        state.log_what_was_printed();
+        for line in std::mem::take(&mut state.log) {
+            tracing::debug!(integration = integration.name, level = ?line.level, "{}", line.message);
+        }
+        let breach = state.meter.breach.map(Breach::failure);
+        match returned {
+            Returned::Value(Ok(receipt)) => lift(receipt, self.budget.output_bytes).map_err(Refusal::Broken),
+            Returned::Value(Err(rejection)) => Err(refused(rejection, &mask)),
+            Returned::Trapped(error) => Err(Refusal::Broken(breach.unwrap_or_else(|| trapped(&error)))),
+            Returned::OutOfTime => Err(Refusal::Broken(out_of_time(wall))),
+        }
+    }
+}
+
+fn broken(message: &str) -> Refusal {
+    Refusal::Broken(Failure::new(FailureKind::Failed, message))
+}
+
+fn lower_request(request: &WebhookRequest) -> guest::Request {
+    guest::Request {
+        method: request.method.clone(),
+        path: request.path.clone(),
+        query: request.query.clone(),
+        headers: request.headers.clone(),
+        body: request.body.to_vec(),
+        remote_address: request.remote_address.clone(),
+        received_at: request.received_at.as_millis(),
+        public_url: request.public_url.clone(),
+    }
+}
+
+fn lower_integration(integration: &Integration) -> guest::Integration {
+    guest::Integration {
+        name: integration.name.to_string(),
+        config: integration.config.to_string(),
+        secrets: integration.secrets.clone(),
+    }
+}
+
+fn refused(rejection: guest::Rejection, mask: &Mask) -> Refusal {
+    let safe = |message| shorten(mask.text(message));
+    match rejection {
+        guest::Rejection::Unauthorized(message) => Refusal::Unauthorized(safe(message)),
+        guest::Rejection::Malformed(message) => Refusal::Malformed(safe(message)),
+        guest::Rejection::Unsupported(message) => Refusal::Unsupported(safe(message)),
+    }
+}
+
+/// The receipt as everybody else knows it; what an adapter may not say is its failure.
+fn lift(receipt: guest::Receipt, bytes_max: usize) -> Result<Receipt, Failure> {
+    if receipt.events.len() > limits::EVENTS_PER_DELIVERY_MAX {
+        let (limit, used) = (limits::EVENTS_PER_DELIVERY_MAX as u64, receipt.events.len() as u64);
+        return Err(Breach { bound: "events", limit, used, unit: "events" }.failure());
+    }
+    let bodies: usize = receipt.events.iter().filter_map(|event| event.body.as_ref()).map(String::len).sum();
+    let answer = receipt.respond.as_ref().map_or(0, |response| response.body.len());
+    if bodies + answer > bytes_max {
+        let used = (bodies + answer) as u64;
+        return Err(Breach { bound: "output", limit: bytes_max as u64, used, unit: "bytes" }.failure());
+    }
+    let events = receipt.events.into_iter().map(lift_event).collect::<Result<_, _>>()?;
+    let respond = receipt.respond.map(lift_response).transpose()?;
+    Ok(Receipt { events, respond })
+}
+
+fn lift_event(event: guest::Event) -> Result<AdapterEvent, Failure> {
+    let body =
+        event.body.map(|body| serde_json::from_str(&body)).transpose().map_err(|error| {
+            Failure::new(FailureKind::Failed, format!("the adapter's event body is no JSON: {error}"))
+        })?;
+    Ok(AdapterEvent {
+        id: event.id,
+        kind: event.type_,
+        source: event.source,
+        subject: event.subject,
+        time: event.time.map(Timestamp::from_millis),
+        body,
+    })
+}
+
+fn lift_response(response: guest::Response) -> Result<AdapterResponse, Failure> {
+    if !(200..=599).contains(&response.status) {
+        let message = format!("the adapter answers with status {}; an answer has 200 to 599", response.status);
+        return Err(Failure::new(FailureKind::Failed, message));
+    }
+    Ok(AdapterResponse { status: response.status, headers: response.headers, body: response.body })
+}
