@@ -50,6 +50,22 @@ pub enum UploadError {
     Unavailable(String),
 }
 
+impl UploadError {
+    /// Which check failed, in a word for programs.
+    pub fn check(&self) -> &'static str {
+        match self {
+            Self::Size { .. } => "size",
+            Self::NotWasm(_) => "wasm",
+            Self::CoreModule => "component",
+            Self::Invalid(_) => "validation",
+            Self::World(_) => "world",
+            Self::UnknownImport(_) => "imports",
+            Self::Describe(_) => "describe",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
 pub(crate) async fn inspect(host: &Host, bytes: Vec<u8>) -> Result<PluginRelease, UploadError> {
     check_bytes(&bytes)?;
     let (digest, size_bytes) = (digest(&bytes), bytes.len() as u64);
