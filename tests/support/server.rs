@@ -76,7 +76,6 @@ pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> R
         body => agent.run(request.body(body).expect("a test makes good requests"))?,
     };
     let headers = answer
-        .0
         .headers()
         .iter()
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
