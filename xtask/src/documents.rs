@@ -1,5 +1,5 @@
-//! `cargo xtask documents`: what the documents promise is there. Commands that they show in blocks for the shell are
-//! commands that xtask has, with those options; files that they link to exist.
+//! `cargo xtask documents`: what the documents promise is there. The commands of xtask that they show, in blocks for the shell
+//! or in the text, are commands that it has, with those options; files that they link to exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ fn documents(root: &Path) -> Result<Vec<PathBuf>> {
     }
     let mut documents = Vec::new();
     markdown(root, 0, &mut documents)?;
-    for folder in ["docs", "examples", "plugins", "sdk"] {
+    for folder in ["docs", "examples", "plugins", "sdk", "tests"] {
         if root.join(folder).is_dir() {
             markdown(&root.join(folder), 4, &mut documents)?;
         }
@@ -72,6 +72,8 @@ fn faults_of(text: &str, folder: &Path) -> Vec<String> {
             }
             (None, Some(_)) => {}
             (None, None) => {
+                let spans = line.split('`').skip(1).step_by(2);
+                faults.extend(spans.filter_map(wrong_command).map(|fault| format!("{number}: {fault}")));
                 let missing = links(line).filter(|link| !exists(folder, link));
                 faults.extend(missing.map(|link| format!("{number}: the link `{link}` leads nowhere")));
             }
@@ -83,7 +85,7 @@ fn faults_of(text: &str, folder: &Path) -> Vec<String> {
 /// Why xtask would not take the command of a line, where it is one of xtask's.
 fn wrong_command(line: &str) -> Option<String> {
     let command = line.trim_start_matches("$ ").split(" #").next().unwrap_or_default();
-    if !command.starts_with("cargo xtask") {
+    if !command.starts_with("cargo xtask") || command.ends_with('…') {
         return None;
     }
     let error = Cli::try_parse_from(command.split_whitespace().skip(1)).err()?;
@@ -121,6 +123,13 @@ mod tests {
         assert_eq!(faults.len(), 2, "{faults:?}");
         assert!(faults[0].starts_with("3: `cargo xtask dmo`: "), "{faults:?}");
         assert!(faults[1].starts_with("4: ") && faults[1].contains("--twice"), "{faults:?}");
+    }
+
+    #[test]
+    fn commands_in_the_text_count_too() {
+        let faults = faults_of("Type `cargo xtask demo` or `cargo xtask …`, not `cargo xtask dem`.\n", here());
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].starts_with("1: `cargo xtask dem`"), "{faults:?}");
     }
 
     #[test]

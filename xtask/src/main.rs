@@ -1,5 +1,6 @@
 //! What people who work on Camshaft type: `cargo xtask …`. This file knows the commands' names; each command has a file.
 
+mod bench;
 mod check;
 mod demo;
 mod documents;
@@ -34,6 +35,8 @@ enum Command {
     Check,
     /// Builds every plugin, guest and example to a WebAssembly component.
     Plugins,
+    /// Measures Camshaft beside what people would use instead, built for release.
+    Bench(bench::Options),
     /// Holds the documents against the repository: commands that they show, files that they link to.
     Documents,
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(&workspace),
         Command::Check => check::run(&workspace),
         Command::Plugins => plugins::run(&workspace),
+        Command::Bench(options) => bench::run(&workspace, &options),
         Command::Documents => documents::run(&workspace),
     });
     match done {

@@ -51,6 +51,13 @@ pub enum Role {
     Bench,
 }
 
+impl Component {
+    /// The component's file.
+    pub fn file(&self) -> PathBuf {
+        self.folder.join(format!("{}.wasm", self.name))
+    }
+}
+
 impl Workspace {
     /// Asks cargo about the clone.
     pub fn find() -> Result<Self> {
@@ -164,7 +171,7 @@ mod tests {
     #[test]
     fn no_two_components_go_to_the_same_file() {
         let workspace = Workspace::find().unwrap();
-        let mut files: Vec<_> = workspace.components.iter().map(|one| one.folder.join(&one.name)).collect();
+        let mut files: Vec<_> = workspace.components.iter().map(Component::file).collect();
         files.sort();
         let count = files.len();
         files.dedup();

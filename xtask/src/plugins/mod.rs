@@ -57,7 +57,7 @@ fn compile(workspace: &Workspace, toolchain: &Toolchain, profile: &str, componen
         let file = built.join(format!("{}.wasm", component.artifact));
         let bytes = fs::read(&file).with_context(|| format!("cargo made no {}", file.display()))?;
         let bytes = toolchain.component(bytes).with_context(|| format!("{} makes no component", component.package))?;
-        write_changed(&component.folder.join(format!("{}.wasm", component.name)), &bytes)?;
+        write_changed(&component.file(), &bytes)?;
     }
     Ok(())
 }
@@ -74,7 +74,7 @@ fn write_changed(file: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Takes away the components whose crates are gone: the server would go on carrying them.
 fn forget_removed(wanted: &[&Component]) -> Result<()> {
-    let kept: BTreeSet<_> = wanted.iter().map(|one| one.folder.join(format!("{}.wasm", one.name))).collect();
+    let kept: BTreeSet<_> = wanted.iter().map(|component| component.file()).collect();
     let folders: BTreeSet<_> = wanted.iter().map(|component| &component.folder).collect();
     for folder in folders {
         for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {

@@ -1,0 +1,54 @@
+//! `cargo xtask bench`: builds what is compared, for release, and hands over to `bench/`, which measures and prints.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::Process;
+use crate::workspace::{Role, Workspace};
+use crate::{plugins, progress};
+
+/// The release whose `serve` we are compared with: the one that the host is made with.
+const WASMTIME: &str = "48";
+
+/// What to measure; said to the bench itself.
+#[derive(clap::Args)]
+pub struct Options {
+    /// What `camshaft-bench compare` takes besides, such as `--seconds 10 --rounds 1`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+/// Builds and measures.
+pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    plugins::build(workspace, &[Role::Shipped, Role::Bench])?;
+    let build =
+        workspace.cargo().args(["build", "--release", "--package", "camshaft-cli", "--package", "camshaft-bench"]);
+    progress::step("building for release", &build)?;
+
+    let components = workspace.components_for(&[Role::Bench]);
+    let component = components.first().context("no crate under bench/ is a component")?;
+    let release = workspace.target.join("release");
+    let mut compare = Process::new(release.join("camshaft-bench"), &workspace.root)
+        .arg("compare")
+        .arg("--camshaft")
+        .arg(release.join("camshaft"))
+        .arg("--component")
+        .arg(component.file());
+    if wasmtime_is_there(workspace) {
+        compare = compare.args(["--wasmtime", "wasmtime"]);
+    } else {
+        println!("`wasmtime serve` is left out; to have it: cargo install --locked wasmtime-cli@{WASMTIME}");
+    }
+    let status = compare.args(&options.rest).show()?;
+    if !status.success() {
+        bail!("the comparison failed: {status}");
+    }
+    Ok(())
+}
+
+fn wasmtime_is_there(workspace: &Workspace) -> bool {
+    let version = Process::new("wasmtime", &workspace.root).arg("--version");
+    version.succeeds(Duration::from_secs(10))
+        && version.read().is_ok_and(|said| said.starts_with(&format!("wasmtime {WASMTIME}.")))
+}
