@@ -11,14 +11,14 @@ pub enum Unfit {
     /// A check of the upload failed.
     #[error("{message}")]
     Refused {
-        /// Which: `size`, `component`, `world`, `imports`, `describe`, …
+        /// Which: `size`, `component`, `world`, `imports`, `describe`
         check: String,
         /// Why, with the value.
         message: String,
     },
-    /// The host itself failed.
+    /// The host cannot look at it now.
     #[error("{0}")]
-    Failed(String),
+    Unavailable(String),
 }
 
 /// Looks at components.

@@ -28,3 +28,8 @@ pub use wire::serve;
 pub fn openapi() -> &'static str {
     api::document::text()
 }
+
+/// The JSON Schema of the workflow document.
+pub fn workflow_schema() -> serde_json::Value {
+    camshaft_model::language::schema()
+}

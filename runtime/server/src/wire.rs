@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use bytes::Bytes;
 use camshaft_engine::{Dispatcher, Engine, EngineParts};
-use camshaft_host::{Components, Host, HostConfig};
+use camshaft_host::{Components, Host, HostConfig, UploadError};
 use camshaft_model::Value;
 use camshaft_model::ids::{Digest, Name};
 use camshaft_model::language::expression::Jq;
@@ -268,18 +268,24 @@ struct Looker(Arc<Host>);
 
 impl Inspector for Looker {
     fn inspect(&self, bytes: Bytes) -> BoxFuture<'_, Result<PluginRelease, Unfit>> {
-        async move {
-            self.0
-                .inspect(bytes.into())
-                .await
-                .map_err(|error| Unfit::Refused { check: error.check().to_owned(), message: error.to_string() })
-        }
-        .boxed()
+        async move { self.0.inspect(bytes.into()).await.map_err(unfit) }.boxed()
     }
 
     fn prepare(&self, digest: Digest) -> BoxFuture<'_, Result<(), String>> {
         async move { self.0.prepare(digest).await.map_err(|error| error.to_string()) }.boxed()
     }
+}
+
+fn unfit(error: UploadError) -> Unfit {
+    let check = match error {
+        UploadError::Size { .. } => "size",
+        UploadError::NotWasm(_) | UploadError::CoreModule | UploadError::Invalid(_) => "component",
+        UploadError::World(_) => "world",
+        UploadError::UnknownImport(_) => "imports",
+        UploadError::Describe(_) => "describe",
+        UploadError::Unavailable(why) => return Unfit::Unavailable(why),
+    };
+    Unfit::Refused { check: check.to_owned(), message: error.to_string() }
 }
 
 /// The sandboxed evaluator of jq, made when it is first needed: a start does not wait for it.

@@ -124,7 +124,9 @@ pub async fn upload(State(app): State<Arc<App>>, request: Request) -> Result<(St
     }
     let release = app.inspector.inspect(bytes.clone()).await.map_err(|unfit| match unfit {
         Unfit::Refused { check, message } => Problem::new(Fault::Invalid, message).with("check", check),
-        Unfit::Failed(why) => Problem::internal(format!("a component could not be inspected: {why}")),
+        Unfit::Unavailable(why) => {
+            Problem::new(Fault::Unavailable, "the component cannot be looked at now; try again").because(why)
+        }
     })?;
 
     let _editing = app.catalog.edit().await;

@@ -158,7 +158,9 @@ impl Problem {
         Self::new(Fault::Internal, "the server's log tells more under the request's id").because(what)
     }
 
-    fn because(mut self, inside: impl std::fmt::Display) -> Self {
+    /// With what the log shall tell and the caller not.
+    #[must_use]
+    pub fn because(mut self, inside: impl std::fmt::Display) -> Self {
         self.0.inside = Some(format!("{inside:#}"));
         self
     }
