@@ -1,2 +1,30 @@
-//! The binary.
-fn main() {}
+//! The binary `camshaft`: the server, and a client of its HTTP API for everything else.
+//!
+//! Exit codes: 0 done, 1 refused or failed, 2 used wrongly, 3 no server there.
+
+mod arguments;
+mod client;
+mod commands;
+mod timeline;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::Cli;
+use client::ClientError;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match commands::run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{}", view::error(&error));
+            match error.downcast_ref::<ClientError>() {
+                Some(ClientError::Unreachable { .. }) => ExitCode::from(3),
+                _ => ExitCode::from(1),
+            }
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Workflows whose tasks and webhook adapters are WebAssembly plugins.
+#[derive(Parser)]
+#[command(name = "camshaft", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Where the server is.
+    #[arg(long, global = true, env = "CAMSHAFT_URL", default_value = "http://127.0.0.1:7400")]
+    pub(crate) url: String,
+    /// A token; left out, it is read from `camshaft-data/admin-token` where that can be read.
+    #[arg(long, global = true, env = "CAMSHAFT_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// Print the server's JSON, for programs.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Runs the server.
+    Serve(Serve),
+    /// Prints the configuration with its defaults.
+    Config,
+    /// Puts a folder of plugins, grants, integrations and workflows in, and publishes.
+    Deploy {
+        /// Holds `plugins/*.wasm`, `grants.yaml`, `integrations/*.yaml`, `workflows/*.yaml`; each may be missing.
+        folder: PathBuf,
+        /// Leave the workflows unpublished.
+        #[arg(long)]
+        no_publish: bool,
+    },
+    /// Plugins: components that are tasks or adapters.
+    #[command(subcommand)]
+    Plugin(Plugin),
+    /// Workflows and their revisions.
+    #[command(subcommand)]
+    Workflow(Workflow),
+    /// Integrations: adapters with configuration and secrets.
+    #[command(subcommand)]
+    Integration(Integration),
+    /// Secrets of tasks; values go in and never come out.
+    #[command(subcommand)]
+    Secret(Secret),
+    /// Tokens for people and programs.
+    #[command(subcommand)]
+    Token(Token),
+    /// Executions: what ran.
+    #[command(subcommand)]
+    Execution(Execution),
+    /// JSON Schemas, for editors.
+    #[command(subcommand)]
+    Schema(Schema),
+    /// Completions for a shell: `camshaft completions bash > …`.
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// Folder for everything that is kept.
+    #[arg(long)]
+    pub(crate) data: Option<PathBuf>,
+    /// Address and port; port 0 takes any free one.
+    #[arg(long)]
+    pub(crate) listen: Option<String>,
+    /// A TOML file; `camshaft config` prints one with every key.
+    #[arg(long)]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Kind {
+    /// Does one piece of work.
+    Task,
+    /// Understands one vendor's webhooks.
+    Adapter,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Plugin {
+    /// Uploads components.
+    Push {
+        /// Component files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Lists plugins.
+    Ls {
+        /// Only these.
+        #[arg(long)]
+        kind: Option<Kind>,
+    },
+    /// Shows a plugin: releases, schemas, imports, grant.
+    Show {
+        /// NAME or NAME@VERSION
+        name: String,
+    },
+    /// Sets what a plugin may reach; replaces what it was granted before.
+    Grant {
+        /// The plugin.
+        name: String,
+        /// An origin such as `https://api.example.com`, `https://*.example.com`, or `*` for every public host.
+        #[arg(long = "host")]
+        hosts: Vec<String>,
+        /// The hosts above may be private, loopback or link-local addresses.
+        #[arg(long)]
+        private_addresses: bool,
+        /// A secret that it may read.
+        #[arg(long = "secret")]
+        secrets: Vec<String>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Workflow {
+    /// Puts documents; each that changed makes a revision.
+    Apply {
+        /// Workflow documents, YAML or JSON.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Publishes a revision.
+    Publish {
+        /// The workflow.
+        name: String,
+        /// The latest if left out.
+        #[arg(long)]
+        revision: Option<u32>,
+        /// `production` if left out.
+        #[arg(long)]
+        environment: Option<String>,
+    },
+    /// Takes a workflow out of an environment.
+    Unpublish {
+        /// The workflow.
+        name: String,
+        /// `production` if left out.
+        #[arg(long)]
+        environment: Option<String>,
+    },
+    /// Lists workflows.
+    Ls,
+    /// Shows a workflow and its URLs.
+    Show {
+        /// The workflow.
+        name: String,
+        /// Print the latest revision's document instead.
+        #[arg(long)]
+        document: bool,
+    },
+    /// Lists a workflow's revisions.
+    Revisions {
+        /// The workflow.
+        name: String,
+    },
+    /// Starts a workflow.
+    Trigger {
+        /// The workflow.
+        name: String,
+        /// Parameters as a JSON object, or `@FILE`.
+        #[arg(long)]
+        params: Option<String>,
+        /// One parameter, `KEY=VALUE`; the value is JSON if it can be read so, else text.
+        #[arg(short = 'p', long = "param", value_name = "KEY=VALUE")]
+        param: Vec<String>,
+        /// `$.event` as JSON, or `@FILE`.
+        #[arg(long)]
+        event: Option<String>,
+        /// Wait for the answer, for so many seconds.
+        #[arg(long, num_args = 0..=1, default_missing_value = "50", value_name = "SECONDS")]
+        wait: Option<u32>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Integration {
+    /// Puts integrations from YAML or JSON files: `{name?, adapter, config?, secrets?}`. A secret is a text, a list of texts
+    /// while rotating, or `{env: NAME}`.
+    Apply {
+        /// One integration each; the file's name is the integration's unless it says otherwise.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Lists integrations.
+    Ls,
+    /// Shows an integration: URLs, what came, what was refused and why.
+    Show {
+        /// The integration.
+        name: String,
+    },
+    /// Removes an integration.
+    Rm {
+        /// The integration.
+        name: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Secret {
+    /// Sets a secret; the value is read from standard input unless given.
+    Set {
+        /// Letters, digits and underscores.
+        name: String,
+        /// The value. Others may see it in the list of processes; standard input is safer.
+        #[arg(long)]
+        value: Option<String>,
+    },
+    /// Lists names; values never.
+    Ls,
+    /// Removes a secret.
+    Rm {
+        /// Its name.
+        name: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Token {
+    /// Makes a token and shows it, once.
+    Create {
+        /// What it is for.
+        #[arg(long, default_value = "made on the command line")]
+        label: String,
+        /// Only for this workflow: it triggers it and reads its executions.
+        #[arg(long)]
+        workflow: Option<String>,
+        /// What it may do, where it is for no workflow.
+        #[arg(long, default_value = "read", conflicts_with = "workflow")]
+        scope: Scope,
+        /// When it ends: 12h, 30d.
+        #[arg(long)]
+        expires: Option<String>,
+    },
+    /// Lists tokens.
+    Ls {
+        /// Of this workflow.
+        #[arg(long)]
+        workflow: Option<String>,
+    },
+    /// Ends a token at once.
+    Revoke {
+        /// Its id, as `token ls` shows it.
+        id: String,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Scope {
+    /// Everything.
+    Admin,
+    /// Looking.
+    Read,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Execution {
+    /// Lists executions, newest first.
+    Ls {
+        /// Of this workflow.
+        #[arg(long)]
+        workflow: Option<String>,
+        /// In this status.
+        #[arg(long)]
+        status: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Shows an execution step by step.
+    Show {
+        /// Its id.
+        id: String,
+        /// What plugins logged, too.
+        #[arg(long)]
+        logs: bool,
+        /// The raw journal instead.
+        #[arg(long)]
+        journal: bool,
+    },
+    /// Cancels an execution.
+    Cancel {
+        /// Its id.
+        id: String,
+    },
+    /// Follows an execution until it ends.
+    Watch {
+        /// Its id.
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Schema {
+    /// Of the workflow document.
+    Workflow,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_hang_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn waiting_has_a_default() {
+        let wait = |arguments: &[&str]| match Cli::try_parse_from(arguments).unwrap().command {
+            Command::Workflow(Workflow::Trigger { wait, .. }) => wait,
+            _ => unreachable!("it is a trigger"),
+        };
+        assert_eq!(wait(&["camshaft", "workflow", "trigger", "a"]), None);
+        assert_eq!(wait(&["camshaft", "workflow", "trigger", "a", "--wait"]), Some(50));
+        assert_eq!(wait(&["camshaft", "workflow", "trigger", "a", "--wait", "3"]), Some(3));
+    }
+}

@@ -1,0 +1,165 @@
+//! One server, asked over HTTP.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use ureq::http::Request;
+
+/// A server and the token to ask it with.
+pub(crate) struct Client {
+    url: String,
+    token: Option<String>,
+    agent: ureq::Agent,
+}
+
+/// Why there is no good answer.
+#[derive(Debug)]
+pub(crate) enum ClientError {
+    /// Nobody answers.
+    Unreachable {
+        /// Who was asked.
+        url: String,
+        /// What the network said.
+        why: String,
+    },
+    /// The server refused; a problem details object (RFC 9457), or whatever came.
+    Refused {
+        /// The status.
+        status: u16,
+        /// The problem.
+        problem: Value,
+    },
+}
+
+impl std::fmt::Display for ClientError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreachable { url, why } => {
+                write!(f, "no server answers at {url} ({why}); is it running? `camshaft serve` starts one")
+            }
+            Self::Refused { status, problem } => {
+                let said = ["detail", "message", "title"].iter().find_map(|key| problem[*key].as_str());
+                match said {
+                    Some(said) => write!(f, "{said} ({status})"),
+                    None => write!(f, "the server answers {status}"),
+                }
+            }
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+/// An answer that is no refusal.
+pub(crate) struct Answer {
+    /// The status.
+    pub(crate) status: u16,
+    /// Headers, in their order.
+    pub(crate) headers: Vec<(String, String)>,
+    /// The body's text.
+    pub(crate) text: String,
+}
+
+impl Answer {
+    /// The body as JSON, null where it is empty.
+    pub(crate) fn json(&self) -> Result<Value> {
+        if self.text.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&self.text).context("the server's answer is no JSON; is this a Camshaft server?")
+    }
+}
+
+impl Client {
+    /// Nothing is sent yet.
+    pub(crate) fn new(url: &str, token: Option<String>) -> Self {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0);
+        // A token given is the one that is meant; the file is for whoever runs the server in this very folder.
+        let token = token.or_else(|| std::fs::read_to_string("camshaft-data/admin-token").ok());
+        let token = token.map(|token| token.trim().to_owned());
+        Self { url: url.trim_end_matches('/').to_owned(), token, agent: config.build().into() }
+    }
+
+    /// A request whose answer is JSON.
+    pub(crate) fn json(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
+        let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(body)? };
+        self.send(method, path, &[("Content-Type", "application/json")], &body)?.json()
+    }
+
+    /// `GET`
+    pub(crate) fn get(&self, path: &str) -> Result<Value> {
+        self.json("GET", path, &Value::Null)
+    }
+
+    /// Every item of a list, page by page.
+    pub(crate) fn list(&self, path: &str) -> Result<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut after = String::new();
+        loop {
+            let sign = if path.contains('?') { '&' } else { '?' };
+            let page = self.get(&format!("{path}{sign}limit=200{after}"))?;
+            items.extend(page["items"].as_array().cloned().unwrap_or_default());
+            match page["next"].as_str() {
+                Some(next) => after = format!("&after={}", escape(next)),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    /// Any request.
+    pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        let unreachable =
+            |error: ureq::Error| ClientError::Unreachable { url: self.url.clone(), why: error.to_string() };
+        let answered = match body {
+            [] => self.agent.run(request.body(())?),
+            body => self.agent.run(request.body(body)?),
+        };
+        let mut answer = answered.map_err(unreachable)?;
+        let status = answer.status().as_u16();
+        let headers = answer
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        let bytes = answer.body_mut().with_config().limit(64 << 20).read_to_vec().map_err(unreachable)?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if status >= 400 {
+            let problem = serde_json::from_str(&text).unwrap_or(Value::String(text));
+            return Err(ClientError::Refused { status, problem }.into());
+        }
+        Ok(Answer { status, headers, text })
+    }
+}
+
+/// A text as one segment of a path, or one value of a query.
+pub(crate) fn escape(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~@".contains(&b);
+    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_refusal_says_what_the_server_said() {
+        let refused = |problem| ClientError::Refused { status: 404, problem }.to_string();
+        assert_eq!(
+            refused(json!({"title": "Not found", "detail": "there is no workflow `x`"})),
+            "there is no workflow `x` (404)"
+        );
+        assert_eq!(refused(json!("<html>")), "the server answers 404");
+    }
+
+    #[test]
+    fn names_are_escaped_in_paths() {
+        assert_eq!(escape("a b/ü@1"), "a%20b%2F%C3%BC@1");
+    }
+}

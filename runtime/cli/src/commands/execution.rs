@@ -1,0 +1,91 @@
+//! `camshaft execution …`
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::{Session, say};
+use crate::arguments::Execution;
+use crate::client::escape;
+use crate::timeline::{entry_line, render};
+use crate::view::{duration, status, table, text};
+
+/// How often `watch` looks.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+pub(super) fn run(session: &Session, command: Execution) -> Result<ExitCode> {
+    let client = &session.client;
+    match command {
+        Execution::Ls { workflow, status: wanted, limit } => {
+            let mut path = format!("/api/v1/executions?limit={limit}");
+            if let Some(workflow) = workflow {
+                path.push_str(&format!("&workflow={}", escape(&workflow)));
+            }
+            if let Some(wanted) = wanted {
+                path.push_str(&format!("&status={}", escape(&wanted)));
+            }
+            let page = client.get(&path)?;
+            session.print(&page["items"], |items| {
+                let row = |e: &Value| {
+                    let took = e["duration_us"].as_u64().map(duration).unwrap_or_default();
+                    vec![
+                        text(&e["id"]),
+                        text(&e["workflow"]),
+                        status(&text(&e["status"])),
+                        took,
+                        text(&e["accepted_at"]),
+                    ]
+                };
+                table(
+                    &["id", "workflow", "status", "took", "accepted"],
+                    items.as_array().into_iter().flatten().map(row),
+                )
+            })?;
+        }
+        Execution::Show { id, logs, journal: false } => {
+            let execution = client.get(&format!("/api/v1/executions/{}", escape(&id)))?;
+            session.print(&execution, |execution| render(execution, logs))?;
+        }
+        Execution::Show { id, journal: true, .. } => {
+            for entry in entries(session, &id, &mut 0)? {
+                say(&entry.to_string())?;
+            }
+        }
+        Execution::Cancel { id } => {
+            let cancelled = client.json("POST", &format!("/api/v1/executions/{}/cancel", escape(&id)), &Value::Null)?;
+            session.print(&cancelled, |_| format!("execution {id}  asked to end"))?;
+        }
+        Execution::Watch { id } => return watch(session, &id),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Entries from a sequence on; moves it behind them.
+fn entries(session: &Session, id: &str, from: &mut u64) -> Result<Vec<Value>> {
+    let mut all = Vec::new();
+    loop {
+        let page = session.client.get(&format!("/api/v1/executions/{}/journal?from={from}", escape(id)))?;
+        let items = page["items"].as_array().cloned().unwrap_or_default();
+        *from += items.len() as u64;
+        all.extend(items);
+        if page["next"].is_null() {
+            return Ok(all);
+        }
+    }
+}
+
+fn watch(session: &Session, id: &str) -> Result<ExitCode> {
+    let mut from = 0;
+    loop {
+        for entry in entries(session, id, &mut from)? {
+            say(&if session.json { entry.to_string() } else { entry_line(&entry) })?;
+            if let Some(outcome) = entry.get("ended") {
+                let succeeded = outcome["outcome"]["ending"] == "succeeded";
+                return Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::from(1) });
+            }
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}

@@ -1,0 +1,124 @@
+//! `camshaft plugin …`
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{Session, say};
+use crate::arguments::{Kind, Plugin};
+use crate::client::escape;
+use crate::view::{pairs, table, text};
+
+pub(super) fn run(session: &Session, command: Plugin) -> Result<()> {
+    let client = &session.client;
+    match command {
+        Plugin::Push { files } => {
+            for file in files {
+                let (pushed, new) = push(session, &file)?;
+                session.print(&pushed, |pushed| pushed_line(pushed, new))?;
+            }
+            Ok(())
+        }
+        Plugin::Ls { kind } => {
+            let kind = match kind {
+                None => "",
+                Some(Kind::Task) => "?kind=task",
+                Some(Kind::Adapter) => "?kind=adapter",
+            };
+            let items = client.list(&format!("/api/v1/plugins{kind}"))?;
+            session.print(&Value::Array(items), |items| {
+                let rows = items.as_array().into_iter().flatten();
+                table(
+                    &["name", "version", "kind", "summary"],
+                    rows.map(|p| ["name", "version", "kind", "summary"].map(|k| text(&p[k])).into()),
+                )
+            })
+        }
+        Plugin::Show { name } => show(session, &name),
+        Plugin::Grant { name, hosts, private_addresses, secrets } => {
+            let grant = json!({"hosts": hosts, "private_addresses": private_addresses, "secrets": secrets});
+            let granted = client.json("PUT", &format!("/api/v1/plugins/{}/grant", escape(&name)), &grant)?;
+            session.print(&granted, |_| format!("{name} may reach {}", grant_text(&grant)))
+        }
+    }
+}
+
+/// Uploads one; tells whether it was new.
+pub(super) fn push(session: &Session, file: &Path) -> Result<(Value, bool)> {
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let headers = [("Content-Type", "application/wasm")];
+    let answer = session.client.send("POST", "/api/v1/plugins", &headers, &bytes);
+    let answer = answer.with_context(|| file.display().to_string())?;
+    Ok((answer.json()?, answer.status == 201))
+}
+
+/// What became of an upload.
+pub(super) fn pushed_line(pushed: &Value, new: bool) -> String {
+    let manner = if pushed["observable"] == json!(true) { "observable" } else { "silent" };
+    let news = if new { "stored" } else { "unchanged" };
+    format!(
+        "plugin {}@{}  {news} ({}, {manner})",
+        text(&pushed["name"]),
+        text(&pushed["version"]),
+        text(&pushed["kind"])
+    )
+}
+
+fn show(session: &Session, name: &str) -> Result<()> {
+    let (plugin, version) = match name.split_once('@') {
+        Some((plugin, version)) => (plugin, Some(version)),
+        None => (name, None),
+    };
+    let shown = session.client.get(&format!("/api/v1/plugins/{}", escape(plugin)))?;
+    let releases = shown["releases"].as_array().cloned().unwrap_or_default();
+    let release = match version {
+        None => releases.iter().find(|release| release["version"] == shown["version"]).or(releases.first()),
+        Some(version) => releases.iter().find(|release| release["version"] == version),
+    };
+    let Some(release) = release else {
+        let there: Vec<_> = releases.iter().map(|release| text(&release["version"])).collect();
+        anyhow::bail!("`{plugin}` has no version `{}`; there are {}", version.unwrap_or_default(), there.join(", "));
+    };
+    if session.json {
+        return say(&serde_json::to_string_pretty(if version.is_some() { release } else { &shown })?);
+    }
+    let descriptor = &release["descriptor"];
+    let secrets = descriptor["secrets"].as_array().into_iter().flatten();
+    let secrets: Vec<_> =
+        secrets.map(|field| if field.is_object() { text(&field["name"]) } else { text(field) }).collect();
+    let events =
+        descriptor["events"].as_array().into_iter().flatten().map(|event| text(&event["name"])).collect::<Vec<_>>();
+    say(&pairs(&[
+        ("plugin", format!("{}@{}", text(&release["name"]), text(&release["version"]))),
+        ("kind", text(&release["kind"])),
+        ("summary", text(&release["summary"])),
+        ("vendor", text(&descriptor["vendor"])),
+        ("digest", text(&release["digest"])),
+        ("size", format!("{} KiB", release["size_bytes"].as_u64().unwrap_or(0) / 1024)),
+        (
+            "seen outside",
+            if release["observable"] == json!(true) { "yes: observable" } else { "no: silent" }.to_owned(),
+        ),
+        ("granted", grant_text(&shown["grant"])),
+        ("secrets", secrets.join(", ")),
+        ("events", events.join(", ")),
+        ("input", text(&descriptor["input_schema"])),
+        ("output", text(&descriptor["output_schema"])),
+        ("configuration", text(&descriptor["config_schema"])),
+        ("imports", text(&release["imports"])),
+    ]))
+}
+
+fn grant_text(grant: &Value) -> String {
+    let mut parts = vec![text(&grant["hosts"])];
+    if grant["private_addresses"] == json!(true) {
+        parts.push("private addresses".to_owned());
+    }
+    let secrets = text(&grant["secrets"]);
+    if !secrets.is_empty() {
+        parts.push(format!("secrets {secrets}"));
+    }
+    parts.retain(|part| !part.is_empty());
+    if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
+}

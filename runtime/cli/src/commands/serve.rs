@@ -1,0 +1,21 @@
+//! `camshaft serve`.
+
+use anyhow::{Context, Result};
+use camshaft_server::Config;
+
+use crate::arguments::Serve;
+
+/// Runs the server until it is told to stop.
+pub(super) fn serve(options: Serve) -> Result<()> {
+    let mut flags = Vec::new();
+    if let Some(data) = &options.data {
+        flags.push(("data", data.display().to_string()));
+    }
+    if let Some(listen) = options.listen {
+        flags.push(("listen", listen));
+    }
+    let config = Config::load(options.config.as_deref(), |name| std::env::var(name).ok(), &flags)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime can be started")?;
+    runtime.block_on(camshaft_server::serve(config))
+}

@@ -1,0 +1,278 @@
+//! `camshaft workflow …`
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Map, Value, json};
+
+use super::{Session, read_json, read_text, read_yaml, say};
+use crate::arguments::Workflow;
+use crate::client::{ClientError, escape};
+use crate::view::{fault_text, pairs, table, text};
+
+pub(super) fn run(session: &Session, command: Workflow) -> Result<ExitCode> {
+    let client = &session.client;
+    match command {
+        Workflow::Apply { files } => {
+            // Every file's faults at once, not the first file's alone.
+            let mut bad = BadDocument::default();
+            for file in &files {
+                match apply(session, file) {
+                    Ok((applied, _)) => session.print(&applied, applied_line)?,
+                    Err(error) => bad.take(error)?,
+                }
+            }
+            bad.done()?;
+        }
+        Workflow::Publish { name, revision, environment } => {
+            let published = publish(session, &name, revision, environment.as_deref())?;
+            session.print(&published, |published| published_line(published, environment.as_deref()))?;
+        }
+        Workflow::Unpublish { name, environment } => {
+            let body = environment.map_or(json!({}), |environment| json!({"environment": environment}));
+            let done = client.json("POST", &format!("/api/v1/workflows/{}/unpublish", escape(&name)), &body)?;
+            session.print(&done, |_| format!("workflow {name}  unpublished"))?;
+        }
+        Workflow::Ls => {
+            let items = client.list("/api/v1/workflows")?;
+            session.print(&Value::Array(items), |items| {
+                let row = |w: &Value| {
+                    let kinds =
+                        w["triggers"].as_array().into_iter().flatten().map(|t| text(&t["kind"])).collect::<Vec<_>>();
+                    vec![
+                        text(&w["name"]),
+                        text(&w["latest_revision"]),
+                        published_text(w),
+                        kinds.join(", "),
+                        text(&w["updated_at"]),
+                    ]
+                };
+                table(
+                    &["name", "revision", "published", "triggers", "updated"],
+                    items.as_array().into_iter().flatten().map(row),
+                )
+            })?;
+        }
+        Workflow::Show { name, document } => show(session, &name, document)?,
+        Workflow::Revisions { name } => {
+            let items = client.list(&format!("/api/v1/workflows/{}/revisions", escape(&name)))?;
+            session.print(&Value::Array(items), |items| {
+                let row = |r: &Value| vec![text(&r["revision"]), text(&r["published"]), text(&r["created_at"])];
+                table(&["revision", "published", "made"], items.as_array().into_iter().flatten().map(row))
+            })?;
+        }
+        Workflow::Trigger { name, params, param, event, wait } => {
+            return trigger(session, &name, params.as_deref(), &param, event.as_deref(), wait);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Puts one document; tells whether it made a revision.
+pub(super) fn apply(session: &Session, file: &Path) -> Result<(Value, bool)> {
+    let document = read_text(file)?;
+    let name = match read_yaml(file).ok().and_then(|value| value["name"].as_str().map(str::to_owned)) {
+        Some(name) => name,
+        // The server says it better: with the line and the column.
+        None => super::stem(file),
+    };
+    let path = format!("/api/v1/workflows/{}", escape(&name));
+    let before = session.client.get(&path).ok().map(|workflow| workflow["latest_revision"].clone());
+    match session.client.send("PUT", &path, &[("Content-Type", "application/yaml")], document.as_bytes()) {
+        Ok(answer) => {
+            let applied = answer.json()?;
+            let new = before.as_ref() != Some(&applied["latest_revision"]);
+            Ok((applied, new))
+        }
+        Err(error) => match error.downcast_ref::<ClientError>() {
+            Some(ClientError::Refused { problem, .. }) if problem["diagnostics"].is_array() => {
+                let faults = problem["diagnostics"].as_array().cloned().unwrap_or_default();
+                Err(BadDocument::of(&file.display().to_string(), &document, &faults).into())
+            }
+            _ => Err(error.context(file.display().to_string())),
+        },
+    }
+}
+
+pub(super) fn applied_line(applied: &Value) -> String {
+    format!("workflow {}  revision {}", text(&applied["name"]), applied["latest_revision"])
+}
+
+pub(super) fn publish(
+    session: &Session,
+    name: &str,
+    revision: Option<u32>,
+    environment: Option<&str>,
+) -> Result<Value> {
+    let mut body = Map::new();
+    if let Some(revision) = revision {
+        body.insert("revision".to_owned(), json!(revision));
+    }
+    if let Some(environment) = environment {
+        body.insert("environment".to_owned(), json!(environment));
+    }
+    session.client.json("POST", &format!("/api/v1/workflows/{}/publish", escape(name)), &Value::Object(body))
+}
+
+pub(super) fn published_line(published: &Value, environment: Option<&str>) -> String {
+    let environment = environment.unwrap_or("production");
+    let mut lines = vec![format!(
+        "workflow {}  revision {} published to {environment}",
+        text(&published["name"]),
+        published["published"][environment]
+    )];
+    lines.extend(urls(published).into_iter().map(|(what, url)| format!("  {what:7}  {url}")));
+    lines.join("\n")
+}
+
+fn published_text(workflow: &Value) -> String {
+    let all = workflow["published"].as_object().into_iter().flatten();
+    all.map(|(environment, revision)| format!("{environment}={revision}")).collect::<Vec<_>>().join(", ")
+}
+
+/// What each URL does, and the URL.
+fn urls(workflow: &Value) -> Vec<(String, String)> {
+    let triggers = workflow["triggers"].as_array().into_iter().flatten();
+    triggers
+        .flat_map(|trigger| trigger["urls"].as_object().into_iter().flatten())
+        .map(|(what, url)| (what.clone(), text(url)))
+        .collect()
+}
+
+fn show(session: &Session, name: &str, document: bool) -> Result<()> {
+    let workflow = session.client.get(&format!("/api/v1/workflows/{}", escape(name)))?;
+    if document {
+        let path = format!("/api/v1/workflows/{}/revisions/{}", escape(name), workflow["latest_revision"]);
+        let revision = session.client.get(&path)?;
+        return session.print(&revision, |revision| text(&revision["document"]).trim_end().to_owned());
+    }
+    session.print(&workflow, |workflow| {
+        let head = pairs(&[
+            ("workflow", text(&workflow["name"])),
+            ("description", text(&workflow["description"])),
+            ("id", text(&workflow["id"])),
+            ("revision", text(&workflow["latest_revision"])),
+            ("published", published_text(workflow)),
+            ("updated", text(&workflow["updated_at"])),
+        ]);
+        let urls: String = urls(workflow).into_iter().map(|(what, url)| format!("\n  {what:7}  {url}")).collect();
+        format!("{head}{urls}")
+    })
+}
+
+fn trigger(
+    session: &Session,
+    name: &str,
+    params: Option<&str>,
+    param: &[String],
+    event: Option<&str>,
+    wait: Option<u32>,
+) -> Result<ExitCode> {
+    let mut params = match params {
+        None => Map::new(),
+        Some(params) => match read_json(params, "--params")? {
+            Value::Object(params) => params,
+            other => anyhow::bail!("--params is a JSON object, found {other}"),
+        },
+    };
+    for pair in param {
+        let (key, value) = pair.split_once('=').with_context(|| format!("`{pair}` is no KEY=VALUE"))?;
+        params.insert(key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| json!(value)));
+    }
+    let mut body = json!({"params": params});
+    if let Some(event) = event {
+        body["event"] = read_json(event, "--event")?;
+    }
+    let prefer = wait.map(|seconds| format!("wait={seconds}"));
+    let mut headers = vec![("Content-Type", "application/json")];
+    if let Some(prefer) = &prefer {
+        headers.push(("Prefer", prefer));
+    }
+    let path = format!("/api/v1/workflows/{}/trigger", escape(name));
+    let answer = session.client.send("POST", &path, &headers, &serde_json::to_vec(&body)?)?;
+    if wait.is_none() {
+        let started = answer.json()?;
+        session.print(&started, |started| {
+            let id = text(&started["execution_id"]);
+            format!("execution {id}  started; `camshaft execution watch {id}` follows it")
+        })?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if session.json {
+        let headers: Map<String, Value> =
+            answer.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let body = answer.json().unwrap_or_else(|_| json!(answer.text));
+        say(&serde_json::to_string_pretty(&json!({"status": answer.status, "headers": headers, "body": body}))?)?;
+    } else {
+        eprintln!("{}", answer.status);
+        say(&answer.text)?;
+    }
+    // A failed execution is answered with 200 and this message, unless its workflow says otherwise.
+    let failed = answer.json().is_ok_and(|body| body["execution-id"].is_string() && body["message"].is_string());
+    Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// Documents with faults, shown as compilers do: place, message, the line, a caret.
+#[derive(Debug, Default)]
+pub(crate) struct BadDocument {
+    faults: usize,
+    text: String,
+}
+
+impl BadDocument {
+    fn of(file: &str, document: &str, faults: &[Value]) -> Self {
+        let mut text = String::new();
+        for fault in faults {
+            let (line, column) = (fault["line"].as_u64().unwrap_or(1), fault["column"].as_u64().unwrap_or(1));
+            let source = document.lines().nth(line as usize - 1).unwrap_or_default().replace('\t', " ");
+            let gutter = line.to_string();
+            let (blank, caret) = (" ".repeat(gutter.len()), " ".repeat(column as usize - 1));
+            text.push_str(&format!("\n{file}:{line}:{column}: {}\n", fault_text(fault)));
+            text.push_str(&format!(" {gutter} | {source}\n {blank} | {caret}^\n"));
+        }
+        Self { faults: faults.len(), text }
+    }
+
+    /// Takes the faults of another document in; any other error is handed through.
+    pub(super) fn take(&mut self, error: anyhow::Error) -> Result<()> {
+        let other = error.downcast::<Self>()?;
+        self.faults += other.faults;
+        self.text.push_str(&other.text);
+        Ok(())
+    }
+
+    /// An error, if there was any fault.
+    pub(super) fn done(self) -> Result<()> {
+        ensure!(self.faults == 0, self);
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for BadDocument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let faults = if self.faults == 1 { "1 fault".to_owned() } else { format!("{} faults", self.faults) };
+        write!(f, "{faults}, nothing was published\n{}", self.text.trim_end())
+    }
+}
+
+impl std::error::Error for BadDocument {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_shown_with_their_line_and_a_caret() {
+        let faults =
+            [json!({"line": 2, "column": 8, "message": "there is no task plugin `ehco`", "suggestion": "echo"})];
+        let bad = BadDocument::of("w.yaml", "name: a\n  task: ehco\n", &faults).to_string();
+        insta::assert_snapshot!(bad, @r"
+        1 fault, nothing was published
+
+        w.yaml:2:8: there is no task plugin `ehco`; did you mean `echo`?
+         2 |   task: ehco
+           |        ^
+        ");
+    }
+}
