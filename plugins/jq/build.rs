@@ -26,7 +26,8 @@ fn main() {
     let mut table = String::from("&[\n");
     for Definition { name, source, needs } in &definitions {
         let needs: Vec<usize> = needs.iter().copied().collect();
-        writeln!(table, "    Definition {{ name: {name:?}, source: {source:?}, needs: &{needs:?} }},").expect("a string grows");
+        writeln!(table, "    Definition {{ name: {name:?}, source: {source:?}, needs: &{needs:?} }},")
+            .expect("a string grows");
     }
     table.push(']');
     let out = env::var("OUT_DIR").expect("cargo says where");
@@ -38,7 +39,11 @@ fn cut(text: &str, definitions: &mut Vec<Definition>) {
     let mut fresh = true;
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("def ") {
-            let name: String = rest.trim_start().chars().take_while(|letter| letter.is_alphanumeric() || "_@".contains(*letter)).collect();
+            let name: String = rest
+                .trim_start()
+                .chars()
+                .take_while(|letter| letter.is_alphanumeric() || "_@".contains(*letter))
+                .collect();
             definitions.push(Definition { name, source: String::new(), needs: BTreeSet::new() });
             fresh = false;
         }

@@ -146,8 +146,16 @@ mod tests {
     #[test]
     fn what_people_write_works() {
         let cases = [
-            (r#"[.[] | select(.n > 1) | .s] | join(", ")"#, r#"[{"n":1,"s":"a"},{"n":2,"s":"b"},{"n":3,"s":"c"}]"#, r#""b, c""#),
-            (r#"group_by(.k) | map({(.[0].k): length}) | add"#, r#"[{"k":"a"},{"k":"b"},{"k":"a"}]"#, r#"{"a":2,"b":1}"#),
+            (
+                r#"[.[] | select(.n > 1) | .s] | join(", ")"#,
+                r#"[{"n":1,"s":"a"},{"n":2,"s":"b"},{"n":3,"s":"c"}]"#,
+                r#""b, c""#,
+            ),
+            (
+                r#"group_by(.k) | map({(.[0].k): length}) | add"#,
+                r#"[{"k":"a"},{"k":"b"},{"k":"a"}]"#,
+                r#"{"a":2,"b":1}"#,
+            ),
             (r#"with_entries(.value += 1)"#, r#"{"a":1,"b":2}"#, r#"{"a":2,"b":3}"#),
             (r#"try error("no") catch ."#, "null", r#""no""#),
             (r#".a // "none""#, "{}", r#""none""#),

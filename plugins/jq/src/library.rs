@@ -49,7 +49,8 @@ mod tests {
     fn the_definitions_are_those_of_the_library_in_its_order() {
         let upstream = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
         let upstream: Vec<String> = upstream.map(|definition| format!("{definition:?}")).collect();
-        let ours = DEFINITIONS.iter().flat_map(|one| jaq_core::load::parse(one.source, |parser| parser.defs()).unwrap());
+        let ours =
+            DEFINITIONS.iter().flat_map(|one| jaq_core::load::parse(one.source, |parser| parser.defs()).unwrap());
         let ours: Vec<String> = ours.map(|definition| format!("{definition:?}")).collect();
         assert_eq!(ours[..upstream.len()], upstream, "what follows is of our own");
     }
@@ -68,7 +69,8 @@ mod tests {
             let parsed = jaq_core::load::parse(definition.source, |parser| parser.defs()).unwrap();
             for one in parsed {
                 let arguments = vec!["."; one.args.len()].join(";");
-                let call = if arguments.is_empty() { one.name.to_owned() } else { format!("{}({arguments})", one.name) };
+                let call =
+                    if arguments.is_empty() { one.name.to_owned() } else { format!("{}({arguments})", one.name) };
                 let compiled = crate::Filter::compile(&call);
                 assert!(compiled.is_ok(), "{call}: {:?}", compiled.err());
             }

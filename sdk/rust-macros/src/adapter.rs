@@ -7,7 +7,8 @@ use syn::{Error, ImplItem, ItemImpl, Result, parse_quote};
 
 pub(crate) fn expand(arguments: Arguments, item: TokenStream) -> Result<TokenStream> {
     if let Some(key) = arguments.keys.iter().find(|key| *key != "name" && *key != "version") {
-        let message = format!("`{key}` does not belong here: an adapter says it in `describe`; known are name, version");
+        let message =
+            format!("`{key}` does not belong here: an adapter says it in `describe`; known are name, version");
         return Err(Error::new(key.span(), message));
     }
     let mut block: ItemImpl = syn::parse2(item)?;
@@ -17,7 +18,12 @@ pub(crate) fn expand(arguments: Arguments, item: TokenStream) -> Result<TokenStr
     }
     let is_config = |item: &ImplItem| matches!(item, ImplItem::Type(item) if item.ident == "Config");
     if !block.items.iter().any(is_config) {
-        block.items.insert(0, parse_quote!(type Config = ::camshaft_sdk::adapter::NoConfig;));
+        block.items.insert(
+            0,
+            parse_quote!(
+                type Config = ::camshaft_sdk::adapter::NoConfig;
+            ),
+        );
     }
     let (name, version, adapter) = (arguments.name(), arguments.version(), &block.self_ty);
 

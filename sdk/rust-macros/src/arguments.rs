@@ -53,7 +53,10 @@ impl Parse for Arguments {
             let key: Ident = input.parse()?;
             let known = key.to_string();
             if !KEYS.contains(&known.as_str()) {
-                return Err(Error::new(key.span(), format!("`{known}` is not known here; known are {}", KEYS.join(", "))));
+                return Err(Error::new(
+                    key.span(),
+                    format!("`{known}` is not known here; known are {}", KEYS.join(", ")),
+                ));
             }
             if known != "example" && arguments.keys.contains(&key) {
                 return Err(Error::new(key.span(), format!("`{known}` is given twice")));

@@ -12,7 +12,10 @@ pub(crate) fn expand(arguments: Arguments, item: TokenStream) -> Result<TokenStr
         return Err(Error::new_spanned(asyncness, "a task is not async: `http` and `clock` wait by themselves"));
     }
     if !signature.generics.params.is_empty() {
-        return Err(Error::new_spanned(&signature.generics, "a task has no generic parameters: its input has one schema"));
+        return Err(Error::new_spanned(
+            &signature.generics,
+            "a task has no generic parameters: its input has one schema",
+        ));
     }
     let ReturnType::Type(_, result) = &signature.output else {
         return Err(Error::new_spanned(signature, "a task returns `Result<Output, Failure>`"));
@@ -81,7 +84,10 @@ fn parameters(function: &ItemFn) -> Result<(&Type, TokenStream)> {
     match types[..] {
         [Type::Reference(_), input] => Ok((input, quote!(context, input))),
         [input] if !matches!(input, Type::Reference(_)) => Ok((input, quote!(input))),
-        _ => Err(Error::new_spanned(&function.sig, "a task takes `(context: &Context, input: Input)` or `(input: Input)`")),
+        _ => Err(Error::new_spanned(
+            &function.sig,
+            "a task takes `(context: &Context, input: Input)` or `(input: Input)`",
+        )),
     }
     .map(|(input, call)| (input, if types.len() == 1 { quote!({ let _ = context; #call }) } else { call }))
 }
@@ -100,9 +106,9 @@ fn first_paragraph(attributes: &[Attribute]) -> String {
 
 fn example(example: &Example) -> TokenStream {
     match example {
-        Example::File(path) => quote!(::camshaft_sdk::private::file_example(
-            ::core::include_str!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #path))
-        )),
+        Example::File(path) => quote!(::camshaft_sdk::private::file_example(::core::include_str!(
+            ::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #path)
+        ))),
         Example::Inline { name, input, output } => {
             let output = match output {
                 Some(output) => quote!(::core::option::Option::Some(::camshaft_sdk::private::json!(#output))),
@@ -135,12 +141,47 @@ mod tests {
 
     #[test]
     fn functions_that_are_no_tasks_are_told_why() {
-        assert!(fault(quote!(async fn f(i: I) -> Result<O, F> {})).contains("not async"));
-        assert!(fault(quote!(fn f<T>(i: T) -> Result<O, F> {})).contains("generic"));
-        assert!(fault(quote!(fn f(i: I) {})).contains("returns"));
-        assert!(fault(quote!(fn f() -> Result<O, F> {})).contains("takes"));
-        assert!(fault(quote!(fn f(c: &Context) -> Result<O, F> {})).contains("takes"));
-        assert_eq!(fault(quote!(fn f(c: &Context, i: I) -> Result<O, F> {})), "");
-        assert_eq!(fault(quote!(fn f(i: I) -> Result<O, F> {})), "");
+        assert!(
+            fault(quote!(
+                async fn f(i: I) -> Result<O, F> {}
+            ))
+            .contains("not async")
+        );
+        assert!(
+            fault(quote!(
+                fn f<T>(i: T) -> Result<O, F> {}
+            ))
+            .contains("generic")
+        );
+        assert!(
+            fault(quote!(
+                fn f(i: I) {}
+            ))
+            .contains("returns")
+        );
+        assert!(
+            fault(quote!(
+                fn f() -> Result<O, F> {}
+            ))
+            .contains("takes")
+        );
+        assert!(
+            fault(quote!(
+                fn f(c: &Context) -> Result<O, F> {}
+            ))
+            .contains("takes")
+        );
+        assert_eq!(
+            fault(quote!(
+                fn f(c: &Context, i: I) -> Result<O, F> {}
+            )),
+            ""
+        );
+        assert_eq!(
+            fault(quote!(
+                fn f(i: I) -> Result<O, F> {}
+            )),
+            ""
+        );
     }
 }

@@ -129,11 +129,7 @@ impl Response {
     }
 
     fn with_type(status: u16, content_type: &str, body: String) -> Self {
-        Self {
-            status,
-            headers: vec![("content-type".to_owned(), content_type.to_owned())],
-            body: body.into_bytes(),
-        }
+        Self { status, headers: vec![("content-type".to_owned(), content_type.to_owned())], body: body.into_bytes() }
     }
 }
 

@@ -4,7 +4,7 @@
 //! process's memory-map lock; an arena that is part of the memory from the start costs nothing, and most calls need no more.
 //!
 //! ```text
-//! | stack | data | arena (512 KiB) |  grown when the arena is full …
+//! | stack | data | arena (256 KiB) |  grown when the arena is full …
 //! ```
 //!
 //! This file holds all the unsafe code that the SDK writes itself.
@@ -21,8 +21,8 @@ use talc::cell::TalcSyncCell;
 use talc::source::Source;
 use talc::wasm::WasmBinning;
 
-/// Enough for most plugins and calls; unused pages of it are never touched.
-const ARENA_BYTES: usize = 512 * 1024;
+/// Enough for most plugins and calls. Not more, because some hosts wipe all of a memory between instances, touched or not.
+const ARENA_BYTES: usize = 256 * 1024;
 /// WebAssembly's page.
 const PAGE_BYTES: usize = 64 * 1024;
 /// Memory grows by at least this much, so that growing stays rare.
@@ -32,7 +32,8 @@ static mut ARENA: [MaybeUninit<u8>; ARENA_BYTES] = [MaybeUninit::uninit(); ARENA
 
 // `new_wasm` refuses to compile for a target with threads, where this cell would not be sound.
 #[global_allocator]
-static ALLOCATOR: TalcSyncCell<ArenaThenGrow, WasmBinning> = TalcSyncCell::new_wasm(ArenaThenGrow { state: State::Untouched });
+static ALLOCATOR: TalcSyncCell<ArenaThenGrow, WasmBinning> =
+    TalcSyncCell::new_wasm(ArenaThenGrow { state: State::Untouched });
 
 /// Where memory comes from.
 #[derive(Debug)]
@@ -78,7 +79,8 @@ unsafe impl Source for ArenaThenGrow {
 
 /// Grows memory by at least what `layout` needs together with the allocator's own bookkeeping.
 fn grow(layout: Layout) -> Result<(*mut u8, usize), ()> {
-    let needed = layout.size().checked_add(layout.align()).and_then(|size| size.checked_add(4 * CHUNK_UNIT)).ok_or(())?;
+    let needed =
+        layout.size().checked_add(layout.align()).and_then(|size| size.checked_add(4 * CHUNK_UNIT)).ok_or(())?;
     let pages_needed = needed.div_ceil(PAGE_BYTES);
     for pages in [pages_needed.max(GROWTH_PAGES_MIN), pages_needed] {
         let page = memory_grow::<0>(pages);

@@ -113,11 +113,8 @@ impl<A: Adapter + Named> adapter_exports::Guest for AdapterExport<A> {
             received_at_ms: request.received_at,
             public_url: request.public_url,
         };
-        let integration = adapter::Integration {
-            name: integration.name,
-            config: integration.config,
-            secrets: integration.secrets,
-        };
+        let integration =
+            adapter::Integration { name: integration.name, config: integration.config, secrets: integration.secrets };
         adapter::receive::<A>(&request, integration).map(receipt).map_err(rejection)
     }
 }

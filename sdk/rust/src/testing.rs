@@ -61,7 +61,11 @@ pub fn call<T: Task>(input: Value) -> Result<Value, Failure> {
 ///
 /// # Errors
 /// The adapter's rejection.
-pub fn receive<A: Adapter>(request: &Request, config: Value, secrets: &[(&str, &[&str])]) -> Result<Receipt, Rejection> {
+pub fn receive<A: Adapter>(
+    request: &Request,
+    config: Value,
+    secrets: &[(&str, &[&str])],
+) -> Result<Receipt, Rejection> {
     let owned = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
     let integration = Integration {
         name: "test".to_owned(),

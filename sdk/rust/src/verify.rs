@@ -45,7 +45,8 @@ pub fn same(one: &[u8], other: &[u8]) -> bool {
 /// # Errors
 /// `unauthorized` where it is none of them.
 pub fn token(given: &str, accepted: &[&str]) -> Result<(), Rejection> {
-    let matches = accepted.iter().fold(subtle::Choice::from(0), |found, one| found | one.as_bytes().ct_eq(given.as_bytes()));
+    let matches =
+        accepted.iter().fold(subtle::Choice::from(0), |found, one| found | one.as_bytes().ct_eq(given.as_bytes()));
     if bool::from(matches) { Ok(()) } else { Err(Rejection::Unauthorized("the token is not the right one".to_owned())) }
 }
 

@@ -32,26 +32,72 @@ const PREFIXES: &[(&str, Category)] = &[
 
 /// Words and phrases; the category with most of them wins, and the earlier one on a tie.
 const WORDS: &[(Category, &[&str])] = &[
-    (Category::Security, &["vulnerability", "security hole", "cve", "exploit", "xss", "sql injection", "remote code execution"]),
+    (
+        Category::Security,
+        &["vulnerability", "security hole", "cve", "exploit", "xss", "sql injection", "remote code execution"],
+    ),
     (
         Category::Bug,
         &[
-            "bug", "crash", "crashes", "panic", "panics", "exception", "traceback", "stack trace", "segfault", "broken", "regression",
-            "fails", "error", "does not work", "doesn't work", "not working", "data loss", "hangs", "wrong result",
+            "bug",
+            "crash",
+            "crashes",
+            "panic",
+            "panics",
+            "exception",
+            "traceback",
+            "stack trace",
+            "segfault",
+            "broken",
+            "regression",
+            "fails",
+            "error",
+            "does not work",
+            "doesn't work",
+            "not working",
+            "data loss",
+            "hangs",
+            "wrong result",
         ],
     ),
-    (Category::Docs, &["documentation", "docs", "readme", "typo", "spelling", "spelling error", "tutorial", "misspelled"]),
-    (Category::Question, &["how do i", "how can i", "how to", "is it possible", "what is the", "question", "why does", "where can i"]),
+    (
+        Category::Docs,
+        &["documentation", "docs", "readme", "typo", "spelling", "spelling error", "tutorial", "misspelled"],
+    ),
+    (
+        Category::Question,
+        &["how do i", "how can i", "how to", "is it possible", "what is the", "question", "why does", "where can i"],
+    ),
     (
         Category::Feature,
-        &["feature", "feature request", "add support", "support for", "would be nice", "would be great", "please add", "proposal", "allow"],
+        &[
+            "feature",
+            "feature request",
+            "add support",
+            "support for",
+            "would be nice",
+            "would be great",
+            "please add",
+            "proposal",
+            "allow",
+        ],
     ),
     (Category::Chore, &["bump", "upgrade dependency", "refactor", "clean up", "cleanup", "ci"]),
 ];
 
 /// What makes any bug a pressing one.
-const PRESSING: &[&str] =
-    &["crash", "crashes", "panic", "panics", "segfault", "data loss", "production", "outage", "regression", "cannot start"];
+const PRESSING: &[&str] = &[
+    "crash",
+    "crashes",
+    "panic",
+    "panics",
+    "segfault",
+    "data loss",
+    "production",
+    "outage",
+    "regression",
+    "cannot start",
+];
 
 /// A bug report shorter than this says too little to reproduce anything.
 const REPORT_CHARS_MIN: usize = 40;
@@ -160,7 +206,14 @@ mod tests {
     use super::*;
 
     fn item(title: &str) -> Item {
-        Item { kind: Kind::Issue, title: title.to_owned(), body: None, labels: Vec::new(), author: None, author_association: None }
+        Item {
+            kind: Kind::Issue,
+            title: title.to_owned(),
+            body: None,
+            labels: Vec::new(),
+            author: None,
+            author_association: None,
+        }
     }
 
     #[test]
@@ -184,7 +237,8 @@ mod tests {
 
     #[test]
     fn the_title_outweighs_the_text() {
-        let triage = judge(&Item { body: Some("There is an error, a bug even.".into()), ..item("Typo in the tutorial") });
+        let triage =
+            judge(&Item { body: Some("There is an error, a bug even.".into()), ..item("Typo in the tutorial") });
         assert_eq!(triage.category, Category::Docs);
     }
 

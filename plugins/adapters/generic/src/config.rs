@@ -39,6 +39,10 @@ pub struct True;
 
 impl<'de> Deserialize<'de> for True {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if bool::deserialize(deserializer)? { Ok(Self) } else { Err(D::Error::custom("only `true` is allowed here; leave `auth` out instead")) }
+        if bool::deserialize(deserializer)? {
+            Ok(Self)
+        } else {
+            Err(D::Error::custom("only `true` is allowed here; leave `auth` out instead"))
+        }
     }
 }

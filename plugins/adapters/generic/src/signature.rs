@@ -88,7 +88,8 @@ impl Scheme {
 
     /// What is signed, in parts, so that the body is not copied.
     fn parts<'a>(&'a self, request: &'a Request, timestamp: &'a str) -> Result<Vec<&'a [u8]>, Rejection> {
-        let unusable = |why: &str| Rejection::Unsupported(format!("the integration's `signature.signed` is not usable: {why}"));
+        let unusable =
+            |why: &str| Rejection::Unsupported(format!("the integration's `signature.signed` is not usable: {why}"));
         let mut parts = Vec::new();
         let mut named = Vec::new();
         let mut rest = self.signed.as_str();

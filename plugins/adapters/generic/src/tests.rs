@@ -142,7 +142,13 @@ fn headers_that_are_missing_doubled_or_no_signature_are_refused() {
 #[test]
 fn a_signature_that_covers_too_little_is_not_usable() {
     let request = testing::delivery(&[("x-sig", "00"), ("x-time", "1700000000")], "{}", NOW_MS);
-    for (signed, time) in [("{{timestamp}}", Some("x-time")), ("{{body}}", Some("x-time")), ("{{timestamp}}.{{body}}", None), ("{{bdy}}", None), ("{{body", None)] {
+    for (signed, time) in [
+        ("{{timestamp}}", Some("x-time")),
+        ("{{body}}", Some("x-time")),
+        ("{{timestamp}}.{{body}}", None),
+        ("{{bdy}}", None),
+        ("{{body", None),
+    ] {
         let config = json!({ "signature": { "header": "x-sig", "signed": signed, "timestamp_header": time } });
         let result = receive(&request, config, &[("signing_secret", &[KEY])]);
         assert!(matches!(result, Err(Rejection::Unsupported(_))), "{signed}: {result:?}");
@@ -156,7 +162,8 @@ fn an_ed25519_signature_is_checked_with_the_public_key() {
     let signature = hex(&key.sign(b"POST https://camshaft.example/hooks/test {}").to_bytes());
     let public = hex(&key.verifying_key().to_bytes());
     let request = testing::delivery(&[("x-sig", &signature)], "{}", NOW_MS);
-    let config = json!({ "signature": { "header": "x-sig", "algorithm": "ed25519", "signed": "{{method}} {{url}} {{body}}" } });
+    let config =
+        json!({ "signature": { "header": "x-sig", "algorithm": "ed25519", "signed": "{{method}} {{url}} {{body}}" } });
     assert!(receive(&request, config.clone(), &[("signing_secret", &[&public])]).is_ok());
     let other = Request { public_url: "https://elsewhere.example/".into(), ..request.clone() };
     assert!(unauthorized(receive(&other, config.clone(), &[("signing_secret", &[&public])])));
@@ -166,8 +173,10 @@ fn an_ed25519_signature_is_checked_with_the_public_key() {
 #[test]
 fn type_id_and_subject_are_where_the_configuration_says() {
     let request = testing::delivery(&[("X-Id", "d1")], r#"{"event":{"type":"order.paid"},"items":[{"id":7}]}"#, NOW_MS);
-    let config = json!({ "type": { "body": "event.type" }, "id": { "header": "x-id" }, "subject": { "body": "items.0.id" } });
-    let expected = Event { id: Some("d1".into()), kind: "order.paid".into(), subject: Some("7".into()), ..Event::default() };
+    let config =
+        json!({ "type": { "body": "event.type" }, "id": { "header": "x-id" }, "subject": { "body": "items.0.id" } });
+    let expected =
+        Event { id: Some("d1".into()), kind: "order.paid".into(), subject: Some("7".into()), ..Event::default() };
     assert_eq!(receive(&request, config, &[]).unwrap(), expected.into());
     assert_eq!(receive(&request, json!({ "type": { "value": "x" } }), &[]).unwrap().events[0].kind, "x");
     assert_eq!(receive(&request, json!({ "id": { "body": "nothing.here" } }), &[]).unwrap().events[0].id, None);
@@ -180,7 +189,11 @@ fn type_id_and_subject_are_where_the_configuration_says() {
 #[test]
 fn a_key_that_is_misspelt_does_not_open_the_door() {
     let request = testing::delivery(&[], "{}", NOW_MS);
-    for config in [json!({ "Auth": { "header": "x" } }), json!({ "auth": { "headers": "x" } }), json!({ "signature": { "headr": "x" } })] {
+    for config in [
+        json!({ "Auth": { "header": "x" } }),
+        json!({ "auth": { "headers": "x" } }),
+        json!({ "signature": { "headr": "x" } }),
+    ] {
         assert!(matches!(receive(&request, config, &[]), Err(Rejection::Unsupported(_))));
     }
 }

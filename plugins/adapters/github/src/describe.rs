@@ -14,7 +14,11 @@ const EVENTS: &[(&str, &str, &str)] = &[
         r#"{"action":"opened","issue":{"number":1347,"title":"Found a bug","body":"I'm having a problem with this.","labels":[{"name":"bug"}],"user":{"login":"octocat"},"author_association":"MEMBER"},"repository":{"full_name":"octo-org/octo-repo","html_url":"https://github.com/octo-org/octo-repo"},"sender":{"login":"octocat"}}"#,
     ),
     ("issues.closed", "an issue was closed", r#"{"action":"closed","issue":{"number":1347,"state":"closed"}}"#),
-    ("issues.labeled", "an issue got a label", r#"{"action":"labeled","issue":{"number":1347},"label":{"name":"bug"}}"#),
+    (
+        "issues.labeled",
+        "an issue got a label",
+        r#"{"action":"labeled","issue":{"number":1347},"label":{"name":"bug"}}"#,
+    ),
     (
         "issue_comment.created",
         "somebody commented on an issue or pull request",
@@ -46,7 +50,10 @@ const EVENTS: &[(&str, &str, &str)] = &[
 pub(crate) fn description() -> Description {
     let start = Description::new("GitHub", "Takes GitHub's webhooks, verified by their signature.")
         .docs("https://docs.github.com/en/webhooks")
-        .secret(Secret::required("signing_secret", "The secret that you typed into the webhook's settings, field Secret."));
+        .secret(Secret::required(
+            "signing_secret",
+            "The secret that you typed into the webhook's settings, field Secret.",
+        ));
     EVENTS.iter().fold(start, |description, (name, summary, sample)| {
         description.event(EventType::new(name, summary).sample(sample))
     })

@@ -32,7 +32,9 @@ impl Adapter for GitHub {
         let delivery = request.required_header("X-GitHub-Delivery")?;
         let (payload, body) = Payload::read(request)?;
         if event == "ping" {
-            return Ok(Response::json(200, &json!({ "status": "ok", "zen": payload.zen, "hook_id": payload.hook_id })).into());
+            return Ok(
+                Response::json(200, &json!({ "status": "ok", "zen": payload.zen, "hook_id": payload.hook_id })).into()
+            );
         }
         let kind = match &payload.action {
             Some(action) => format!("{event}.{}", word("action", action)?),

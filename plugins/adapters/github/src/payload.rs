@@ -48,7 +48,8 @@ impl Payload {
     /// The repository, or the organisation where the event belongs to none.
     pub(crate) fn source(&self) -> Option<String> {
         let repository = self.repository.as_ref().and_then(|repository| repository.html_url.clone());
-        let organization = || self.organization.as_ref()?.login.as_ref().map(|login| format!("https://github.com/{login}"));
+        let organization =
+            || self.organization.as_ref()?.login.as_ref().map(|login| format!("https://github.com/{login}"));
         repository.or_else(organization)
     }
 

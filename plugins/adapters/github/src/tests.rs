@@ -15,7 +15,8 @@ fn signed(secret: &str, body: &[u8]) -> String {
 
 fn request(event: &str, body: &[u8]) -> Request {
     let signature = signed(SECRET, body);
-    let headers = [("X-Hub-Signature-256", signature.as_str()), ("X-GitHub-Event", event), ("X-GitHub-Delivery", "d-1")];
+    let headers =
+        [("X-Hub-Signature-256", signature.as_str()), ("X-GitHub-Event", event), ("X-GitHub-Delivery", "d-1")];
     testing::delivery(&headers, body, 0)
 }
 

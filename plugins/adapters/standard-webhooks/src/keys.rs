@@ -22,7 +22,9 @@ impl Keys {
             }
             let encoded = secret.strip_prefix("whsec_").unwrap_or(secret);
             let key = STANDARD.decode(encoded.trim()).ok().filter(|key| !key.is_empty());
-            let broken = || Rejection::Unauthorized("the integration's `signing_secret` is not base64 after `whsec_`".to_owned());
+            let broken = || {
+                Rejection::Unauthorized("the integration's `signing_secret` is not base64 after `whsec_`".to_owned())
+            };
             keys.shared.push(key.ok_or_else(broken)?);
         }
         Ok(keys)

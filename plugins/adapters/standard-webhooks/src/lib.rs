@@ -24,16 +24,20 @@ pub struct StandardWebhooks;
 #[adapter]
 impl Adapter for StandardWebhooks {
     fn describe() -> Description {
-        Description::new("Standard Webhooks", "Takes webhooks after the Standard Webhooks specification, and those of Svix.")
-            .docs("https://www.standardwebhooks.com")
-            .secret(Secret::required(
-                "signing_secret",
-                "The vendor's signing secret, `whsec_…`, or its public key, `whpk_…`; both while you change it.",
-            ))
-            .event(
-                EventType::new("contact.created", "whatever the vendor calls `type` in the body")
-                    .sample(r#"{"type":"contact.created","timestamp":"2022-11-03T20:26:10.344522Z","data":{"id":"1f81eb52"}}"#),
-            )
+        Description::new(
+            "Standard Webhooks",
+            "Takes webhooks after the Standard Webhooks specification, and those of Svix.",
+        )
+        .docs("https://www.standardwebhooks.com")
+        .secret(Secret::required(
+            "signing_secret",
+            "The vendor's signing secret, `whsec_…`, or its public key, `whpk_…`; both while you change it.",
+        ))
+        .event(
+            EventType::new("contact.created", "whatever the vendor calls `type` in the body").sample(
+                r#"{"type":"contact.created","timestamp":"2022-11-03T20:26:10.344522Z","data":{"id":"1f81eb52"}}"#,
+            ),
+        )
     }
 
     fn receive(request: &Request, integration: &Integration<NoConfig>) -> Result<Receipt, Rejection> {

@@ -28,12 +28,16 @@ pub fn http_request(context: &Context, input: HttpRequest) -> Result<HttpAnswer,
     let timeout = Duration::from_millis(input.timeout).min(context.remaining());
     let mut request = http::request(&method, &input.url).timeout(timeout);
     for (name, value) in &input.query {
-        for text in texts(value).ok_or_else(|| Failure::invalid_input(format!("`query.{name}` is no scalar or list of scalars")))? {
+        for text in texts(value)
+            .ok_or_else(|| Failure::invalid_input(format!("`query.{name}` is no scalar or list of scalars")))?
+        {
             request = request.query(name, &text);
         }
     }
     for (name, value) in &input.headers {
-        for text in texts(value).ok_or_else(|| Failure::invalid_input(format!("`headers.{name}` is no scalar or list of scalars")))? {
+        for text in texts(value)
+            .ok_or_else(|| Failure::invalid_input(format!("`headers.{name}` is no scalar or list of scalars")))?
+        {
             request = request.header(name, &text);
         }
     }

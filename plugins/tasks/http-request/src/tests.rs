@@ -36,7 +36,8 @@ fn only_what_changes_something_carries_the_idempotency_key() {
 fn an_idempotency_key_of_the_authors_own_stays() {
     let input = json!({ "method": "POST", "url": URL, "headers": { "Idempotency-Key": "mine" } });
     let (host, _) = exchange("POST", input, Answer::bytes(204, ""));
-    let keys = host.requests()[0].headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("idempotency-key")).count();
+    let keys =
+        host.requests()[0].headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("idempotency-key")).count();
     assert_eq!((host.requests()[0].header("idempotency-key"), keys), (Some("mine"), 1));
 }
 
@@ -108,7 +109,8 @@ fn a_dry_run_reads_but_does_not_write() {
 
 #[test]
 fn a_header_that_would_split_the_request_is_refused() {
-    let (host, result) = exchange("GET", json!({ "url": URL, "headers": { "x": "a\r\nhost: b" } }), Answer::bytes(204, ""));
+    let (host, result) =
+        exchange("GET", json!({ "url": URL, "headers": { "x": "a\r\nhost: b" } }), Answer::bytes(204, ""));
     assert_eq!(result.unwrap_err().kind, FailureKind::InvalidInput);
     assert!(host.requests().is_empty());
 }

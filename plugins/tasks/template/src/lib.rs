@@ -56,7 +56,11 @@ pub fn template(input: Template) -> Result<Filled, Failure> {
         let syntax = SyntaxConfig::builder().variable_delimiters(start.clone(), end.clone()).build();
         environment.set_syntax(syntax.map_err(|error| Failure::invalid_input(format!("`marks`: {error}")))?);
     }
-    environment.set_undefined_behavior(if input.strict { UndefinedBehavior::Strict } else { UndefinedBehavior::Chainable });
+    environment.set_undefined_behavior(if input.strict {
+        UndefinedBehavior::Strict
+    } else {
+        UndefinedBehavior::Chainable
+    });
     let escape = input.escape;
     environment.set_auto_escape_callback(move |_| match escape {
         Escape::None => AutoEscape::None,

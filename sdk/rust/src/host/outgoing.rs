@@ -33,8 +33,10 @@ pub(crate) fn send(request: &Outgoing) -> Result<Response, HttpError> {
 
 fn prepare(request: &Outgoing) -> Result<(OutgoingRequest, OutgoingBody), HttpError> {
     let invalid = |what: &str| HttpError::Invalid(format!("{what} of `{}` is refused by the host", request.url()));
-    let headers: Vec<_> = request.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
-    let fields = Fields::from_list(&headers).map_err(|error| HttpError::Invalid(format!("a header is refused: {error}")))?;
+    let headers: Vec<_> =
+        request.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
+    let fields =
+        Fields::from_list(&headers).map_err(|error| HttpError::Invalid(format!("a header is refused: {error}")))?;
     let outgoing = OutgoingRequest::new(fields);
     let scheme = if request.target.secure { Scheme::Https } else { Scheme::Http };
     outgoing.set_method(&method(&request.method)).map_err(|()| invalid("the method"))?;
@@ -147,7 +149,9 @@ fn fault(code: &ErrorCode, request: &Outgoing) -> HttpError {
             HttpError::Timeout(format!("{origin} did not answer within {} ms", request.timeout.as_millis()))
         }
         ErrorCode::HttpResponseBodySize(_) => HttpError::TooLarge(format!("the answer of {origin} is too large")),
-        ErrorCode::DnsError(_) | ErrorCode::DnsTimeout => HttpError::Unavailable(format!("no host for {origin} was found")),
+        ErrorCode::DnsError(_) | ErrorCode::DnsTimeout => {
+            HttpError::Unavailable(format!("no host for {origin} was found"))
+        }
         ErrorCode::ConnectionRefused => HttpError::Unavailable(format!("{origin} refused the connection")),
         ErrorCode::HttpRequestUriInvalid => HttpError::Invalid(format!("`{}` is not a URL", request.url())),
         other => HttpError::Unavailable(format!("no answer from {origin}: {}", name(other))),

@@ -4,7 +4,8 @@ use super::HttpError;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// What may not stand in a path or query as it is. Percent signs may: the text is already encoded.
-const PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'{').add(b'}').add(b'|').add(b'\\').add(b'^');
+const PATH: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'{').add(b'}').add(b'|').add(b'\\').add(b'^');
 /// What may stand in a name or value of a query: RFC 3986's unreserved characters.
 const QUERY_PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -88,7 +89,14 @@ mod tests {
 
     #[test]
     fn what_is_no_http_url_is_refused_and_named() {
-        for url in ["example.com/a", "ftp://example.com", "https://", "https://user:pass@example.com", "https://ex ample.com", "https://:80/"] {
+        for url in [
+            "example.com/a",
+            "ftp://example.com",
+            "https://",
+            "https://user:pass@example.com",
+            "https://ex ample.com",
+            "https://:80/",
+        ] {
             let error = Target::parse(url).unwrap_err();
             assert!(error.to_string().contains(url), "{error}");
         }

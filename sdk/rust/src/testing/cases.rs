@@ -49,11 +49,14 @@ fn run<C: DeserializeOwned>(folder: &str, check: impl Fn(C) -> Result<(), String
     files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
     files.sort();
     assert!(!files.is_empty(), "the folder `{folder}` has no cases");
-    let faults: Vec<String> = files.iter().filter_map(|file| {
-        let text = fs::read_to_string(file).map_err(|error| error.to_string());
-        let case = text.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
-        case.and_then(&check).err().map(|fault| format!("{}: {fault}", file.display()))
-    }).collect();
+    let faults: Vec<String> = files
+        .iter()
+        .filter_map(|file| {
+            let text = fs::read_to_string(file).map_err(|error| error.to_string());
+            let case = text.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
+            case.and_then(&check).err().map(|fault| format!("{}: {fault}", file.display()))
+        })
+        .collect();
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
@@ -129,7 +132,11 @@ impl TaskCase {
 
 /// A body as the case writes it: a string is compared as text, anything else as JSON.
 fn text_or_json(bytes: &[u8], like: &Value) -> Value {
-    if like.is_string() { json!(String::from_utf8_lossy(bytes)) } else { serde_json::from_slice(bytes).unwrap_or_default() }
+    if like.is_string() {
+        json!(String::from_utf8_lossy(bytes))
+    } else {
+        serde_json::from_slice(bytes).unwrap_or_default()
+    }
 }
 
 /// `{"error": "unavailable", "message": …}`, or status, headers and body.
@@ -148,7 +155,9 @@ fn canned(answer: &Value) -> Answer {
         other => other.to_string().into_bytes(),
     };
     let headers = answer["headers"].as_object().into_iter().flatten();
-    headers.fold(Answer::bytes(status, body), |answer, (name, value)| answer.header(name, value.as_str().unwrap_or_default()))
+    headers.fold(Answer::bytes(status, body), |answer, (name, value)| {
+        answer.header(name, value.as_str().unwrap_or_default())
+    })
 }
 
 fn told(failure: &Failure) -> Value {
@@ -200,15 +209,20 @@ struct Delivery {
 
 impl AdapterCase {
     fn check<A: Adapter>(&self) -> Result<(), String> {
-        let headers: Vec<(&str, &str)> =
-            self.request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default())).collect();
+        let headers: Vec<(&str, &str)> = self
+            .request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default()))
+            .collect();
         let request = Request {
             method: self.request.method.clone().unwrap_or("POST".to_owned()),
             path: self.request.path.clone(),
             query: self.request.query.clone(),
             ..super::delivery(&headers, self.request.body.as_bytes(), self.request.received_at)
         };
-        let values: Vec<(&str, Vec<&str>)> = self.secrets.iter().map(|(name, values)| (name.as_str(), texts(values))).collect();
+        let values: Vec<(&str, Vec<&str>)> =
+            self.secrets.iter().map(|(name, values)| (name.as_str(), texts(values))).collect();
         let secrets: Vec<(&str, &[&str])> = values.iter().map(|(name, values)| (*name, values.as_slice())).collect();
         let found = match super::receive::<A>(&request, self.config.clone(), &secrets) {
             Ok(receipt) => json!({ "receipt": receipt_told(&receipt) }),
@@ -235,7 +249,8 @@ fn receipt_told(receipt: &Receipt) -> Value {
     let mut told = json!({ "events": events });
     if let Some(response) = &receipt.respond {
         let body = String::from_utf8_lossy(&response.body).into_owned();
-        let headers: Map<String, Value> = response.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let headers: Map<String, Value> =
+            response.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         told["respond"] = json!({ "status": response.status, "headers": headers, "body": body });
     }
     told

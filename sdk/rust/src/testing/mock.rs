@@ -259,7 +259,8 @@ mod tests {
             log::warn!({ "count": 2 }, "{name} late");
             log::trace!("plain");
         });
-        let line = LogLine { level: Level::Warn, message: "order late".into(), fields: serde_json::json!({ "count": 2 }) };
+        let line =
+            LogLine { level: Level::Warn, message: "order late".into(), fields: serde_json::json!({ "count": 2 }) };
         assert_eq!(host.logs()[0], line);
         assert_eq!(host.logs()[1].fields, Value::Null);
     }

@@ -22,7 +22,8 @@ impl PublicKey {
             .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
             .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok())
             .filter(|key| !key.is_weak());
-        key.map(Self).ok_or_else(|| Rejection::Unauthorized("the integration's key is not an Ed25519 public key".to_owned()))
+        key.map(Self)
+            .ok_or_else(|| Rejection::Unauthorized("the integration's key is not an Ed25519 public key".to_owned()))
     }
 }
 

@@ -1,11 +1,11 @@
 //! Message authentication codes: what nearly every vendor signs with.
 
 use crate::adapter::Rejection;
+use ::hmac::{Hmac, KeyInit, Mac};
 use base64::Engine;
 use base64::alphabet;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::DecodePaddingMode;
-use ::hmac::{Hmac, KeyInit, Mac};
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
