@@ -26,12 +26,15 @@ fn main() {
         println!("cargo::warning=built without {}: run `cargo xtask plugins`, then build again", missing.join(", "));
     }
 
-    let mut code =
-        String::from("/// Name and component of each shipped plugin.\npub const EMBEDDED: &[(&str, &[u8])] = &[\n");
+    // Digests are made here, so that a start need not read every component.
+    let mut code = String::from("/// Name, digest and component of each shipped plugin.\n");
+    code.push_str("pub const EMBEDDED: &[(&str, [u8; 32], &[u8])] = &[\n");
     for name in &found {
         let path = built.join(format!("{name}.wasm"));
         println!("cargo::rerun-if-changed={}", path.display());
-        code.push_str(&format!("    ({name:?}, include_bytes!({:?})),\n", path.display().to_string()));
+        let digest = blake3::hash(&fs::read(&path).expect("the component was listed just now"));
+        let path = path.display().to_string();
+        code.push_str(&format!("    ({name:?}, {:?}, include_bytes!({path:?})),\n", digest.as_bytes()));
     }
     code.push_str("];\n\n/// Shipped plugins that were not there when this was built.\n");
     code.push_str(&format!("pub const MISSING: &[&str] = &{missing:?};\n"));

@@ -29,21 +29,23 @@ const EXPRESSION: &str = "expression";
 pub struct Shipped {
     /// Its file's name, for messages.
     pub name: &'static str,
+    /// Digest of its component.
+    pub digest: Digest,
     /// Its component.
     pub component: &'static [u8],
 }
 
 /// Every plugin in this binary.
 pub fn plugins() -> Vec<Shipped> {
-    let all = EMBEDDED.iter().filter(|(name, _)| *name != EXPRESSION);
-    all.map(|(name, component)| Shipped { name, component }).collect()
+    let all = EMBEDDED.iter().filter(|(name, ..)| *name != EXPRESSION);
+    all.map(|(name, digest, component)| Shipped { name, digest: Digest(*digest), component }).collect()
 }
 
 /// The component that evaluates jq.
 pub fn expression() -> Result<&'static [u8]> {
     check_built()?;
-    let found = EMBEDDED.iter().find(|(name, _)| *name == EXPRESSION);
-    found.map(|(_, component)| *component).context("this binary was built without its expression component")
+    let found = EMBEDDED.iter().find(|(name, ..)| *name == EXPRESSION);
+    found.map(|(.., component)| *component).context("this binary was built without its expression component")
 }
 
 /// Refuses a binary that lacks what it should carry.
@@ -52,11 +54,6 @@ pub fn check_built() -> Result<()> {
         bail!("this binary was built without {}: run `cargo xtask plugins`, then build again", MISSING.join(", "));
     }
     Ok(())
-}
-
-/// The digest of a component.
-pub fn digest(component: &[u8]) -> Digest {
-    Digest(*blake3::hash(component).as_bytes())
 }
 
 /// Registers what is not registered yet. An operator's own release of the same name and version stays.
@@ -69,14 +66,13 @@ pub async fn register(
     (ids, clock): (&Arc<dyn Ids>, &Arc<dyn Clock>),
 ) -> Result<()> {
     let known: HashSet<Digest> = catalog.all_releases(workspace, None).iter().map(|kept| kept.spec.digest).collect();
-    let new =
-        shipped.iter().map(|plugin| (plugin, digest(plugin.component))).filter(|(_, digest)| !known.contains(digest));
-    let inspected = try_join_all(new.map(async |(plugin, digest)| {
+    let new = shipped.iter().filter(|plugin| !known.contains(&plugin.digest));
+    let inspected = try_join_all(new.map(async |plugin| {
         let release = inspector
             .inspect(Bytes::from_static(plugin.component))
             .await
             .with_context(|| format!("the shipped plugin `{}` is refused", plugin.name))?;
-        anyhow::Ok((plugin, digest, release))
+        anyhow::Ok((plugin, release))
     }))
     .await?;
     if inspected.is_empty() {
@@ -85,7 +81,7 @@ pub async fn register(
 
     let _editing = catalog.edit().await;
     let mut changes = Vec::new();
-    for (plugin, digest, mut release) in inspected {
+    for (plugin, mut release) in inspected {
         release.shipped = true;
         let before = catalog.release(workspace, &release.name, &release.version);
         let expect = match &before {
@@ -98,7 +94,7 @@ pub async fn register(
             None => Expect::Absent,
         };
         // Revisions pin digests: the bytes must be there when a later binary carries others.
-        store.put_blob(digest, plugin.component.to_vec()).await?;
+        store.put_blob(plugin.digest, plugin.component.to_vec()).await?;
         let key = specs::key(ResourceKind::Plugin, workspace, format!("{}@{}", release.name, release.version));
         let id = before.as_ref().map_or_else(|| ids.resource(), |kept| kept.id);
         changes.push(Change::Put { resource: specs::resource(key, id, &release, clock.now()), expect });

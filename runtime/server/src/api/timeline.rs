@@ -43,6 +43,8 @@ pub struct StepView {
     pub name: Option<String>,
     /// `task`, `if`, `switch`, `set`, `exit`
     pub kind: String,
+    /// How many blocks it is in: 0 at the top of the document.
+    pub depth: u32,
     /// Turns of the loops around it, outermost first.
     pub iteration: Vec<u32>,
     /// Where it stands.
@@ -123,8 +125,8 @@ struct Folding<'a> {
     timeline: Timeline,
     /// Where in the timeline a step stands, and when it began.
     at: HashMap<At, (usize, Timestamp)>,
-    /// The turns around the steps of a frame.
-    turns: HashMap<FrameId, Vec<u32>>,
+    /// The turns around the steps of a frame, and how many blocks.
+    turns: HashMap<FrameId, (Vec<u32>, u32)>,
     /// Frames made so far; each `entered` makes the next.
     frames: u32,
 }
@@ -135,9 +137,9 @@ impl Folding<'_> {
             Entry::Accepted { .. } | Entry::Started { .. } | Entry::CancelRequested { .. } => {}
             Entry::Entered { time, at, turn, .. } => {
                 self.step(*at, *time);
-                let mut turns = self.turns.get(&at.0).cloned().unwrap_or_default();
+                let (mut turns, depth) = self.turns.get(&at.0).cloned().unwrap_or_default();
                 turns.extend(turn.as_ref().map(|turn| turn.index));
-                self.turns.insert(FrameId(self.frames), turns);
+                self.turns.insert(FrameId(self.frames), (turns, depth + 1));
                 self.frames += 1;
             }
             Entry::AttemptStarted { time, at, attempt, input } => {
@@ -212,6 +214,8 @@ impl Folding<'_> {
         let mut ending: Vec<_> =
             self.at.iter().filter(|(_, (index, _))| open(&self.timeline.steps[*index])).map(|(at, _)| *at).collect();
         ending.sort();
+        // An `exit` is in the innermost of the blocks that it ends.
+        let around = ending.iter().map(|at| self.timeline.steps[self.at[at].0].depth + 1).max().unwrap_or(0);
         for at in ending {
             let (index, _) = self.at[&at];
             for attempt in &mut self.timeline.steps[index].attempts {
@@ -228,6 +232,7 @@ impl Folding<'_> {
                 id: known.and_then(|step| step.id.clone()),
                 name: known.and_then(|step| step.name.clone()),
                 kind: "exit".to_owned(),
+                depth: around,
                 iteration: Vec::new(),
                 status: Stage::Succeeded,
                 started_at: time.to_string(),
@@ -255,7 +260,8 @@ impl Folding<'_> {
         let index = match self.at.get(&at) {
             Some((index, _)) => *index,
             None => {
-                let view = self.begun(at.1, self.turns.get(&at.0).cloned().unwrap_or_default(), time);
+                let (iteration, depth) = self.turns.get(&at.0).cloned().unwrap_or_default();
+                let view = StepView { depth, iteration, ..self.begun(at.1, time) };
                 self.timeline.steps.push(view);
                 let index = self.timeline.steps.len() - 1;
                 self.at.insert(at, (index, time));
@@ -265,14 +271,15 @@ impl Folding<'_> {
         &mut self.timeline.steps[index]
     }
 
-    fn begun(&self, address: StepAddress, iteration: Vec<u32>, time: Timestamp) -> StepView {
+    fn begun(&self, address: StepAddress, time: Timestamp) -> StepView {
         let known = self.program.and_then(|program| program.steps.get(address.0 as usize));
         StepView {
             path: known.map_or_else(|| format!("#{}", address.0), |step| step.path.clone()),
             id: known.and_then(|step| step.id.clone()),
             name: known.and_then(|step| step.name.clone()),
             kind: known.map_or("unknown", |step| step.kind.word()).to_owned(),
-            iteration,
+            depth: 0,
+            iteration: Vec::new(),
             status: Stage::Running,
             started_at: time.to_string(),
             duration_us: None,
@@ -366,8 +373,8 @@ mod tests {
         };
         let task = |frame| attempt_started(2, at(frame, 1), 1);
         let timeline = fold(None, &[entered(0), task(1), entered(1), task(2)]);
-        let turns: Vec<_> = timeline.steps.iter().map(|step| step.iteration.clone()).collect();
-        assert_eq!(turns, [vec![], vec![0], vec![1]]);
+        let turns: Vec<_> = timeline.steps.iter().map(|step| (step.depth, step.iteration.clone())).collect();
+        assert_eq!(turns, [(0, vec![]), (1, vec![0]), (1, vec![1])]);
     }
 
     #[test]
@@ -377,6 +384,7 @@ mod tests {
         let timeline = fold(None, &[entered, ended(9, Ending::Failed, exit, Some("0.then.0"))]);
         assert_eq!(timeline.steps[0].status, Stage::Succeeded);
         assert_eq!((timeline.steps[1].kind.as_str(), timeline.steps[1].path.as_str()), ("exit", "0.then.0"));
+        assert_eq!((timeline.steps[0].depth, timeline.steps[1].depth), (0, 1));
         assert_eq!(timeline.steps[1].output, Some(json!({"status": 201})));
         assert!(timeline.outcome.is_some());
     }

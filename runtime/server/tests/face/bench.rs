@@ -224,7 +224,10 @@ impl Bench {
 
 /// Plugins that every bench has from its start.
 pub fn shipped() -> Vec<Shipped> {
-    let plugin = |name: &'static str, component: Vec<u8>| Shipped { name, component: component.leak() };
+    let plugin = |name: &'static str, component: Vec<u8>| {
+        let digest = Digest(*blake3::hash(&component).as_bytes());
+        Shipped { name, digest, component: component.leak() }
+    };
     vec![
         plugin("echo", component("echo", "1.0.0", "task", &[])),
         plugin("fail", component("fail", "1.0.0", "task", &[])),
