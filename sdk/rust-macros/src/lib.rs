@@ -8,7 +8,7 @@ use proc_macro::TokenStream;
 
 /// Makes a function a task plugin.
 ///
-/// ```ignore
+/// ```text
 /// /// Greets somebody by name.
 /// #[task]
 /// fn greet(context: &Context, input: Greet) -> Result<Greeting, Failure> { … }
@@ -18,7 +18,7 @@ use proc_macro::TokenStream;
 /// `Serialize` and `JsonSchema`; `serde_json::Value` and `Box<serde_json::value::RawValue>` do too. Name and version are those
 /// of the crate, the summary is the first paragraph of the doc comment. Arguments say otherwise:
 ///
-/// ```ignore
+/// ```text
 /// #[task(
 ///     name = "greet",
 ///     version = "1.2.0",
@@ -40,7 +40,7 @@ pub fn task(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// Makes an `impl Adapter for …` an adapter plugin. Name and version are those of the crate unless `name = "…"` or
 /// `version = "…"` say otherwise; `type Config` may be left out where there is none.
 ///
-/// ```ignore
+/// ```text
 /// pub struct GitHub;
 ///
 /// #[adapter]
