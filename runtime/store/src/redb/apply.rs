@@ -114,11 +114,12 @@ impl<'txn> Batch<'txn> {
     fn check_delivery(&mut self, delivery: &EncodedDelivery) -> Result<Option<Timestamp>, Refusal> {
         let deliveries = table(&mut self.deliveries, self.transaction, tables::DELIVERIES)?;
         let Some(row) = deliveries.get(delivery.key.as_slice())? else { return Ok(None) };
-        let seen = codec::read_delivery(row.value())?;
-        if seen.at >= delivery.seen_after {
+        let at = codec::delivered_at(row.value())?;
+        if at >= delivery.seen_after {
+            let seen = codec::read_delivery(delivery.named.clone(), row.value())?;
             return Err(StoreError::Duplicate(Box::new(seen)).into());
         }
-        Ok(Some(seen.at))
+        Ok(Some(at))
     }
 
     /// Refuses old fences and sequences that do not follow; tells how each execution stands before its entries.

@@ -1,13 +1,13 @@
-//! The values of rows: each begins with the version of its form, then a few fixed fields, then JSON.
+//! The values of rows: each begins with the version of its form, then a few fixed fields, then (but for deliveries) JSON.
 //!
-//! JSON, so that a database can be read with a text tool and fields may be added. Encoding runs on the caller's thread;
-//! the one writer only copies bytes.
+//! JSON, so that fields may be added; that of journals compressed, for it says the same names again and again. Encoding
+//! runs on the caller's thread; the one writer only copies bytes.
 
 use std::sync::Arc;
 
 use camshaft_model::entry::{Entry, Sequence};
-use camshaft_model::ids::ExecutionId;
-use camshaft_model::invocation::SeenDelivery;
+use camshaft_model::ids::{Digest, ExecutionId, Name};
+use camshaft_model::invocation::{DeliveryKey, SeenDelivery};
 use camshaft_model::resource::Resource;
 use camshaft_model::seams::{Append, Fence, JournalAppend, StoreError};
 use camshaft_model::summary::{Status, Summary};
@@ -20,8 +20,12 @@ const VERSION: u8 = 1;
 
 /// Bytes before the JSON of a summary: version, next sequence, status.
 const SUMMARY_HEAD: usize = 10;
-/// Bytes before the JSON of entries: version, count.
-const ENTRIES_HEAD: usize = 5;
+/// Bytes before the block of entries: version, count, length of the JSON.
+const ENTRIES_HEAD: usize = 9;
+/// Most bytes that one byte of an LZ4 block can stand for.
+const LZ4_GROWTH_MAX: usize = 255;
+/// Bytes before the executions of a delivery: version, time, digest of the body.
+const DELIVERY_HEAD: usize = 41;
 
 /// An [`Append`] as bytes, with what the writer has to know of it.
 pub(crate) struct EncodedAppend {
@@ -55,6 +59,8 @@ pub(crate) struct EncodedDelivery {
     pub(crate) key: Vec<u8>,
     /// Value in `deliveries`.
     pub(crate) value: Vec<u8>,
+    /// The key, to be named in a refusal.
+    pub(crate) named: DeliveryKey,
 }
 
 /// What the head of a row in `summaries` tells.
@@ -67,15 +73,13 @@ pub(crate) struct SummaryHead {
 impl EncodedAppend {
     pub(crate) fn new(append: &Append) -> Result<Self, StoreError> {
         let journals = append.journals.iter().map(EncodedJournal::new).collect::<Result<_, _>>()?;
-        let delivery = match &append.delivery {
-            None => None,
-            Some((seen, seen_after)) => Some(EncodedDelivery {
-                at: seen.at,
-                seen_after: *seen_after,
-                key: tables::delivery_key(&seen.key),
-                value: delivery(seen)?,
-            }),
-        };
+        let delivery = append.delivery.as_ref().map(|(seen, seen_after)| EncodedDelivery {
+            at: seen.at,
+            seen_after: *seen_after,
+            key: tables::delivery_key(&seen.key),
+            value: delivery(seen),
+            named: seen.key.clone(),
+        });
         Ok(Self { journals, delivery })
     }
 
@@ -129,12 +133,20 @@ impl EncodedJournal {
     }
 }
 
-/// The value of `journals` for entries appended together.
+/// The value of `journals` for entries appended together: version 1, count 4, length of the JSON 4, the JSON as an LZ4
+/// block.
 fn entries(entries: &[Arc<Entry>]) -> Result<Vec<u8>, StoreError> {
-    let mut row = Vec::with_capacity(4096);
-    row.push(VERSION);
-    row.extend_from_slice(&(entries.len() as u32).to_be_bytes());
-    write_json("entries", row, entries)
+    let json = write_json("entries", Vec::with_capacity(4096), entries)?;
+    let too_large = |_| StoreError::Unavailable(format!("entries of {} bytes do not fit in one row", json.len()));
+    let length = u32::try_from(json.len()).map_err(too_large)?;
+    let mut row = vec![0; ENTRIES_HEAD + lz4_flex::block::get_maximum_output_size(json.len())];
+    row[0] = VERSION;
+    row[1..5].copy_from_slice(&(entries.len() as u32).to_be_bytes());
+    row[5..ENTRIES_HEAD].copy_from_slice(&length.to_be_bytes());
+    let compressed = lz4_flex::block::compress_into(&json, &mut row[ENTRIES_HEAD..])
+        .map_err(|error| StoreError::Unavailable(format!("entries cannot be compressed: {error}")))?;
+    row.truncate(ENTRIES_HEAD + compressed);
+    Ok(row)
 }
 
 /// How many entries a value of `journals` holds.
@@ -145,8 +157,16 @@ pub(crate) fn entries_count(row: &[u8]) -> Result<u64, StoreError> {
 
 /// The entries of a value of `journals`.
 pub(crate) fn read_entries(row: &[u8]) -> Result<Vec<Entry>, StoreError> {
-    head::<ENTRIES_HEAD>("entries", row)?;
-    read_json("entries", &row[ENTRIES_HEAD..])
+    let head = head::<ENTRIES_HEAD>("entries", row)?;
+    let length = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) as usize;
+    let block = &row[ENTRIES_HEAD..];
+    let damaged = |why: &dyn std::fmt::Display| StoreError::Damaged(format!("a row of entries is not readable: {why}"));
+    // No block grows more than this: a length beyond is nonsense, and not to be allocated.
+    if length > block.len().saturating_mul(LZ4_GROWTH_MAX) {
+        return Err(damaged(&format!("{length} bytes in a block of {}", block.len())));
+    }
+    let json = lz4_flex::block::decompress(block, length).map_err(|error| damaged(&error))?;
+    read_json("entries", &json)
 }
 
 /// The head of a value of `summaries`.
@@ -165,14 +185,54 @@ pub(crate) fn read_summary(row: &[u8]) -> Result<Summary, StoreError> {
     read_json("summary", &row[SUMMARY_HEAD..])
 }
 
-fn delivery(seen: &SeenDelivery) -> Result<Vec<u8>, StoreError> {
-    write_json("delivery", vec![VERSION], seen)
+/// The value of `deliveries`: what the key does not say, in as few bytes as it takes. Their ids are in no order, so each
+/// insert rewrites a page somewhere: small rows keep the table small enough to stay in memory.
+///
+/// ```text
+/// version 1, time 8, digest of the body 32, then for each execution: length of the name 1, name, id 16
+/// ```
+fn delivery(seen: &SeenDelivery) -> Vec<u8> {
+    let mut row = Vec::with_capacity(DELIVERY_HEAD + 80 * seen.executions.len());
+    row.push(VERSION);
+    row.extend_from_slice(&seen.at.0.to_be_bytes());
+    row.extend_from_slice(&seen.body.0);
+    for (workflow, id) in &seen.executions {
+        // A name is at most 63 bytes.
+        row.push(workflow.as_str().len() as u8);
+        row.extend_from_slice(workflow.as_str().as_bytes());
+        row.extend_from_slice(id.as_bytes());
+    }
+    row
 }
 
-/// The delivery of a value of `deliveries`.
-pub(crate) fn read_delivery(row: &[u8]) -> Result<SeenDelivery, StoreError> {
-    head::<1>("delivery", row)?;
-    read_json("delivery", &row[1..])
+/// When the delivery of a value of `deliveries` came.
+pub(crate) fn delivered_at(row: &[u8]) -> Result<Timestamp, StoreError> {
+    let head = head::<DELIVERY_HEAD>("delivery", row)?;
+    let mut at = [0; 8];
+    at.copy_from_slice(&head[1..9]);
+    Ok(Timestamp(u64::from_be_bytes(at)))
+}
+
+/// The delivery of a value of `deliveries`; `key` is what it was found by.
+pub(crate) fn read_delivery(key: DeliveryKey, row: &[u8]) -> Result<SeenDelivery, StoreError> {
+    let at = delivered_at(row)?;
+    let mut body = [0; 32];
+    body.copy_from_slice(&row[9..DELIVERY_HEAD]);
+    let mut executions = Vec::new();
+    let mut rest = &row[DELIVERY_HEAD..];
+    while let Some((length, behind)) = rest.split_first() {
+        let execution = behind.split_at_checked(usize::from(*length)).and_then(|(workflow, behind)| {
+            let (id, behind) = behind.split_first_chunk::<16>()?;
+            let workflow = Name::new(std::str::from_utf8(workflow).ok()?).ok()?;
+            Some((workflow, ExecutionId::from_bytes(*id), behind))
+        });
+        let Some((workflow, id, behind)) = execution else {
+            return Err(StoreError::Damaged(format!("the row of delivery `{}` breaks off in an execution", key.id)));
+        };
+        executions.push((workflow, id));
+        rest = behind;
+    }
+    Ok(SeenDelivery { key, body: Digest(body), at, executions })
 }
 
 /// The value of `resources`.
@@ -207,7 +267,7 @@ fn write_json<T: serde::Serialize + ?Sized>(what: &str, mut row: Vec<u8>, value:
 
 /// Reads JSON of any depth: a value from outside may nest as deep as its own reader allowed, and an entry wraps it in
 /// more. What was written must be readable.
-fn read_json<'de, T: serde::Deserialize<'de>>(what: &str, json: &'de [u8]) -> Result<T, StoreError> {
+fn read_json<T: serde::de::DeserializeOwned>(what: &str, json: &[u8]) -> Result<T, StoreError> {
     let mut reader = serde_json::Deserializer::from_slice(json);
     reader.disable_recursion_limit();
     T::deserialize(&mut reader)

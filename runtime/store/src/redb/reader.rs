@@ -173,8 +173,10 @@ pub(crate) fn delivery(
 ) -> Result<Option<SeenDelivery>, StoreError> {
     let deliveries = transaction.open_table(tables::DELIVERIES).map_err(failed)?;
     let Some(row) = deliveries.get(tables::delivery_key(key).as_slice()).map_err(failed)? else { return Ok(None) };
-    let seen = codec::read_delivery(row.value())?;
-    Ok((seen.at >= seen_after).then_some(seen))
+    if codec::delivered_at(row.value())? < seen_after {
+        return Ok(None);
+    }
+    codec::read_delivery(key.clone(), row.value()).map(Some)
 }
 
 pub(crate) fn resource(transaction: &ReadTransaction, key: &ResourceKey) -> Result<Option<Resource>, StoreError> {
