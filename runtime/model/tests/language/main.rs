@@ -11,7 +11,7 @@ use camshaft_model::plugin::PluginPin;
 use semver::{Version, VersionReq};
 
 /// Three tasks and an adapter.
-pub struct Shelf;
+struct Shelf;
 
 impl FindTask for Shelf {
     fn find(&self, name: &Name, range: &VersionReq) -> Result<PluginPin, TaskMissing> {
@@ -35,11 +35,11 @@ impl FindTask for Shelf {
     }
 }
 
-pub fn good(text: &str) -> Compiled {
+fn good(text: &str) -> Compiled {
     compile(text, &Shelf).unwrap_or_else(|faults| panic!("{}", show(&faults)))
 }
 
-pub fn show(faults: &[Diagnostic]) -> String {
+fn show(faults: &[Diagnostic]) -> String {
     faults.iter().map(|fault| format!("{fault}\n")).collect()
 }
 

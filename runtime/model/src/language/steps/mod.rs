@@ -83,14 +83,8 @@ impl Compiler<'_> {
 
         let id = get(entries, "id").and_then(|node| self.id(node));
         let path = id.clone().unwrap_or_else(|| stable.to_owned());
-        let when = match get(entries, "when") {
-            Some(node) => Some(condition(self, node, "`when`", Place::Step)),
-            None => None,
-        };
-        let timeout = match get(entries, "timeout") {
-            Some(node) => Some(duration(&mut self.faults, node, "`timeout`")),
-            None => None,
-        };
+        let when = get(entries, "when").map(|node| condition(self, node, "`when`", Place::Step));
+        let timeout = get(entries, "timeout").map(|node| duration(&mut self.faults, node, "`timeout`"));
         for key in ["timeout", "retry", "repeat"] {
             if let Some(node) = get(entries, key).filter(|_| kind_key.text != "task") {
                 self.faults.add(node.mark, format!("`{key}` is for `task` steps; this is `{}`", kind_key.text));
