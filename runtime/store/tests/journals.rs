@@ -4,11 +4,14 @@ mod support;
 
 use std::time::Duration;
 
+use camshaft_model::ids::ExecutionId;
 use camshaft_model::seams::{Store, SummaryQuery};
 use camshaft_model::summary::Status;
+use camshaft_model::{Value, json};
 use camshaft_store::RedbStore;
 
-use crate::support::Run;
+use crate::support::disk::FaultyDisk;
+use crate::support::{Run, name, workflow_id};
 
 #[tokio::test]
 async fn what_was_appended_is_there_after_the_next_opening() {
@@ -31,4 +34,59 @@ async fn what_was_appended_is_there_after_the_next_opening() {
     assert!(store.claim(None, 10, Duration::ZERO).await.unwrap().is_empty());
     let page = store.summaries(SummaryQuery { statuses: vec![Status::Succeeded], limit: 10, ..Default::default() });
     assert_eq!(page.await.unwrap().iter().map(|summary| summary.id).collect::<Vec<_>>(), [open.id, done.id]);
+}
+
+#[tokio::test]
+async fn pages_follow_one_another_newest_first_through_every_filter() {
+    let store = RedbStore::open_with(FaultyDisk::default()).unwrap();
+    let mut runs: Vec<Run> = (0..60).map(Run::new).collect();
+    for (number, run) in runs.iter_mut().enumerate() {
+        run.workflow = 1 + (number % 3) as u8;
+        run.workspace = name(if number % 5 == 0 { "other" } else { "default" });
+        match number % 4 {
+            0 => store.append(run.accept(store.fence())).await.unwrap(),
+            _ => store.append(run.at_once(store.fence())).await.unwrap(),
+        }
+    }
+    let newest_first = |wanted: &dyn Fn(usize) -> bool| -> Vec<ExecutionId> {
+        (0..60).rev().filter(|number| wanted(*number)).map(|number| runs[number].id).collect()
+    };
+    let (accepted, succeeded) = (Status::Accepted, Status::Succeeded);
+    let default = || Some(name("default"));
+    let cases: [(SummaryQuery, Vec<ExecutionId>); 6] = [
+        (SummaryQuery::default(), newest_first(&|_| true)),
+        (SummaryQuery { workspace: default(), ..Default::default() }, newest_first(&|n| n % 5 != 0)),
+        (SummaryQuery { statuses: vec![accepted], ..Default::default() }, newest_first(&|n| n % 4 == 0)),
+        (SummaryQuery { workflow: Some(workflow_id(2)), ..Default::default() }, newest_first(&|n| n % 3 == 1)),
+        (
+            SummaryQuery { workflow: Some(workflow_id(2)), statuses: vec![accepted], ..Default::default() },
+            newest_first(&|n| n % 3 == 1 && n % 4 == 0),
+        ),
+        (
+            SummaryQuery { workspace: default(), statuses: vec![succeeded, accepted, succeeded], ..Default::default() },
+            newest_first(&|n| n % 5 != 0),
+        ),
+    ];
+    for (query, expected) in cases {
+        let (mut got, mut before) = (Vec::new(), None);
+        loop {
+            let page = store.summaries(SummaryQuery { before, limit: 7, ..query.clone() }).await.unwrap();
+            assert!(page.len() <= 7);
+            got.extend(page.iter().map(|summary| summary.id));
+            match page.last() {
+                Some(last) => before = Some(last.id),
+                None => break,
+            }
+        }
+        assert_eq!(got, expected, "{query:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_as_deep_as_any_reader_allows_can_be_read_back() {
+    let store = RedbStore::open_with(FaultyDisk::default()).unwrap();
+    let mut run = Run::new(1);
+    run.event = (0..127).fold(json!("in here"), |inner, _| Value::Array(vec![inner]));
+    store.append(run.at_once(store.fence())).await.unwrap();
+    assert_eq!(store.entries(run.id, 0, 1).await.unwrap(), [(*run.accepted()).clone()]);
 }

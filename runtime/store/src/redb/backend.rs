@@ -1,13 +1,17 @@
-//! The file under the database, with the one thing that redb leaves open: what a failed commit left on the disk.
+//! The file under the database, with what redb leaves open: what a failed commit left there, and a file half made.
 //!
-//! redb makes a commit by writing the new pages beside the old ones, then the header that names their root, then a
-//! sync. When that fails, the header may or may not have reached the disk, and the batch may or may not be there after
-//! the next start. The store promises that a refused append is never seen, so this backend remembers the header of the
-//! latest good sync and puts it back: the pages it names are untouched until the next commit is durable.
+//! redb makes a commit by writing the new pages beside the old ones and the header that names their root, then a sync.
+//! When that fails, the header may or may not have reached the disk, and the batch may or may not be there after the next
+//! start. The store promises that a refused append is never seen, so this backend remembers the header of the latest good
+//! sync and puts it back: the pages that it names are untouched until the next commit is durable.
+//!
+//! The lock on the file is kept from the first opening until [`Disk::close`], over every closing and opening of the
+//! database in between: no other server may come in before what failed is undone.
 
 use std::fmt;
 use std::io;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::{BackendError, StorageBackend};
@@ -16,16 +20,24 @@ use redb::{BackendError, StorageBackend};
 const HEADER_OFFSET: u64 = 0;
 /// Bytes of redb's header: 64 and two commit slots of 128.
 const HEADER_LENGTH: usize = 320;
+/// The header begins with redb's mark, which a new file gets last.
+const MARK_LENGTH: usize = 9;
+/// No new file is larger before it has its mark.
+const UNFINISHED_BYTES_MAX: u64 = 16 << 20;
 
 /// A backend that outlives the database opened on it, so that it can be opened again after a failure.
 pub(crate) struct Disk {
     backend: Box<dyn StorageBackend>,
     header: Mutex<Header>,
+    closed: AtomicBool,
 }
 
 /// What is known of the header.
+#[derive(Default)]
 struct Header {
-    /// As of the latest sync.
+    /// Whether the file was looked at, under its lock.
+    known: bool,
+    /// As of the latest sync; empty in a new file.
     synced: Vec<u8>,
     /// Written since; it may be on the disk, or not, or in part.
     written: Option<Vec<u8>>,
@@ -34,17 +46,11 @@ struct Header {
 }
 
 impl Disk {
-    pub(crate) fn new(backend: impl StorageBackend) -> io::Result<Arc<Self>> {
-        let mut synced = Vec::new();
-        if backend.len()? >= HEADER_LENGTH as u64 {
-            synced.resize(HEADER_LENGTH, 0);
-            backend.read(HEADER_OFFSET, &mut synced)?;
-        }
-        let header = Mutex::new(Header { synced, written: None, commits: 0 });
-        Ok(Arc::new(Self { backend: Box::new(backend), header }))
+    pub(crate) fn new(backend: impl StorageBackend) -> Arc<Self> {
+        Arc::new(Self { backend: Box::new(backend), header: Mutex::default(), closed: AtomicBool::new(false) })
     }
 
-    /// A handle for redb. Only one may be open at a time.
+    /// A handle for redb. Only one may be in use at a time.
     pub(crate) fn handle(self: &Arc<Self>) -> Handle {
         Handle(self.clone())
     }
@@ -59,19 +65,61 @@ impl Disk {
     pub(crate) fn revert(&self) -> io::Result<()> {
         let mut header = self.header();
         if header.written.is_some() {
-            // A file whose very first header failed has none to go back to, and nothing in it either.
-            if !header.synced.is_empty() {
-                self.backend.write(HEADER_OFFSET, &header.synced)?;
-            }
+            self.backend.write(HEADER_OFFSET, &header.synced)?;
             self.backend.sync_data()?;
             header.written = None;
         }
         Ok(())
     }
 
+    /// Lets go of the file and its lock, once.
+    pub(crate) fn close(&self) {
+        if !self.closed.swap(true, Ordering::AcqRel)
+            && let Err(error) = self.backend.close()
+        {
+            tracing::warn!(%error, "the lock on the store could not be released");
+        }
+    }
+
+    /// The first look at the file. redb asks for its length when it has the lock and before it reads anything.
+    ///
+    /// A server that was killed, or lost its power, while it made a new file has left one without redb's mark, which redb
+    /// refuses for ever. There is nothing in it, so it begins again.
+    fn look(&self) -> io::Result<()> {
+        let mut header = self.header();
+        if header.known {
+            return Ok(());
+        }
+        let length = self.backend.len()?;
+        let mut start = vec![0; HEADER_LENGTH.min(usize::try_from(length).unwrap_or(HEADER_LENGTH))];
+        self.backend.read(HEADER_OFFSET, &mut start)?;
+        if length > 0 && length <= UNFINISHED_BYTES_MAX && is_unfinished(&start) {
+            tracing::warn!("the making of the store was broken off, it begins again");
+            self.backend.set_len(0)?;
+            self.backend.sync_data()?;
+            start.clear();
+        }
+        header.synced = start;
+        header.known = true;
+        Ok(())
+    }
+
     fn header(&self) -> MutexGuard<'_, Header> {
         self.header.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Whether a file begins like one that redb had not finished making: no mark, and behind it nothing or the size of a page.
+fn is_unfinished(start: &[u8]) -> bool {
+    let Some((mark, rest)) = start.split_at_checked(MARK_LENGTH) else { return start.iter().all(|byte| *byte == 0) };
+    let page = start.get(12..16).is_some_and(|size| *size == 4096_u32.to_le_bytes());
+    mark.iter().all(|byte| *byte == 0) && (page || rest.iter().all(|byte| *byte == 0))
 }
 
 /// What redb is given.
@@ -85,6 +133,7 @@ impl fmt::Debug for Handle {
 
 impl StorageBackend for Handle {
     fn len(&self) -> io::Result<u64> {
+        self.0.look()?;
         self.0.backend.len()
     }
 
@@ -114,8 +163,9 @@ impl StorageBackend for Handle {
         self.0.backend.write(offset, data)
     }
 
+    /// The lock stays with the [`Disk`].
     fn close(&self) -> io::Result<()> {
-        self.0.backend.close()
+        Ok(())
     }
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {

@@ -1,5 +1,6 @@
 //! The open database, and its opening again after the disk failed. Errors of redb become ours here.
 
+use std::io::ErrorKind;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use camshaft_model::seams::{Fence, StoreError};
@@ -60,6 +61,12 @@ impl Slot {
         drop(database);
     }
 
+    /// Closes the database for good and lets another server have the file.
+    pub(crate) fn shut(&self) {
+        self.close();
+        self.disk.close();
+    }
+
     /// Undoes on the disk what a failed commit may have left there. The database must be closed.
     pub(crate) fn revert(&self) -> Result<(), StoreError> {
         self.disk.revert().map_err(|error| self.unavailable(&error.to_string()))
@@ -82,6 +89,9 @@ impl Slot {
             DatabaseError::DatabaseAlreadyOpen => self.unavailable("another server has it open"),
             DatabaseError::UpgradeRequired(found) => {
                 self.unavailable(&format!("it is a redb file of version {found}, which this version does not read"))
+            }
+            DatabaseError::Storage(StorageError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
+                StoreError::Unavailable(format!("{} is no database of Camshaft: {error}", self.name))
             }
             DatabaseError::Storage(StorageError::Corrupted(what)) => {
                 StoreError::Damaged(format!("{} is no database that can be read: {what}", self.name))

@@ -76,8 +76,7 @@ impl RedbStore {
     }
 
     fn open_named(backend: impl StorageBackend, name: String) -> Result<Self, StoreError> {
-        let disk = Disk::new(backend).map_err(|error| StoreError::Unavailable(format!("{name}: {error}")))?;
-        let (slot, fence) = Slot::open(disk, name)?;
+        let (slot, fence) = Slot::open(Disk::new(backend), name)?;
         let slot = Arc::new(slot);
         let writer = Writer::start(slot.clone(), fence)?;
         Ok(Self { writer, slot, fence })

@@ -185,7 +185,7 @@ impl Loop {
                 self.carry_out(&mut batch);
             }
         }
-        self.slot.close();
+        self.slot.shut();
     }
 
     /// Takes what is waiting, as much as a batch may hold.

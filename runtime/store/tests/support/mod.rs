@@ -1,12 +1,17 @@
 //! Small executions, and disks that fail.
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+
+pub mod disk;
+pub mod picture;
+pub mod random;
 
 use std::sync::Arc;
 
 use camshaft_model::entry::{Entry, Sequence};
-use camshaft_model::ids::{ExecutionId, Name, ResourceId};
-use camshaft_model::invocation::{Invocation, RevisionRef, TriggerSource};
+use camshaft_model::ids::{Digest, ExecutionId, Name, ResourceId};
+use camshaft_model::invocation::{DeliveryKey, Invocation, RevisionRef, SeenDelivery, TriggerSource};
 use camshaft_model::outcome::{Ending, Outcome};
+use camshaft_model::resource::{Change, Expect, Resource, ResourceKey, ResourceKind};
 use camshaft_model::seams::{Append, Fence, JournalAppend};
 use camshaft_model::summary::{Status, Summary};
 use camshaft_model::time::Timestamp;
@@ -120,4 +125,34 @@ impl Run {
         let entries = vec![self.started(), self.ended()];
         Append { journals: vec![self.journal(fence, 1, entries, Status::Succeeded)], delivery: None }
     }
+}
+
+pub fn delivery_key(id: &str) -> DeliveryKey {
+    DeliveryKey { workspace: name("default"), scope: "integration/github".to_owned(), id: id.to_owned() }
+}
+
+/// A delivery that came at a time and started an execution.
+pub fn delivery(id: &str, at: u64, started: &Run) -> SeenDelivery {
+    SeenDelivery {
+        key: delivery_key(id),
+        body: Digest([7; 32]),
+        at: Timestamp(at),
+        executions: vec![(name("orders"), started.id)],
+    }
+}
+
+pub fn resource_key(kind: ResourceKind, workspace: &str, text: &str) -> ResourceKey {
+    ResourceKey { kind, workspace: name(workspace), name: text.to_owned() }
+}
+
+pub fn put(key: ResourceKey, spec: Value, time: u64, expect: Expect) -> Change {
+    let resource = Resource {
+        key,
+        id: workflow_id(9),
+        generation: 0,
+        spec,
+        created_at: Timestamp(time),
+        updated_at: Timestamp(time),
+    };
+    Change::Put { resource, expect }
 }

@@ -1,0 +1,145 @@
+//! Opening a store: who may read it, who may have it open, and what is refused by name.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use camshaft_model::seams::{Fence, Store, StoreError};
+use camshaft_store::RedbStore;
+use redb::{Database, TableDefinition};
+
+use crate::support::Run;
+use crate::support::disk::FaultyDisk;
+
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+
+fn refusal(path: &Path) -> String {
+    match RedbStore::open(path) {
+        Ok(_) => panic!("{} was opened", path.display()),
+        Err(error) => {
+            let error = error.to_string();
+            assert!(error.contains(&path.display().to_string()), "the path is not named: {error}");
+            error
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_file_and_its_folder_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a/b/camshaft.redb");
+    RedbStore::open(&path).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+}
+
+#[test]
+fn a_second_server_on_the_same_file_is_refused_until_the_first_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("camshaft.redb");
+    let first = RedbStore::open(&path).unwrap();
+    let error = refusal(&path);
+    assert!(error.contains("another server has it open"), "{error}");
+    drop(first);
+    RedbStore::open(&path).unwrap();
+}
+
+#[tokio::test]
+async fn each_opening_takes_a_newer_fence_and_refuses_appends_with_an_older_one() {
+    let disk = FaultyDisk::default();
+    let first = RedbStore::open_with(disk.clone()).unwrap().fence();
+    let store = RedbStore::open_with(disk).unwrap();
+    assert_eq!(store.fence(), Fence(first.0 + 1));
+    let refused = store.append(Run::new(1).at_once(first)).await;
+    assert!(matches!(refused, Err(StoreError::Fenced(id)) if id == Run::new(1).id), "{refused:?}");
+    store.append(Run::new(1).at_once(store.fence())).await.unwrap();
+}
+
+#[test]
+fn a_newer_format_is_refused_with_both_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("camshaft.redb");
+    drop(RedbStore::open(&path).unwrap());
+    set_format(&path, 2);
+    let error = refusal(&path);
+    assert!(error.contains("format 2") && error.contains("up to 1"), "{error}");
+    // It was not touched: whoever knows the format can still open it.
+    let meta = Database::open(&path).unwrap().begin_write().unwrap();
+    assert_eq!(meta.open_table(META).unwrap().insert("format", 1).unwrap().unwrap().value(), 2);
+    meta.commit().unwrap();
+    RedbStore::open(&path).unwrap();
+}
+
+#[test]
+fn a_format_that_never_was_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("camshaft.redb");
+    drop(RedbStore::open(&path).unwrap());
+    set_format(&path, 0);
+    let error = refusal(&path);
+    assert!(error.contains("damaged") && error.contains("format 0"), "{error}");
+}
+
+fn set_format(path: &Path, format: u64) {
+    let transaction = Database::open(path).unwrap().begin_write().unwrap();
+    transaction.open_table(META).unwrap().insert("format", format).unwrap();
+    transaction.commit().unwrap();
+}
+
+#[test]
+fn a_file_of_another_kind_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("camshaft.redb");
+    let text = "dear diary\n".repeat(100);
+    fs::write(&path, &text).unwrap();
+    let error = refusal(&path);
+    assert!(error.contains("no database of Camshaft"), "{error}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+}
+
+#[test]
+fn a_database_of_somebody_else_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.redb");
+    let transaction = Database::create(&path).unwrap().begin_write().unwrap();
+    transaction.open_table(TableDefinition::<u64, u64>::new("theirs")).unwrap().insert(1, 1).unwrap();
+    transaction.commit().unwrap();
+    let error = refusal(&path);
+    assert!(error.contains("not one of Camshaft"), "{error}");
+}
+
+#[test]
+fn a_file_cut_short_is_refused_as_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("camshaft.redb");
+    drop(RedbStore::open(&path).unwrap());
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(4096).unwrap();
+    let error = refusal(&path);
+    assert!(error.contains("damaged"), "{error}");
+}
+
+#[test]
+fn a_folder_in_the_place_of_the_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    refusal(folder.path());
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    let error = refusal(&folder.path().join("file/camshaft.redb"));
+    assert!(error.contains("not a directory") || error.contains("Not a directory"), "{error}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_refused_by_its_name() {
+    // Writing to this device always says that no space is left.
+    let error = refusal(Path::new("/dev/full"));
+    assert!(!error.is_empty());
+}
