@@ -61,7 +61,9 @@ impl Component {
 impl Workspace {
     /// Asks cargo about the clone.
     pub fn find() -> Result<Self> {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("Cargo.toml");
+        // Cargo says where this clone is when it runs xtask; what was compiled in may be another clone of the same target folder.
+        let own = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let manifest = Path::new(&own).with_file_name("Cargo.toml");
         let metadata = MetadataCommand::new()
             .manifest_path(&manifest)
             .no_deps()
