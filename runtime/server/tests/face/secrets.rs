@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use camshaft_model::json;
+use camshaft_model::resource::ResourceKind;
 use camshaft_store::RedbStore;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -43,6 +44,20 @@ async fn a_change_of_a_secret_holds_from_the_next_call_on() {
     bench.call("DELETE", "/api/v1/secrets/api_key", Body::empty()).await.is(204);
     let execution = bench.run("user", "{}").await;
     assert_eq!(execution["failure"]["kind"], "denied");
+}
+
+/// The catalog would tell another story than the store otherwise.
+#[tokio::test]
+async fn a_change_that_began_is_made_though_its_caller_hangs_up() {
+    let bench = Bench::new().await;
+    let mut asking = Box::pin(bench.call("PUT", "/api/v1/secrets/api_key", r#"{"value": "v"}"#));
+    assert!(futures::poll!(&mut asking).is_pending());
+    drop(asking);
+    while bench.get("/api/v1/secrets").await["items"] == json!([]) {
+        tokio::task::yield_now().await;
+    }
+    let stored = bench.app.store.resources(ResourceKind::Secret, None, None, 10).await.unwrap();
+    assert_eq!(stored.len(), 1);
 }
 
 async fn publish_user(bench: &Bench) {
