@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::server::workspace;
+
 /// Whether a file of tests takes guests from their folder, and this one by its name.
 fn names(text: &str, guest: &str) -> bool {
     text.contains("target/guests")
@@ -22,7 +24,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn every_guest_is_named_by_a_test() {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tests = workspace().join("tests");
     let mut files = Vec::new();
     for folder in [tests.join("suite"), tests.join("support"), tests.join("../runtime")] {
         sources(&folder, &mut files);

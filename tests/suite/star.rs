@@ -2,9 +2,10 @@
 //! what is heavy stays in the one crate that needs it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
+
+use crate::support::server::workspace;
 
 /// Every crate of the runtime, and those of ours that it may know.
 const RUNTIME: &[(&str, &[&str])] = &[
@@ -47,7 +48,7 @@ enum To {
 }
 
 fn metadata() -> Metadata {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+    let manifest = workspace().join("Cargo.toml");
     MetadataCommand::new().manifest_path(manifest).exec().expect("cargo describes the workspace")
 }
 

@@ -29,7 +29,9 @@ pub fn binary() -> PathBuf {
 
 /// The workspace's root folder.
 pub fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the workspace").to_owned()
+    // Asked when the test runs: what was compiled in may be another clone with the same target folder.
+    let tests = std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
+    Path::new(&tests).parent().expect("tests/ is in the workspace").to_owned()
 }
 
 /// A server process.

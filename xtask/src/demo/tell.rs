@@ -60,6 +60,7 @@ pub fn what_next(workspace: &Workspace, server: &Server) {
     title("Your turn: the server goes on until you press Ctrl-C", "copy these into another terminal");
     println!(
         r#"
+  cd {root}
   export CAMSHAFT_URL={url} CAMSHAFT_TOKEN={token}
   alias camshaft={binary}
 
@@ -77,6 +78,7 @@ pub fn what_next(workspace: &Workspace, server: &Server) {
 
   the server's log: {log}
 "#,
+        root = workspace.root.display(),
         url = server.url,
         token = server.token,
         binary = server.binary().display(),
