@@ -1,43 +1,70 @@
 //! Masks secrets in whatever a guest hands back: output, log, messages.
+//!
+//! A value is found as it is and in the forms that it takes on its way: escaped in JSON, in Base64 (at each of its three
+//! alignments, so also inside `user:secret`), percent-encoded, in hexadecimal. A guest that means to smuggle a secret out
+//! can still transform it; this is for accidents, grants are for the rest.
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use camshaft_model::{Map, Value};
 
+/// The shortest value whose encoded forms are looked for: those of shorter ones stand in any text by chance.
+const ENCODED_BYTES_MIN: usize = 4;
+
 /// The secrets that one call has been given, in every form that is looked for.
-#[derive(Debug, Default, Clone)]
+#[derive(Default, Clone)]
 pub(crate) struct Mask {
-    /// What is looked for, and what stands in its place; longest first.
-    needles: Vec<(String, String)>,
+    /// Longest first: of two that begin at the same place, the longer one is the whole.
+    needles: Vec<Needle>,
+}
+
+#[derive(Clone)]
+struct Needle {
+    text: String,
+    /// What stands in its place.
+    mark: String,
 }
 
 impl Mask {
-    /// Masks this secret from now on: as it is, in base64 and percent-encoded.
+    /// Masks this secret from now on.
     pub(crate) fn add(&mut self, name: &str, value: &str) {
-        if value.is_empty() || self.needles.iter().any(|(needle, _)| needle == value) {
-            return;
-        }
         let mark = format!("<secret {name}>");
-        let percent: String = value
-            .bytes()
-            .map(|b| match b {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(b).to_string(),
-                b => format!("%{b:02X}"),
-            })
-            .collect();
-        let mut forms = vec![value.to_owned(), STANDARD.encode(value), STANDARD_NO_PAD.encode(value)];
-        forms.extend([URL_SAFE_NO_PAD.encode(value), percent]);
-        forms.sort();
-        forms.dedup();
-        self.needles.extend(forms.into_iter().map(|form| (form, mark.clone())));
-        self.needles.sort_by_key(|(needle, _)| std::cmp::Reverse(needle.len()));
+        let mut texts = vec![value.to_owned(), escaped(value)];
+        if value.len() >= ENCODED_BYTES_MIN {
+            texts.extend(base64_forms(value));
+            texts.extend(percent_forms(value));
+            texts.extend(hex_forms(value));
+        }
+        for text in texts {
+            if !text.is_empty() && !self.needles.iter().any(|needle| needle.text == text) {
+                self.needles.push(Needle { text, mark: mark.clone() });
+            }
+        }
+        self.needles.sort_by_key(|needle| std::cmp::Reverse(needle.text.len()));
     }
 
-    /// A text without secrets.
+    /// A text without secrets. One pass: marks are not looked into again, whatever a secret's value is.
     pub(crate) fn text(&self, text: String) -> String {
-        self.needles.iter().fold(text, |text, (needle, mark)| {
-            if text.contains(needle.as_str()) { text.replace(needle.as_str(), mark) } else { text }
-        })
+        let mut next: Vec<_> = self.needles.iter().map(|needle| text.find(&needle.text)).collect();
+        if next.iter().all(Option::is_none) {
+            return text;
+        }
+        let (mut masked, mut from) = (String::with_capacity(text.len()), 0);
+        loop {
+            for (needle, next) in self.needles.iter().zip(&mut next) {
+                if next.is_some_and(|at| at < from) {
+                    *next = text[from..].find(&needle.text).map(|at| from + at);
+                }
+            }
+            // The first of the earliest is the longest of them.
+            let found = next.iter().zip(&self.needles).filter_map(|(at, needle)| at.map(|at| (at, needle)));
+            let Some((at, needle)) = found.min_by_key(|(at, _)| *at) else { break };
+            masked.push_str(&text[from..at]);
+            masked.push_str(&needle.mark);
+            from = at + needle.text.len();
+        }
+        masked.push_str(&text[from..]);
+        masked
     }
 
     /// A value without secrets, in keys as well.
@@ -58,36 +85,106 @@ impl Mask {
     }
 
     pub(crate) fn fields(&self, fields: Map<String, Value>) -> Map<String, Value> {
+        if self.needles.is_empty() {
+            return fields;
+        }
         fields.into_iter().map(|(key, field)| (self.text(key), self.value(field))).collect()
     }
+}
+
+/// As it stands between the quotes of JSON.
+fn escaped(value: &str) -> String {
+    let json = Value::from(value).to_string();
+    json[1..json.len() - 1].to_owned()
+}
+
+/// What of the value's Base64 does not depend on the bytes around it, for each place that it can begin at.
+fn base64_forms(value: &str) -> Vec<String> {
+    let mut forms = Vec::new();
+    for before in 0..3 {
+        let bytes: Vec<u8> = std::iter::repeat_n(0, before).chain(value.bytes()).collect();
+        // Six bits a digit: a digit that holds bits of a neighbour is left out.
+        let (first, end) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
+        for alphabet in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
+            forms.push(alphabet.encode(&bytes)[first..end].to_owned());
+        }
+    }
+    forms
+}
+
+/// As it stands in a URL: by the strict rule, in a path, as JavaScript writes it, and in a form.
+fn percent_forms(value: &str) -> Vec<String> {
+    let form = |kept: &[u8], upper: bool| {
+        value.bytes().fold(String::new(), |mut text, byte| {
+            match byte {
+                byte if byte.is_ascii_alphanumeric() || kept.contains(&byte) => text.push(char::from(byte)),
+                byte if upper => text.push_str(&format!("%{byte:02X}")),
+                byte => text.push_str(&format!("%{byte:02x}")),
+            }
+            text
+        })
+    };
+    let strict = form(b"-._~", true);
+    let (lower, path) = (form(b"-._~", false), form(b"-._~!$&'()*+,;=:@/", true));
+    let (script, plus) = (form(b"-._~!'()*", true), form(b"-._*", true).replace("%20", "+"));
+    vec![strict, lower, path, script, plus]
+}
+
+fn hex_forms(value: &str) -> [String; 2] {
+    let lower: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+    [lower.to_uppercase(), lower]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::engine::general_purpose::STANDARD;
     use camshaft_model::json;
 
-    #[test]
-    fn a_secret_is_found_in_every_form_and_place() {
+    fn mask(secrets: &[(&str, &str)]) -> Mask {
         let mut mask = Mask::default();
-        mask.add("key", "s3cr\"t/+?");
-        let encoded = STANDARD.encode("s3cr\"t/+?");
-        let value = json!({
-            "plain": "a s3cr\"t/+? b", "s3cr\"t/+?": [encoded], "url": "x=s3cr%22t%2F%2B%3F", "other": 7, "n": null
-        });
-        let masked = mask.value(value);
-        assert_eq!(
-            masked,
-            json!({"plain": "a <secret key> b", "<secret key>": ["<secret key>"], "url": "x=<secret key>", "other": 7, "n": null})
-        );
+        secrets.iter().for_each(|(name, value)| mask.add(name, value));
+        mask
     }
 
     #[test]
-    fn a_number_that_is_a_secret_is_masked() {
-        let mut mask = Mask::default();
-        mask.add("pin", "4711");
-        assert_eq!(mask.value(json!([4711, 12])), json!(["<secret pin>", 12]));
-        mask.add("empty", "");
-        assert_eq!(mask.text("ab".into()), "ab");
+    fn a_secret_is_found_however_it_is_written() {
+        let secret = "hunter2 \"qu/ote\" ä?";
+        let mask = mask(&[("key", secret)]);
+        let mut forms = vec![
+            secret.to_owned(),
+            r#"hunter2 \"qu/ote\" ä?"#.to_owned(),
+            "68756e74657232202271752f6f74652220c3a43f".to_owned(),
+            "68756E74657232202271752F6F74652220C3A43F".to_owned(),
+            "hunter2%20%22qu%2Fote%22%20%C3%A4%3F".to_owned(),
+            "hunter2%20%22qu%2fote%22%20%c3%a4%3f".to_owned(),
+            "hunter2%20%22qu/ote%22%20%C3%A4%3F".to_owned(),
+            "hunter2+%22qu%2Fote%22+%C3%A4%3F".to_owned(),
+        ];
+        for around in ["", "u:", "ab:", "abc:"] {
+            forms.push(STANDARD.encode(format!("{around}{secret}")));
+            forms.push(URL_SAFE_NO_PAD.encode(format!("{around}{secret}{around}")));
+        }
+        for form in forms {
+            let text = mask.text(format!("a {form} b {form}"));
+            assert_eq!(text.matches("<secret key>").count(), 2, "{form} gave {text}");
+        }
+    }
+
+    #[test]
+    fn marks_are_not_masked_again_and_the_longest_secret_wins() {
+        let mask = mask(&[("a", "secret"), ("b", "secretary"), ("c", "e")]);
+        assert_eq!(mask.text("the secretary's secret".into()), "th<secret c> <secret b>'s <secret a>");
+    }
+
+    #[test]
+    fn keys_and_numbers_are_masked_and_others_left_alone() {
+        let mask = mask(&[("pin", "4711"), ("word", "swordfish"), ("empty", "")]);
+        let value = json!({"n": 4711, "m": 12.5, "swordfish": [{"x": "say swordfish"}], "k": null, "t": true});
+        let expected = json!({
+            "n": "<secret pin>", "m": 12.5, "<secret word>": [{"x": "say <secret word>"}], "k": null, "t": true
+        });
+        assert_eq!(mask.value(value), expected);
+        assert_eq!(Mask::default().text("ab".into()), "ab");
     }
 }
