@@ -59,73 +59,92 @@ pub(crate) enum Refused {
 
 /// Whether an address may be reached.
 pub(crate) fn check(address: IpAddr, private_allowed: bool) -> Result<(), Refused> {
-    let address = canonical(address);
-    if is_metadata(address) {
+    let inner = canonical(address);
+    if is_metadata(inner) {
         return Err(Refused::Metadata);
     }
-    if !private_allowed && is_special(address) {
+    if !private_allowed && (is_special(inner) || is_tunnel(address)) {
         return Err(Refused::Private);
     }
     Ok(())
 }
 
-/// The IPv4 address that an IPv6 one stands for: mapped (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056).
+/// The metadata services of clouds: whoever reaches one is the machine. Some have addresses that are not private.
+const METADATA_V4: [Ipv4Addr; 6] = [
+    // AWS, Google, Azure, DigitalOcean, Hetzner, OpenStack and others.
+    Ipv4Addr::new(169, 254, 169, 254),
+    // Credentials of containers and of pods at AWS.
+    Ipv4Addr::new(169, 254, 170, 2),
+    Ipv4Addr::new(169, 254, 170, 23),
+    // Alibaba.
+    Ipv4Addr::new(100, 100, 100, 200),
+    // Azure's host.
+    Ipv4Addr::new(168, 63, 129, 16),
+    // Oracle's older one.
+    Ipv4Addr::new(192, 0, 0, 192),
+];
+const METADATA_V6: [Ipv6Addr; 4] = [
+    // AWS, and the credentials of pods there.
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
+    // Google.
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+    // Scaleway.
+    Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),
+];
+
+/// The IPv4 address that an IPv6 one stands for, where it stands for nothing else: mapped and compatible (RFC 4291),
+/// translated (RFC 7915), NAT64 and its local use (RFC 6052, RFC 8215), 6to4 (RFC 3056), Teredo (RFC 4380).
 fn canonical(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
-    let s = v6.segments();
-    let v4 =
-        |high: u16, low: u16| IpAddr::V4(Ipv4Addr::new((high >> 8) as u8, high as u8, (low >> 8) as u8, low as u8));
-    match s {
-        [0, 0, 0, 0, 0, 0xffff | 0, high, low] if high != 0 => v4(high, low),
+    let v4 = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    };
+    match v6.segments() {
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => v4(high, low),
         [0, 0, 0, 0, 0, 0xffff, high, low] => v4(high, low),
+        [0, 0, 0, 0, 0xffff, 0, high, low] => v4(high, low),
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => v4(high, low),
+        [0x64, 0xff9b, 1, _, _, _, high, low] => v4(high, low),
         [0x2002, high, low, ..] => v4(high, low),
+        // Teredo turns its client's address over.
+        [0x2001, 0, _, _, _, _, high, low] => v4(!high, !low),
         _ => address,
     }
 }
 
+/// An address that goes through a gateway or tunnel of a network's own, wherever it ends.
+fn is_tunnel(address: IpAddr) -> bool {
+    let IpAddr::V6(v6) = address else { return false };
+    matches!(v6.segments(), [0x64, 0xff9b, 1, ..] | [0x2002, ..] | [0x2001, 0, ..])
+}
+
 fn is_metadata(address: IpAddr) -> bool {
     match address {
-        // AWS, Google, Azure, DigitalOcean; Alibaba; Oracle's second.
-        IpAddr::V4(v4) => {
-            [Ipv4Addr::new(169, 254, 169, 254), Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192)]
-                .contains(&v4)
-                || v4 == Ipv4Addr::new(169, 254, 170, 2)
-        }
-        IpAddr::V6(v6) => v6 == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+        IpAddr::V4(v4) => METADATA_V4.contains(&v4),
+        IpAddr::V6(v6) => METADATA_V6.contains(&v6),
     }
 }
 
 /// Addresses that are not of the public internet (IANA's special-purpose registries).
 fn is_special(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_multicast()
-                || v4.is_documentation()
-                || a == 0
-                || a >= 240
-                || (a == 100 && (64..128).contains(&b))
-                || (a == 192 && b == 0 && c == 0)
-                || (a == 192 && b == 88 && c == 99)
-                || (a == 198 && (b == 18 || b == 19))
-        }
-        IpAddr::V6(v6) => {
-            let s = v6.segments();
-            v6.is_loopback()
-                || v6.is_unspecified()
-                || v6.is_multicast()
-                || (s[0] & 0xfe00) == 0xfc00
-                || (s[0] & 0xffc0) == 0xfe80
-                || (s[0] & 0xffc0) == 0xfec0
-                || (s[0] == 0x2001 && s[1] == 0xdb8)
-                || (s[0] == 0x2001 && s[1] == 0)
-                || s[0] == 0x100
-                || (s[0] == 0x64 && s[1] == 0xff9b)
-        }
+        IpAddr::V4(v4) => match v4.octets() {
+            // This host, loopback, private, carriers' own, link-local.
+            [0 | 127 | 10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] | [169, 254, ..] => true,
+            // Reserved, documentation, benchmarks; multicast and beyond.
+            [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 51, 100, _] | [203, 0, 113, _] | [198, 18..=19, ..] => true,
+            [224..=255, ..] => true,
+            _ => false,
+        },
+        IpAddr::V6(v6) => match v6.segments() {
+            // Protocol assignments and documentation, inside what is given out globally.
+            [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => true,
+            [0x2000..=0x3fff, ..] => false,
+            // Loopback, unique-local, link-local, site-local, multicast, and all that nobody was given.
+            _ => true,
+        },
     }
 }
 
@@ -194,12 +213,39 @@ mod tests {
             assert_eq!(check(address, false), Err(Refused::Private), "{private}");
             assert_eq!(check(address, true), Ok(()), "{private}");
         }
-        for metadata in
-            ["169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "fd00:ec2::254", "100.100.100.200"]
-        {
+        for metadata in [
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "fd00:ec2::254",
+            "100.100.100.200",
+            "168.63.129.16",
+            "169.254.170.2",
+            "169.254.170.23",
+            "192.0.0.192",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "fd00:42::42",
+            "::169.254.169.254",
+            "64:ff9b:1::a9fe:a9fe",
+            "2002:a9fe:a9fe::",
+            "2001:0:1:1:0:0:5601:5601",
+            "0:0:0:0:ffff:0:169.254.169.254",
+        ] {
             assert_eq!(check(metadata.parse().unwrap(), true), Err(Refused::Metadata), "{metadata}");
         }
-        for public in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8"] {
+        for public in [
+            "1.1.1.1",
+            "172.15.0.1",
+            "172.32.0.1",
+            "100.63.0.1",
+            "100.128.0.1",
+            "169.253.0.1",
+            "168.63.129.17",
+            "8.8.8.8",
+            "2606:4700::1111",
+            "::ffff:8.8.8.8",
+        ] {
             assert_eq!(check(public.parse().unwrap(), false), Ok(()), "{public}");
         }
     }
