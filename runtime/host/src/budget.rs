@@ -83,17 +83,21 @@ impl<F> Busy<F> {
     pub(crate) fn new(inner: F) -> Self {
         Self { inner: Box::pin(inner), spent: Duration::ZERO }
     }
+
+    /// So far, also where it was stopped half way.
+    pub(crate) fn spent(&self) -> Duration {
+        self.spent
+    }
 }
 
 impl<F: Future> Future for Busy<F> {
-    type Output = (F::Output, Duration);
+    type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let begun = Instant::now();
         let polled = self.inner.as_mut().poll(context);
         self.spent += begun.elapsed();
-        let spent = self.spent;
-        polled.map(|output| (output, spent))
+        polled
     }
 }
 

@@ -7,15 +7,20 @@ use camshaft_model::ids::SecretName;
 use camshaft_model::limits;
 use camshaft_model::outcome::{Failure, FailureKind, Usage};
 use camshaft_model::seams::{TaskCall, TaskDone};
-use wasmtime::{Store, Trap};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 use crate::bindings::task::exports::camshaft::plugin::task::{
     Context, Failure as GuestFailure, FailureKind as GuestKind,
 };
 use crate::budget::{Breach, Busy};
+use crate::machine::STACK_BYTES;
 use crate::registry::Prepared;
-use crate::state::{CallState, Caller};
+use crate::state::{CallState, Caller, HOST_CALL_FUEL};
 use crate::{Host, HostError};
+
+/// Deepest nesting of what a guest hands back. serde_json refuses what is deeper than 128, and the journal must be readable
+/// again with a guest's value a few levels further in.
+pub(crate) const DEPTH_MAX: usize = limits::JSON_DEPTH_MAX - 28;
 
 /// How a guest call came back.
 pub(crate) enum Returned<T> {
@@ -72,9 +77,10 @@ impl Host {
             Returned::Value(Ok(output)) => output.len(),
             _ => 0,
         };
+        // Before the judgement: what was printed can go over the log's bound too.
+        store.data_mut().log_what_was_printed();
         let result = self.judge(&mut store, returned, wall);
         let state = store.data_mut();
-        state.log_what_was_printed();
         let usage = Usage {
             wall_us: begun.elapsed().as_micros() as u64,
             cpu_us: cpu.as_micros() as u64,
@@ -120,10 +126,14 @@ impl Host {
     ) -> Result<Value, Failure> {
         let outside = store.data().outbound.verdict().take();
         let state = store.data();
+        let log = state.meter.breach.filter(|breach| breach.bound == "log");
         let result = match returned {
+            Returned::Value(_) if let Some(breach) = log => Err(breach.failure()),
             Returned::Value(Ok(output)) => read_output(&output, self.budget.output_bytes),
             // A refusal outside wins over what the guest made of it.
-            Returned::Value(Err(failure)) => Err(outside.unwrap_or_else(|| from_guest(failure))),
+            Returned::Value(Err(failure)) => {
+                Err(outside.unwrap_or_else(|| from_guest(failure, self.budget.output_bytes)))
+            }
             Returned::Trapped(error) => Err(match state.meter.breach {
                 Some(breach) => breach.failure(),
                 None => outside.unwrap_or_else(|| trapped(&error)),
@@ -146,12 +156,13 @@ pub(crate) async fn within<T>(
     wall: Duration,
     running: impl Future<Output = wasmtime::Result<T>>,
 ) -> (Returned<T>, Duration) {
-    let begun = Instant::now();
-    match tokio::time::timeout(wall, Busy::new(running)).await {
-        Ok((Ok(value), cpu)) => (Returned::Value(value), cpu),
-        Ok((Err(error), cpu)) => (Returned::Trapped(error), cpu),
-        Err(_) => (Returned::OutOfTime, begun.elapsed()),
-    }
+    let mut busy = Busy::new(running);
+    let returned = match tokio::time::timeout(wall, &mut busy).await {
+        Ok(Ok(value)) => Returned::Value(value),
+        Ok(Err(error)) => Returned::Trapped(error),
+        Err(_) => Returned::OutOfTime,
+    };
+    (returned, busy.spent())
 }
 
 fn read_output(output: &str, limit: usize) -> Result<Value, Failure> {
@@ -159,15 +170,17 @@ fn read_output(output: &str, limit: usize) -> Result<Value, Failure> {
         let used = output.len() as u64;
         return Err(Breach { bound: "output", limit: limit as u64, used, unit: "bytes" }.failure());
     }
-    // serde_json refuses what is nested deeper than 128; the journal must be readable again, a few levels further in.
     match serde_json::from_str(output) {
-        Ok(value) if depth(&value) <= limits::JSON_DEPTH_MAX - 28 => Ok(value),
-        Ok(_) => Err(Failure::new(FailureKind::Failed, "the plugin's output is nested deeper than 100 levels")),
+        Ok(value) if depth(&value) <= DEPTH_MAX => Ok(value),
+        Ok(_) => Err(Failure::new(
+            FailureKind::Failed,
+            format!("the plugin's output is nested deeper than {DEPTH_MAX} levels"),
+        )),
         Err(error) => Err(Failure::new(FailureKind::Failed, format!("the plugin's output is no JSON: {error}"))),
     }
 }
 
-fn depth(value: &Value) -> usize {
+pub(crate) fn depth(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
         Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
@@ -175,25 +188,40 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-fn from_guest(failure: GuestFailure) -> Failure {
+fn from_guest(failure: GuestFailure, limit: usize) -> Failure {
+    if let Some(used) = failure.details.as_ref().map(String::len).filter(|used| *used > limit) {
+        return Breach { bound: "output", limit: limit as u64, used: used as u64, unit: "bytes" }.failure();
+    }
     let (kind, retry_after_ms) = match failure.kind {
         GuestKind::InvalidInput => (FailureKind::InvalidInput, None),
         GuestKind::Failed => (FailureKind::Failed, None),
         GuestKind::Unavailable(after) => (FailureKind::Unavailable, after),
     };
-    let details = failure.details.map(|details| serde_json::from_str(&details).unwrap_or(Value::String(details)));
+    let details = failure.details.map(|details| match serde_json::from_str(&details) {
+        Ok(value) if depth(&value) <= DEPTH_MAX => value,
+        _ => Value::String(details),
+    });
     Failure { retry_after_ms, details, ..Failure::new(kind, failure.message) }
 }
 
-/// A trap, in a few words. A guest that recurses without end has broken a bound; others have a bug.
+/// A trap, in a few words. A guest that recurses without end or hands over too much has broken a bound; others have a bug.
 pub(crate) fn trapped(error: &wasmtime::Error) -> Failure {
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Failure::new(FailureKind::Unavailable, "every place for instances is taken; try again");
+    }
+    let root = error.root_cause().to_string();
+    // wasmtime has no public type for this error; a test holds the words against the version in use.
+    if root.contains("fuel allocated for hostcalls") {
+        let limit = HOST_CALL_FUEL as u64;
+        return Breach { bound: "transfer", limit, used: limit, unit: "bytes" }.failure();
+    }
     match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => {
-            let limit = 512 << 10;
+            let limit = STACK_BYTES as u64;
             Breach { bound: "stack", limit, used: limit, unit: "bytes" }.failure()
         }
         Some(trap) => Failure::new(FailureKind::Trap, format!("the plugin trapped: {trap}")),
-        None => Failure::new(FailureKind::Trap, format!("the plugin was stopped: {}", error.root_cause())),
+        None => Failure::new(FailureKind::Trap, format!("the plugin was stopped: {root}")),
     }
 }
 

@@ -169,6 +169,7 @@ async fn describe(host: &Host, prepared: &Prepared) -> Result<(String, String, D
     let caller = Caller { plugin: nobody.clone(), workspace: nobody.clone(), environment: nobody };
     let _place = host.places.acquire().await.map_err(|error| UploadError::Unavailable(error.to_string()))?;
     let mut store = CallState::store(&host.machine, caller, budget, &host.permissions);
+    store.set_hostcall_fuel(budget.output_bytes);
     let described = match prepared {
         Prepared::Task(pre) => {
             let running = async {

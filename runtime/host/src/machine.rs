@@ -78,7 +78,9 @@ impl Drop for Machine {
 }
 
 fn config(instances_max: u32, budget: &Budget) -> Config {
-    let instances = instances_max.max(1) + EVALUATOR_INSTANCES;
+    // An evaluation holds its thread, so there are at most as many at once as threads that run executions.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as u32;
+    let instances = instances_max.max(1) + EVALUATOR_INSTANCES.max(2 * cores);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(instances * 8)

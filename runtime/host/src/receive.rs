@@ -9,7 +9,7 @@ use camshaft_model::time::Timestamp;
 use crate::Host;
 use crate::bindings::adapter::exports::camshaft::plugin::adapter as guest;
 use crate::budget::Breach;
-use crate::call::{Returned, out_of_time, shorten, trapped, unusable, within};
+use crate::call::{DEPTH_MAX, Returned, depth, out_of_time, shorten, trapped, unusable, within};
 use crate::mask::Mask;
 use crate::registry::Prepared;
 use crate::state::{CallState, Caller};
@@ -119,6 +119,10 @@ fn lift_event(event: guest::Event) -> Result<AdapterEvent, Failure> {
         event.body.map(|body| serde_json::from_str(&body)).transpose().map_err(|error| {
             Failure::new(FailureKind::Failed, format!("the adapter's event body is no JSON: {error}"))
         })?;
+    if body.as_ref().is_some_and(|body| depth(body) > DEPTH_MAX) {
+        let message = format!("the adapter's event body is nested deeper than {DEPTH_MAX} levels");
+        return Err(Failure::new(FailureKind::Failed, message));
+    }
     Ok(AdapterEvent {
         id: event.id,
         kind: event.type_,

@@ -21,7 +21,7 @@ use crate::mask::Mask;
 /// Most handles that a guest may hold at once.
 const HANDLES_MAX: usize = 1_000;
 /// Most bytes that one call may move across the boundary in one host call.
-const HOST_CALL_FUEL: usize = 64 << 20;
+pub(crate) const HOST_CALL_FUEL: usize = 64 << 20;
 
 /// Whose call this is.
 pub(crate) struct Caller {

@@ -46,7 +46,7 @@ pub(crate) struct Outbound {
 pub(crate) struct Verdict(Arc<Mutex<Option<Failure>>>);
 
 impl Verdict {
-    fn set(&self, failure: Failure) {
+    pub(crate) fn set(&self, failure: Failure) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
     }
 
@@ -116,6 +116,9 @@ fn target(request: &http::Request<WasiBody>, grant: &Grant) -> Result<Target, Fa
     let uri = request.uri();
     let scheme = uri.scheme_str().unwrap_or("https");
     let Some(host) = uri.host() else { return Err(denied(format!("the request to `{uri}` names no host"))) };
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(denied(format!("the request to `{host}` names a user in front of its host")));
+    }
     let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase();
     let port = uri.port_u16().unwrap_or(default_port(scheme));
     if !granted(grant, &Origin { scheme, host: &host, port }) {

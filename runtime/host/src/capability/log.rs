@@ -11,8 +11,11 @@ use crate::bindings::task::camshaft::plugin::log::{Host, Level};
 use crate::budget::Breach;
 use crate::state::CallState;
 
+/// What a line costs besides its text, so that empty lines are bounded too.
+pub(super) const LINE_BYTES: usize = 16;
+
 impl CallState {
-    /// Keeps a line, without secrets.
+    /// Keeps a line, without secrets. The line that goes over the bound is cut.
     pub(crate) fn write_log(
         &mut self,
         level: LogLevel,
@@ -24,6 +27,14 @@ impl CallState {
         if self.log_bytes > self.budget.log_bytes {
             let (limit, used) = (self.budget.log_bytes as u64, self.log_bytes as u64);
             self.meter.broke(Breach { bound: "log", limit, used, unit: "bytes" });
+            let room = self.budget.log_bytes.saturating_sub(self.log_bytes - bytes);
+            let after_us = self.begun.elapsed().as_micros() as u64;
+            // Masked before it is cut, so that no part of a secret is left over.
+            let masked = self.mask.text(message);
+            let kept = &masked[..masked.floor_char_boundary(room.saturating_sub(LINE_BYTES))];
+            if !kept.is_empty() {
+                self.log.push(LogLine { after_us, level, message: format!("{kept}…"), fields: Map::new() });
+            }
             return Err(format_err!("the log is full"));
         }
         let after_us = self.begun.elapsed().as_micros() as u64;
@@ -42,8 +53,7 @@ impl Host for CallState {
             Level::Warn => LogLevel::Warn,
             Level::Error => LogLevel::Error,
         };
-        // Each line costs a little more than its text, so that empty lines are bounded too.
-        let bytes = message.len() + fields.len() + 16;
+        let bytes = message.len() + fields.len() + LINE_BYTES;
         let fields = match serde_json::from_str(&fields) {
             Ok(Value::Object(fields)) => fields,
             _ if fields.is_empty() => Map::new(),

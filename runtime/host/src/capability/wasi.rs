@@ -13,6 +13,7 @@ use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use super::log::LINE_BYTES;
 use crate::state::CallState;
 
 /// Most random bytes of one request.
@@ -26,7 +27,8 @@ pub(crate) struct Wasi {
 
 impl Wasi {
     fn new(log_bytes: usize) -> Self {
-        let printed = [MemoryOutputPipe::new(log_bytes), MemoryOutputPipe::new(log_bytes)];
+        // One more than the log holds: a full pipe is then a breach, and not a stream that closes for no reason.
+        let printed = [MemoryOutputPipe::new(log_bytes + 1), MemoryOutputPipe::new(log_bytes + 1)];
         let [stdout, stderr] = printed.clone();
         let context = WasiCtx::builder().stdout(stdout).stderr(stderr).max_random_size(RANDOM_BYTES_MAX).build();
         Self { context, printed }
@@ -47,7 +49,7 @@ impl CallState {
         let Some(wasi) = self.wasi.take() else { return };
         for (pipe, level) in wasi.printed.iter().zip([LogLevel::Info, LogLevel::Warn]) {
             for line in String::from_utf8_lossy(&pipe.contents()).lines() {
-                if self.write_log(level, line.to_owned(), Map::new(), line.len() + 16).is_err() {
+                if self.write_log(level, line.to_owned(), Map::new(), line.len() + LINE_BYTES).is_err() {
                     return;
                 }
             }
@@ -86,4 +88,53 @@ pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> Result<()> {
     cli::terminal_stdout::add_to_linker::<T, WasiCli>(l, T::cli)?;
     cli::terminal_stderr::add_to_linker::<T, WasiCli>(l, T::cli)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use camshaft_model::ids::{Name, SecretName};
+    use camshaft_model::limits::Budget;
+    use camshaft_model::plugin::Grant;
+    use camshaft_model::seams::Permissions;
+    use wasmtime_wasi::p2::OutputStream;
+
+    use super::*;
+    use crate::machine::Machine;
+    use crate::state::Caller;
+
+    struct Nothing;
+
+    impl Permissions for Nothing {
+        fn grant(&self, _: &Name, _: &Name) -> Arc<Grant> {
+            Arc::default()
+        }
+
+        fn secret(&self, _: &Name, _: &Name, _: &SecretName) -> Option<String> {
+            None
+        }
+    }
+
+    #[test]
+    fn what_is_printed_becomes_lines_and_counts_against_the_log() {
+        let budget = Budget { log_bytes: 100, ..Budget::default() };
+        let machine = Machine::new(1, &budget).unwrap();
+        let name = Name::new("a").unwrap();
+        let caller = Caller { plugin: name.clone(), workspace: name.clone(), environment: name };
+        let permissions: Arc<dyn Permissions> = Arc::new(Nothing);
+        let mut store = CallState::store(&machine, caller, budget, &permissions);
+        let state = store.data_mut();
+        state.mask.add("word", "swordfish");
+        let _ = state.ctx();
+        let [out, err] = state.wasi.as_ref().unwrap().printed.clone();
+        let print = |mut pipe: MemoryOutputPipe, text: String| pipe.write(text.into()).unwrap();
+        print(out, "say swordfish\n".to_owned());
+        print(err, "x".repeat(101));
+        state.log_what_was_printed();
+        assert_eq!(state.log[0].message, "say <secret word>");
+        assert_eq!((state.log[0].level, state.log[1].level), (LogLevel::Info, LogLevel::Warn));
+        assert!(state.log[1].message.ends_with("x…"), "{:?}", state.log[1]);
+        assert_eq!(state.meter.breach.unwrap().bound, "log");
+    }
 }

@@ -1,0 +1,60 @@
+//! jq in the sandbox: right where it is harmless, stopped where it is not, and the next evaluation is unhurt.
+
+use std::sync::Arc;
+
+use camshaft_model::json;
+use camshaft_model::language::expression::Jq;
+use camshaft_model::limits::Budget;
+
+use crate::world::{World, shipped};
+
+fn evaluator() -> (World, Arc<dyn Jq>) {
+    let world = World::new(Budget::default());
+    let jq = world.host.jq(shipped("expression")).unwrap();
+    (world, jq)
+}
+
+#[test]
+fn filters_see_their_context_and_nothing_of_the_one_before() {
+    let (_world, jq) = evaluator();
+    for n in 0..50 {
+        let context = json!({"event": {"n": n}}).to_string();
+        assert_eq!(jq.evaluate("$__.event.n + 1", &context), Ok(json!(n + 1)));
+    }
+    assert_eq!(jq.evaluate("[.a[]? | select(. > 1)]", r#"{"a":[1,2,3]}"#), Ok(json!([2, 3])));
+    assert_eq!(jq.evaluate("empty", "{}"), Ok(json!(null)));
+    assert_eq!(jq.evaluate(".event", "{}"), Ok(json!(null)));
+}
+
+#[test]
+fn hostile_filters_are_stopped_and_the_next_is_unhurt() {
+    let (_world, jq) = evaluator();
+    for filter in [
+        "def f: f; f",
+        "[range(1e18)] | length",
+        "def f: 1 + f; f",
+        "[limit(1e12; repeat(\"x\"))] | length",
+        "reduce range(60) as $i (\"x\"; . + .) | length",
+        "nonsense(",
+        "error(\"on purpose\")",
+    ] {
+        let said = jq.evaluate(filter, "{}").expect_err(filter);
+        assert!(!said.is_empty());
+        assert_eq!(jq.evaluate("1 + 1", "{}"), Ok(json!(2)), "after {filter}");
+    }
+}
+
+#[test]
+fn many_threads_evaluate_at_once() {
+    let (_world, jq) = evaluator();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let jq = &jq;
+            scope.spawn(move || {
+                for n in 0..50 {
+                    assert_eq!(jq.evaluate(". * 2", &n.to_string()), Ok(json!(n * 2)), "thread {thread}");
+                }
+            });
+        }
+    });
+}

@@ -1,0 +1,9 @@
+//! The sandbox from outside: hostile guests end as the right failure, and nobody else notices.
+
+mod cache;
+mod hostile;
+mod jq;
+mod outbound;
+mod secrets;
+mod uploads;
+mod world;
