@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use crate::support::server::workspace;
 
-/// Whether a file of tests takes guests from their folder, and this one by its name.
+/// Whether a file of tests calls this guest: by name, or by a list of names beside the guests' folder.
 fn names(text: &str, guest: &str) -> bool {
-    text.contains("target/guests")
-        && (text.contains(&format!("\"{guest}\"")) || text.contains(&format!("/{guest}.wasm")))
+    let listed = text.contains("target/guests")
+        && (text.contains(&format!("\"{guest}\"")) || text.contains(&format!("/{guest}.wasm")));
+    listed || text.contains(&format!("guest(\"{guest}\")"))
 }
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -46,6 +47,7 @@ fn a_name_counts_only_where_guests_are_called() {
     let folder = r#"let folder = root.join("target/guests");"#;
     assert!(names(&format!(r#"{folder} for guest in ["trap", "loop"] {{"#), "loop"));
     assert!(names(r#"include_bytes!("../../target/guests/loop.wasm")"#, "loop"));
+    assert!(names(r#"world.call(guest("loop"))"#, "loop"));
     assert!(!names(folder, "loop"));
     assert!(!names(r#"step("loop")"#, "loop"));
     assert!(!names(&format!(r#"{folder} guest("loop-twice")"#), "loop"));
