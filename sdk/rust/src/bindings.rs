@@ -1,4 +1,4 @@
-//! What wit-bindgen makes of `wit/`. Authors never see it: their types are in [`crate::task`] and [`crate::adapter`].
+//! What wit-bindgen makes of `wit/`. Authors never see it: their types are in [`mod@crate::task`] and [`mod@crate::adapter`].
 
 #![allow(missing_docs, unreachable_pub, unsafe_code, clippy::all)]
 
