@@ -33,10 +33,10 @@ pub fn failures(workspace: &Workspace) -> Vec<anyhow::Error> {
     let cargo = |arguments: &[&str]| workspace.cargo().args(arguments);
     let steps = [
         ("formatting", cargo(&["fmt", "--all", "--check"])),
-        ("clippy", cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])),
+        ("clippy", cargo(&["clippy", "--workspace", "--all-targets", "--keep-going", "--", "--deny", "warnings"])),
         (
             "documentation",
-            cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"])
+            cargo(&["doc", "--workspace", "--no-deps", "--document-private-items", "--keep-going"])
                 .env("RUSTDOCFLAGS", "--deny warnings"),
         ),
     ];

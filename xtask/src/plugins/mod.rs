@@ -49,7 +49,7 @@ fn compile(workspace: &Workspace, toolchain: &Toolchain, profile: &str, componen
         // This variable wins over every other way to give flags, so what is built does not hang on who builds it.
         .env("CARGO_ENCODED_RUSTFLAGS", format!("-Clink-arg=-zstack-size={STACK_BYTES}"));
     let said = progress::step(&format!("building {} {profile}s to WebAssembly", components.len()), &cargo)?;
-    if said.contains("warning: ") {
+    if said.contains("warning") {
         println!("{}", said.trim_end());
     }
     let built = workspace.target_wasm.join(toolchain.target()).join(profile);
