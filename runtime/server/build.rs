@@ -11,12 +11,13 @@ fn main() {
     let workspace = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../..");
     let workspace = workspace.canonicalize().expect("the crate stands in its workspace");
     let built = workspace.join("target/plugins");
-    println!("cargo::rerun-if-changed={}", built.display());
+    // Said relative to this crate: clones may share a target folder, and each must look at its own plugins.
+    println!("cargo::rerun-if-changed=../../target/plugins");
 
     let mut wanted = BTreeSet::from(["expression".to_owned()]);
     for folder in ["plugins/tasks", "plugins/adapters"] {
+        println!("cargo::rerun-if-changed=../../{folder}");
         let folder = workspace.join(folder);
-        println!("cargo::rerun-if-changed={}", folder.display());
         wanted.extend(names(&folder, |path| path.join("Cargo.toml").is_file()));
     }
     let found = names(&built, |path| path.extension().is_some_and(|extension| extension == "wasm"));
@@ -26,20 +27,25 @@ fn main() {
         println!("cargo::warning=built without {}: run `cargo xtask plugins`, then build again", missing.join(", "));
     }
 
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
     // Digests are made here, so that a start need not read every component.
     let mut code = String::from("/// Name, digest and component of each shipped plugin.\n");
     code.push_str("pub const EMBEDDED: &[(&str, [u8; 32], &[u8])] = &[\n");
     for name in &found {
         let path = built.join(format!("{name}.wasm"));
-        println!("cargo::rerun-if-changed={}", path.display());
-        let digest = blake3::hash(&fs::read(&path).expect("the component was listed just now"));
-        let path = path.display().to_string();
-        code.push_str(&format!("    ({name:?}, {:?}, include_bytes!({path:?})),\n", digest.as_bytes()));
+        let component = fs::read(&path).expect("the component was listed just now");
+        let digest = blake3::hash(&component);
+        // A copy beside the code, so that what is embedded does not hang on a clone that may be gone by then.
+        let file = format!("{name}.wasm");
+        fs::write(out.join(&file), &component).expect("cargo's output folder can be written");
+        code.push_str(&format!(
+            "    ({name:?}, {:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}\"))),\n",
+            digest.as_bytes()
+        ));
     }
     code.push_str("];\n\n/// Shipped plugins that were not there when this was built.\n");
     code.push_str(&format!("pub const MISSING: &[&str] = &{missing:?};\n"));
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it")).join("embedded.rs");
-    fs::write(out, code).expect("cargo's output folder can be written");
+    fs::write(out.join("embedded.rs"), code).expect("cargo's output folder can be written");
 }
 
 fn names(folder: &Path, wanted: impl Fn(&Path) -> bool) -> BTreeSet<String> {
