@@ -192,8 +192,10 @@ mod tests {
 
     #[test]
     fn a_command_is_shown_as_a_shell_takes_it() {
-        let process =
-            Process::new("/opt/toolchain/bin/cargo", Path::new("/a b")).env("X", "it's").args(["test", "--", "a*"]);
+        let process = Process::new("/opt/toolchain/bin/cargo", Path::new("/a b"))
+            .env("X", "old")
+            .env("X", "it's")
+            .args(["test", "--", "a*"]);
         assert_eq!(process.to_string(), r"cd '/a b' && X='it'\''s' cargo test -- 'a*'");
     }
 
