@@ -215,20 +215,20 @@ fn exits_with_an_impossible_status_or_header_fail_clearly() {
 fn hostile_plugins_end_as_the_right_failure_and_the_next_call_is_unhurt() {
     let server = Server::start_with(&[("CAMSHAFT_SANDBOX_CPU", "300ms"), ("CAMSHAFT_SANDBOX_WALL", "5s")]);
     let guests = workspace().join("target/guests");
-    for (guest, kind) in [
-        ("loop", "budget"),
-        ("recurse", "budget"),
-        ("allocate", "budget"),
-        ("trap", "trap"),
-        ("flood-output", "budget"),
-        ("flood-log", "budget"),
+    for (guest, input, kind) in [
+        ("loop", "{}", "budget"),
+        ("recurse", "{}", "budget"),
+        ("allocate", "{}", "budget"),
+        ("trap", "panic", "trap"),
+        ("flood-output", "{}", "budget"),
+        ("flood-log", "{}", "budget"),
     ] {
         let path = guests.join(format!("{guest}.wasm"));
         let bytes = std::fs::read(&path)
             .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask plugins`", path.display()));
         let pushed = server.api_as(crate::support::server::TOKEN, "POST", "/api/v1/plugins", &bytes);
         assert_eq!(pushed.status, 201, "{guest}: {}", pushed.text());
-        server.publish("run", &format!("name: run\ntriggers: [ {{ manual: {{}} }} ]\nsteps: [ {{ id: bad, task: {guest}@1, on_error: continue, with: {{}} }}, {{ id: good, task: echo@1, with: {{ still: here }} }} ]\n"));
+        server.publish("run", &format!("name: run\ntriggers: [ {{ manual: {{}} }} ]\nsteps: [ {{ id: bad, task: {guest}@1, on_error: continue, with: {input} }}, {{ id: good, task: echo@1, with: {{ still: here }} }} ]\n"));
         let started = server.ok("POST", "/api/v1/workflows/run/trigger", "{}");
         let execution = server.ended(started["execution_id"].as_str().expect("an id"));
         let bad = &execution["steps"][0]["attempts"][0];
