@@ -16,6 +16,7 @@ pub mod shipped;
 pub mod tokens;
 pub mod vault;
 
+pub mod arriving;
 pub mod envelope;
 pub mod listener;
 pub mod observe;

@@ -5,7 +5,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -14,6 +13,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::arriving::{Patience, bounded};
 use crate::envelope::Envelope;
 
 /// Connections at once; further ones wait in the kernel's queue.
@@ -34,6 +34,7 @@ const STREAMS_MAX: u32 = 256;
 pub async fn listen<S: Future<Output = ()>>(
     listener: TcpListener,
     envelope: Arc<Envelope>,
+    patience: Patience,
     stop: impl Future<Output = ()>,
     settle: impl FnOnce() -> S,
 ) {
@@ -70,7 +71,11 @@ pub async fn listen<S: Future<Output = ()>>(
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let envelope = envelope.clone();
             async move {
-                let answer = envelope.answer(request.map(Body::new), Some(peer)).await;
+                let (request, rest) = bounded(request, patience);
+                let answer = envelope.answer(request, Some(peer)).await;
+                if let Some(rest) = rest {
+                    rest.discard().await;
+                }
                 Ok::<_, std::convert::Infallible>(answer)
             }
         });

@@ -24,6 +24,7 @@ use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 
 use crate::api::{self, App};
+use crate::arriving::Patience;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::envelope::Envelope;
@@ -199,7 +200,7 @@ impl Server {
                 tokio::select! { () = stop => {}, () = starting => {} }
             }
         };
-        listener::listen(listener, envelope, stop, || async { engine.stop().await }).await;
+        listener::listen(listener, envelope, Patience::default(), stop, || async { engine.stop().await }).await;
         beside.iter().for_each(tokio::task::JoinHandle::abort);
         match Arc::into_inner(failed).and_then(OnceLock::into_inner) {
             Some(error) => Err(error),

@@ -24,8 +24,15 @@ pub async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Problem> 
     match Limited::new(body, bytes_max).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) if is_too_slow(&*error) => Err(Problem::new(Fault::TooSlow, "the body comes too slowly")),
         Err(_) => Err(Problem::new(Fault::Malformed, "the body broke off before its end")),
     }
+}
+
+/// Whoever hands the bytes through has a patience of their own.
+fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut)
+        || error.source().is_some_and(is_too_slow)
 }
 
 /// A JSON body, whatever its content type says. No body reads as an empty object.

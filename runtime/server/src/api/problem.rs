@@ -30,6 +30,8 @@ pub enum Fault {
     Changed,
     /// The body is larger than allowed.
     TooLarge,
+    /// The body did not come in time.
+    TooSlow,
     /// The request is readable, and what it asks for is wrong.
     Invalid,
     /// Too many at once.
@@ -51,6 +53,7 @@ impl Fault {
             Self::Conflict => StatusCode::CONFLICT,
             Self::Changed => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -68,6 +71,7 @@ impl Fault {
             Self::Conflict => "conflict",
             Self::Changed => "changed",
             Self::TooLarge => "too-large",
+            Self::TooSlow => "too-slow",
             Self::Invalid => "invalid",
             Self::TooMany => "too-many",
             Self::Internal => "internal",
@@ -85,6 +89,7 @@ impl Fault {
             Self::Conflict => "This is in conflict with what is there",
             Self::Changed => "It was changed meanwhile",
             Self::TooLarge => "The body is too large",
+            Self::TooSlow => "The body did not come in time",
             Self::Invalid => "The request asks for something that is wrong",
             Self::TooMany => "Too many at once",
             Self::Internal => "Something went wrong inside",

@@ -24,6 +24,9 @@ pub(crate) enum Refused {
     /// The body is too large.
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
+    /// The body did not come in time.
+    #[error("the body comes too slowly; nothing was started")]
+    TooSlow,
     /// Too many executions a second.
     #[error("workspace `{workspace}` starts more than {limit} executions a second; try again in {retry_after_s} s")]
     TooMany { workspace: String, limit: u32, retry_after_s: u64 },
@@ -44,6 +47,7 @@ impl Refused {
             Self::Unknown(_) => StatusCode::NOT_FOUND,
             Self::DifferentBody(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotDurable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,

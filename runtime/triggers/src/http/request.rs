@@ -104,6 +104,7 @@ pub(crate) async fn body(headers: &HeaderMap, body: Body, bytes_max: usize) -> R
     match Limited::new(body, bytes_max).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if is_too_large(&*error) => Err(Refused::TooLarge(bytes_max)),
+        Err(error) if is_too_slow(&*error) => Err(Refused::TooSlow),
         Err(_) => Err(Refused::Malformed("the body broke off before its end".to_owned())),
     }
 }
@@ -111,6 +112,12 @@ pub(crate) async fn body(headers: &HeaderMap, body: Body, bytes_max: usize) -> R
 /// The limit may be ours or one around us.
 fn is_too_large(error: &(dyn Error + 'static)) -> bool {
     error.is::<LengthLimitError>() || error.source().is_some_and(is_too_large)
+}
+
+/// Whoever hands the bytes through has a patience of their own.
+fn is_too_slow(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut)
+        || error.source().is_some_and(is_too_slow)
 }
 
 fn bad(name: &HeaderName, value: &[u8], rule: &str) -> Refused {
