@@ -83,7 +83,8 @@ impl Compiler<'_> {
         let start = root.mark;
         let mut workflow = head::read(&mut self.faults, entries, start);
         if let Some(node) = get(entries, "triggers") {
-            let triggers = triggers::read(self, node);
+            let params = workflow.as_ref().map(|workflow| workflow.params.clone()).unwrap_or_default();
+            let triggers = triggers::read(self, node, &params);
             if let Some(workflow) = &mut workflow {
                 workflow.triggers = triggers;
             }

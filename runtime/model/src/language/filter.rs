@@ -10,6 +10,9 @@ use jaq_json::Val;
 /// The variable that holds the context.
 const CONTEXT: &str = "$__";
 
+/// What the evaluator knows besides jaq's library.
+const LIBRARY: &str = include_str!("../../../../wit/expression/library.jq");
+
 /// What reaches outside a filter, or depends on where it runs. The evaluator has none of these.
 const ABSENT: &[&str] = &["env", "now", "halt", "halt_error", "localtime", "strflocaltime"];
 
@@ -136,7 +139,8 @@ fn check_here(filter: &Rewritten) -> Result<(), (usize, String)> {
         filter.source(if offset <= text.len() { offset } else { 0 })
     };
     let available = |name: &str| !ABSENT.contains(&name);
-    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let own = load::parse(LIBRARY, |parser| parser.defs()).expect("the library is jq");
+    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).chain(own);
     let arena = Arena::default();
     let modules = Loader::new(definitions.filter(|definition| available(definition.name)))
         .load(&arena, File { code: text, path: () })
@@ -200,5 +204,15 @@ mod tests {
             assert!(check(&rewrite(absent)).is_err(), "{absent}");
         }
         assert!(check(&rewrite("[$.a[] | select(.b > 1)] | map(.c) | add")).is_ok());
+        for more in [
+            "$.a[] | @csv",
+            "$.a | @tsv",
+            "$.a | IN(1, 2)",
+            "INDEX($.a[]; .id)",
+            "$.a | toarray",
+            "$.a | trimstr(\"x\")",
+        ] {
+            assert_eq!(check(&rewrite(more)), Ok(()), "{more}");
+        }
     }
 }

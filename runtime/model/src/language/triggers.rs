@@ -5,22 +5,23 @@ use super::document::{Key, Node};
 use super::expression::Expression;
 use super::faults::get;
 use super::head::name;
-use crate::workflow::Trigger;
+use crate::workflow::{Param, Trigger};
 
 /// Kinds of triggers.
 pub(crate) const KINDS: [&str; 3] = ["manual", "webhook", "request"];
 
-/// Reads the list of triggers.
-pub(crate) fn read(compiler: &mut Compiler<'_>, node: &Node) -> Vec<Trigger> {
+/// Reads the list of triggers, of a workflow with these parameters.
+pub(crate) fn read(compiler: &mut Compiler<'_>, node: &Node, params: &[Param]) -> Vec<Trigger> {
     let Some(items) = compiler.faults.list(node, "`triggers`") else { return Vec::new() };
     let read = |compiler: &mut Compiler<'_>| {
-        let one = |(index, item)| compiler.faults_within(format!("[{index}]"), |compiler| trigger(compiler, item));
+        let one =
+            |(index, item)| compiler.faults_within(format!("[{index}]"), |compiler| trigger(compiler, item, params));
         items.iter().enumerate().filter_map(one).collect()
     };
     compiler.faults_within("triggers", read)
 }
 
-fn trigger(compiler: &mut Compiler<'_>, node: &Node) -> Option<Trigger> {
+fn trigger(compiler: &mut Compiler<'_>, node: &Node, params: &[Param]) -> Option<Trigger> {
     let entries = compiler.faults.map(node, "a trigger")?;
     let [(key, value)] = entries else {
         compiler.faults.add(node.mark, format!("a trigger has exactly one key, its kind: {}", KINDS.join(", ")));
@@ -42,7 +43,16 @@ fn trigger(compiler: &mut Compiler<'_>, node: &Node) -> Option<Trigger> {
             }
             Some(Trigger::Request)
         }
-        "webhook" => webhook(compiler, value),
+        "webhook" => {
+            for param in params.iter().filter(|param| param.required && param.default.is_none()) {
+                let name = &param.name;
+                let message = format!(
+                    "a webhook brings no parameters, and `{name}` is required; give it a default, or read `$.event`"
+                );
+                compiler.faults.add(key.mark, message);
+            }
+            webhook(compiler, value)
+        }
         other => {
             compiler.faults.word(key.mark, "the trigger", other, &KINDS);
             None

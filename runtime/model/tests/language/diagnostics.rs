@@ -71,6 +71,10 @@ const TABLE: &[(&str, &[&str])] = &[
         &["no `integration`", "`$.vars` is not there before an execution"],
     ),
     (
+        "name: a\nparams: { n: number }\ntriggers: [ { webhook: { integration: b } } ]\nsteps: []",
+        &["3:15: a webhook brings no parameters, and `n` is required"],
+    ),
+    (
         "name: a\nparams: { n: { type: nubmer, default: x } }\nsteps: []",
         &["the type `nubmer`", "did you mean `number`?"],
     ),

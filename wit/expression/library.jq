@@ -1,4 +1,5 @@
-# What jq has and jaq has not. Needed by documents that people bring along.
+# What jq has and jaq has not, part of the expression contract: the evaluator defines it, and the runtime knows it when it
+# checks a document.
 
 def toarray: if isarray then . else [.] end;
 def ascii: [.] | implode;
