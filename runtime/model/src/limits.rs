@@ -28,6 +28,26 @@ pub const JSON_DEPTH_MAX: usize = 128;
 pub const EVENTS_PER_DELIVERY_MAX: usize = 1_000;
 /// Most attempts of one step.
 pub const ATTEMPTS_MAX: u32 = 100;
+/// Most items of one `for_each`.
+pub const ITEMS_MAX: usize = 100_000;
+/// Most turns of one `for_each` at once.
+pub const CONCURRENCY_MAX: u32 = 100;
+/// Most turns of one `repeat`.
+pub const TURNS_MAX: u32 = 100_000;
+/// Most branches of one `parallel`.
+pub const BRANCHES_MAX: usize = 100;
+/// Longest wait.
+pub const WAIT_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+/// Longest key of a lock and longest topic, bytes.
+pub const KEY_BYTES_MAX: usize = 256;
+/// Most events that an execution keeps until a step waits for them.
+pub const RECEIVED_MAX: usize = 1_000;
+/// Deepest line of workflows that start each other.
+pub const CHILDREN_DEPTH_MAX: u32 = 16;
+/// How long an execution may stand in line for its workflow's concurrency before it is dropped.
+pub const QUEUED_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// An execution that has nothing to do for longer than this is let go of, and taken up again when something is due.
+pub const PARK_AFTER: Duration = Duration::from_secs(5);
 /// Largest page of a list.
 pub const PAGE_MAX: usize = 200;
 /// Page of a list where the caller names none.

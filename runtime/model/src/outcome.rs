@@ -30,11 +30,13 @@ pub enum FailureKind {
     Cancelled,
     /// The server died during an observable attempt that may not be repeated.
     Lost,
+    /// A person said no.
+    Rejected,
 }
 
 impl FailureKind {
     /// Every kind, for messages and schemas.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::InvalidInput,
         Self::Failed,
         Self::Unavailable,
@@ -45,6 +47,7 @@ impl FailureKind {
         Self::Expression,
         Self::Cancelled,
         Self::Lost,
+        Self::Rejected,
     ];
 
     /// The word of the language.
@@ -60,6 +63,7 @@ impl FailureKind {
             Self::Expression => "expression",
             Self::Cancelled => "cancelled",
             Self::Lost => "lost",
+            Self::Rejected => "rejected",
         }
     }
 }

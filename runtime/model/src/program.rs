@@ -6,13 +6,14 @@
 //!   blocks[0] (root) = [steps 0, 1, 5]
 //!   steps[1] = If { then: blocks[1], otherwise: blocks[2] }     blocks[1] = [2, 3]   blocks[2] = [4]
 //! ```
-//! A step belongs to exactly one block. Loops and branches to come refer to blocks in the same way.
+//! A step belongs to exactly one block. Loops, branches and the parts of a `try` refer to blocks in the same way.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::ids::Name;
 use crate::language::expression::Expression;
 use crate::language::template::Template;
 use crate::outcome::FailureKind;
@@ -67,7 +68,7 @@ pub struct Step {
     pub line: u32,
     /// Skipped unless this holds.
     pub when: Option<Expression>,
-    /// How long one attempt may take.
+    /// How long one attempt may take; of a step with blocks, everything in them.
     pub timeout: Option<Duration>,
     /// Whether and when to try again.
     pub retry: Retry,
@@ -142,6 +143,24 @@ pub enum StepKind {
     Set(Vec<(String, Template)>),
     /// Ends the execution.
     Exit(ExitStep),
+    /// A block for each item.
+    ForEach(ForEach),
+    /// A block again and again.
+    Repeat(Repeat),
+    /// Several blocks at once.
+    Parallel(Parallel),
+    /// A block, what to do when it fails, and what to do in any case.
+    Try(Try),
+    /// Waits for a time or an event.
+    Wait(Wait),
+    /// Waits for a person's yes.
+    Approval(Approval),
+    /// A block that one execution at a time may be in.
+    Lock(Lock),
+    /// An execution of another workflow.
+    Workflow(Child),
+    /// Sends an event.
+    Emit(Emit),
 }
 
 impl StepKind {
@@ -153,6 +172,15 @@ impl StepKind {
             Self::Switch(_) => "switch",
             Self::Set(_) => "set",
             Self::Exit(_) => "exit",
+            Self::ForEach(_) => "for_each",
+            Self::Repeat(_) => "repeat",
+            Self::Parallel(_) => "parallel",
+            Self::Try(_) => "try",
+            Self::Wait(_) => "wait",
+            Self::Approval(_) => "approval",
+            Self::Lock(_) => "lock",
+            Self::Workflow(_) => "workflow",
+            Self::Emit(_) => "emit",
         }
     }
 }
@@ -195,6 +223,126 @@ pub struct ExitStep {
     pub outputs: Vec<(String, Template)>,
     /// Whether the execution is recorded as failed, whatever is answered.
     pub failed: bool,
+}
+
+/// `for_each`, `as`, `concurrency`, `do`, `collect`.
+#[derive(Debug)]
+pub struct ForEach {
+    /// An array.
+    pub items: Expression,
+    /// Turns at once; at least 1.
+    pub concurrency: u32,
+    /// What is done with each item.
+    pub body: BlockAddress,
+    /// What becomes of a turn in the step's output; the turn's last output where it is left out.
+    pub collect: Option<Expression>,
+}
+
+/// `repeat`, `until`, `every`, `at_most`.
+#[derive(Debug)]
+pub struct Repeat {
+    /// What is done in each turn.
+    pub body: BlockAddress,
+    /// Asked after each turn; without it all `at_most` turns are made.
+    pub until: Option<Expression>,
+    /// Pause between two turns.
+    pub every: Option<Duration>,
+    /// Most turns; at least 1.
+    pub at_most: u32,
+}
+
+/// `parallel`, `join`.
+#[derive(Debug)]
+pub struct Parallel {
+    /// Name and block of each branch.
+    pub branches: Vec<(String, BlockAddress)>,
+    /// When the step is over.
+    pub join: Join,
+}
+
+/// When a `parallel` step is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Join {
+    /// When every branch is; one that fails fails the step.
+    #[default]
+    All,
+    /// When one branch has succeeded; the others are cancelled. It fails when all have failed.
+    Any,
+}
+
+/// `try`, `catch`, `finally`.
+#[derive(Debug)]
+pub struct Try {
+    /// What may fail.
+    pub body: BlockAddress,
+    /// What is done when it did; `$.error` tells why.
+    pub catch: Option<BlockAddress>,
+    /// What is done whichever way the step is left, but for the end of the whole execution by a person or its limit of time.
+    pub finally: Option<BlockAddress>,
+}
+
+/// `wait`.
+#[derive(Debug)]
+pub enum Wait {
+    /// For so long: `5m`, or a number of seconds.
+    For(Template),
+    /// Until a time (RFC 3339). One that is past is over at once.
+    Until(Template),
+    /// For an event.
+    Event {
+        /// Its topic.
+        topic: String,
+        /// Whether it is the one that is meant: `$.received` is the event.
+        matches: Option<Expression>,
+        /// How long at most; the step then fails with `timeout`.
+        timeout: Option<Duration>,
+    },
+}
+
+/// `approval`.
+#[derive(Debug)]
+pub struct Approval {
+    /// What is asked.
+    pub ask: Template,
+    /// Labels of the tokens that may answer; anybody's who may manage executions where it is empty.
+    pub of: Vec<String>,
+    /// How long at most; the step then fails with `timeout`.
+    pub timeout: Option<Duration>,
+}
+
+/// `lock`, `do`.
+#[derive(Debug)]
+pub struct Lock {
+    /// What is locked, within the workspace.
+    pub key: Template,
+    /// How long to stand in line at most; the step then fails with `timeout`.
+    pub timeout: Option<Duration>,
+    /// What is done while it is held.
+    pub body: BlockAddress,
+}
+
+/// `workflow`, `with`, `wait`.
+#[derive(Debug)]
+pub struct Child {
+    /// The workflow; what is published in the execution's environment when the step begins.
+    pub workflow: Name,
+    /// Its parameters: an object.
+    pub with: Template,
+    /// Whether the step ends with the child, with its output, or at once, with its id.
+    pub wait: bool,
+}
+
+/// `emit`.
+#[derive(Debug)]
+pub struct Emit {
+    /// The event's type.
+    pub kind: Template,
+    /// What waits listen to; the type where it is left out.
+    pub topic: Option<Template>,
+    /// What it happened to.
+    pub subject: Option<Template>,
+    /// What it carries.
+    pub data: Template,
 }
 
 /// Whether a value counts as true: everything but `false` and `null`, as in jq.

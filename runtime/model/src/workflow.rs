@@ -111,11 +111,35 @@ pub enum Trigger {
 pub struct WorkflowLimits {
     /// How long an execution may take.
     pub timeout: Duration,
+    /// Executions that run at once; waiting ones count.
+    pub concurrency: Option<u32>,
+    /// What becomes of one more.
+    pub when_full: WhenFull,
+    /// Executions accepted in a day (UTC).
+    pub per_day: Option<u64>,
+    /// Executions accepted in a month (UTC).
+    pub per_month: Option<u64>,
+}
+
+/// What becomes of an execution beyond its workflow's concurrency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// It stands in line, for at most [`limits::QUEUED_MAX`].
+    #[default]
+    Queue,
+    /// Its caller is told so (429), and it is not accepted.
+    Reject,
 }
 
 impl Default for WorkflowLimits {
     fn default() -> Self {
-        Self { timeout: limits::EXECUTION_TIMEOUT }
+        Self {
+            timeout: limits::EXECUTION_TIMEOUT,
+            concurrency: None,
+            when_full: WhenFull::default(),
+            per_day: None,
+            per_month: None,
+        }
     }
 }
 

@@ -39,8 +39,10 @@ pub enum Root {
     Error,
     /// `$.index`, in a loop.
     Index,
-    /// `$.<as>`: the item of an enclosing loop.
-    Item(String),
+    /// `$.<as>`: the item of an enclosing `for_each`, the step at this address.
+    Item(String, StepAddress),
+    /// `$.received`: the event that a `match` looks at.
+    Received,
 }
 
 impl Root {
@@ -56,7 +58,8 @@ impl Root {
             Self::Connection => "connection",
             Self::Error => "error",
             Self::Index => "index",
-            Self::Item(name) => name,
+            Self::Item(name, _) => name,
+            Self::Received => "received",
         }
     }
 }
