@@ -61,7 +61,7 @@ pub(crate) fn perform(
 }
 
 /// The same for every attempt of a step in an execution, whatever happens in between.
-fn idempotency_key(id: camshaft_model::ids::ExecutionId, step: &str, iteration: &[u32]) -> String {
+pub(crate) fn idempotency_key(id: camshaft_model::ids::ExecutionId, step: &str, iteration: &[u32]) -> String {
     let mut key = format!("{id}/{step}");
     for turn in iteration {
         key.push_str(&format!("/{turn}"));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::entry::At;
 use crate::ids::{Digest, ExecutionId, Name, ResourceId};
 use crate::time::Timestamp;
 
@@ -22,6 +23,11 @@ pub enum TriggerSource {
     },
     /// A direct call of the workflow with one of its tokens.
     Request,
+    /// A `workflow` step of another execution.
+    Workflow {
+        /// That execution.
+        parent: ExecutionId,
+    },
 }
 
 impl TriggerSource {
@@ -31,6 +37,7 @@ impl TriggerSource {
             Self::Manual => "manual",
             Self::Webhook { .. } => "webhook",
             Self::Request => "request",
+            Self::Workflow { .. } => "workflow",
         }
     }
 }
@@ -53,6 +60,19 @@ pub struct RevisionRef {
     pub workflow: Name,
     /// 1, 2, 3…
     pub revision: u32,
+}
+
+/// The step that started an execution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// Its execution.
+    pub execution: ExecutionId,
+    /// The step.
+    pub at: At,
+    /// Whether it waits for the end.
+    pub waits: bool,
+    /// How many executions are above this one.
+    pub depth: u32,
 }
 
 /// Everything about an execution that is fixed when it is accepted; the first entry of its journal.
@@ -81,6 +101,12 @@ pub struct Invocation {
     /// True for test executions.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub test: bool,
+    /// The step that started it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+    /// The execution that this one repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<ExecutionId>,
 }
 
 /// The identity of a delivery, for which a second one starts nothing.

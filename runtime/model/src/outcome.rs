@@ -179,6 +179,8 @@ pub enum StepOutcome {
     Failed(Failure),
     /// Its `when` did not hold.
     Skipped,
+    /// An `exit` inside it was reached.
+    Exited,
 }
 
 /// How an execution ended.

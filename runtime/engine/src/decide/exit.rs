@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use camshaft_model::entry::Entry;
+use camshaft_model::entry::{At, Entry, FrameId};
 use camshaft_model::language::expression::Scope;
 use camshaft_model::outcome::{Ending, Exit, Failure, FailureKind, Outcome};
 use camshaft_model::program::{ExitStep, Step};
@@ -11,7 +11,13 @@ use camshaft_model::{Map, Value};
 use super::{Action, Moment};
 
 impl Moment<'_> {
-    pub(super) fn begin_exit(&self, step: &Step, exit: &ExitStep, scope: &dyn Scope) -> Result<Action, Failure> {
+    pub(super) fn begin_exit(
+        &self,
+        at: At,
+        step: &Step,
+        exit: &ExitStep,
+        scope: &dyn Scope,
+    ) -> Result<Action, Failure> {
         let mut outputs = exit
             .outputs
             .iter()
@@ -30,6 +36,11 @@ impl Moment<'_> {
             failure,
             step: Some(step.path.clone()),
         };
-        Ok(Action::Record(Entry::Ended { time: self.now, outcome: Arc::new(outcome) }))
+        let (time, outcome) = (self.now, Arc::new(outcome));
+        // Inside a block, what is around it is left first: a `finally` may have something to do.
+        Ok(Action::Record(match at.0 {
+            FrameId::ROOT => Entry::Ended { time, outcome },
+            _ => Entry::ExitReached { time, at, outcome },
+        }))
     }
 }

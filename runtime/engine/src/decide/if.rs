@@ -10,6 +10,6 @@ use super::{Action, Moment};
 impl Moment<'_> {
     pub(super) fn begin_if(&self, at: At, step: &If, scope: &dyn Scope) -> Result<Action, Failure> {
         let holds = step.condition.holds(scope, self.jq)?;
-        Ok(self.enter(at, if holds { Some(step.then) } else { step.otherwise }))
+        Ok(self.enter_some(at, if holds { Some(step.then) } else { step.otherwise }))
     }
 }

@@ -3,24 +3,34 @@
 //! Each open frame stands at one step. `decide` looks at every frame whose step is not under way and says what to do
 //! with it; the caller applies that and asks again, until there is nothing left to do without the world's help.
 
+mod approval;
+mod emit;
 mod exit;
+mod for_each;
 mod r#if;
+mod lock;
+mod parallel;
+mod repeat;
 mod retry;
 mod set;
 mod switch;
 mod task;
+mod r#try;
+mod wait;
+mod workflow;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use camshaft_model::Value;
-use camshaft_model::entry::{At, Entry, FrameId};
+use camshaft_model::entry::{At, Awaited, Entry, FrameId, Part};
+use camshaft_model::ids::Name;
 use camshaft_model::language::expression::Jq;
 use camshaft_model::language::template::Input;
 use camshaft_model::outcome::{Ending, Failure, FailureKind, Outcome, StepOutcome};
 use camshaft_model::plugin::PluginPin;
 use camshaft_model::program::{BlockAddress, OnError, Program, RepeatAfterCrash, Step, StepKind};
-use camshaft_model::state::{Frame, OpenStep, State};
+use camshaft_model::state::{Frame, Leaving, Open, Passed, Stage, State, passed};
 use camshaft_model::time::Timestamp;
 
 pub use retry::settle;
@@ -36,6 +46,24 @@ pub enum Action {
         entry: Option<Entry>,
         /// The call.
         call: Call,
+    },
+    /// Start an execution of another workflow; its id goes into the entry.
+    StartChild {
+        /// The step.
+        at: At,
+        /// The workflow.
+        workflow: Name,
+        /// Its parameters, as the step gives them.
+        params: Value,
+        /// Whether the step ends with it.
+        waits: bool,
+    },
+    /// Send an event to everybody who waits for it, then end the step.
+    Emit {
+        /// The step.
+        at: At,
+        /// The event.
+        event: Arc<Value>,
     },
 }
 
@@ -82,13 +110,35 @@ pub fn decide(program: &Program, state: &State, now: Timestamp, jq: &dyn Jq) -> 
         return vec![end(now, Ending::TimedOut, Some(failure), None)];
     }
     let moment = Moment { program, state, now, jq };
-    state.frames.iter().filter_map(|(id, frame)| moment.frame(*id, frame)).collect()
+    if let Some(action) = moment.expired() {
+        return vec![action];
+    }
+    let mut actions = Vec::new();
+    for (id, frame) in &state.frames {
+        let before = actions.len();
+        moment.frame(*id, frame, &mut actions);
+        if actions[before..].iter().any(|action| moment.closes_others(action)) {
+            // What other frames would do may no longer be theirs to do.
+            return actions.split_off(before);
+        }
+    }
+    actions
 }
 
-/// When to decide again though nothing has happened: the next retry, or the execution's end of time.
+/// When to decide again though nothing has happened: the next retry or turn, the end of a wait, of a step's or the
+/// execution's time.
 pub fn next_due(program: &Program, state: &State) -> Option<Timestamp> {
     let end = state.started_at.filter(|_| state.outcome.is_none()).map(|started| started.plus(program.timeout));
-    [state.next_due(), end].into_iter().flatten().min()
+    let steps = state.open.iter().filter_map(|(at, open)| deadline(program.step(at.1), open));
+    [state.next_due(), end].into_iter().flatten().chain(steps).min()
+}
+
+/// When a step that is no task has taken too long. A task's time is its attempt's, and the host's to watch.
+fn deadline(step: &Step, open: &Open) -> Option<Timestamp> {
+    match (&step.kind, &open.stage) {
+        (StepKind::Task(_), _) | (_, Stage::Retrying { .. } | Stage::Settled(_)) => None,
+        _ => step.timeout.map(|timeout| open.since.plus(timeout)),
+    }
 }
 
 /// What to do about attempts that a former server left under way: make them again, or give them up as lost.
@@ -97,7 +147,7 @@ pub fn resume(program: &Program, state: &State, now: Timestamp) -> Vec<Action> {
         .open
         .iter()
         .filter_map(|(at, open)| {
-            let OpenStep::Attempting { attempt, input, .. } = open else { return None };
+            let Open { attempt, stage: Stage::Attempting { input }, .. } = open else { return None };
             let step = program.step(at.1);
             let StepKind::Task(task) = &step.kind else { return None };
             if task.plugin.observable && step.repeat == RepeatAfterCrash::Never {
@@ -121,79 +171,177 @@ fn remaining(program: &Program, state: &State, step: &Step, now: Timestamp) -> O
 }
 
 impl Moment<'_> {
-    fn frame(&self, id: FrameId, frame: &Frame) -> Option<Action> {
-        if let Some((origin, failure)) = &frame.failed {
-            return Some(match frame.owner {
-                None => {
-                    let path = self.program.step(origin.1).path.clone();
-                    end(self.now, Ending::Failed, Some(failure.clone()), Some(path))
-                }
-                Some(owner) => self.fail(owner, failure.clone()),
-            });
+    /// A step that is out of time.
+    fn expired(&self) -> Option<Action> {
+        self.state.open.iter().find_map(|(at, open)| {
+            let step = self.program.step(at.1);
+            deadline(step, open).filter(|end| self.now >= *end)?;
+            let limit = step.timeout.unwrap_or_default();
+            let message = format!("`{}` took longer than its limit of {limit:?}", step.path);
+            Some(self.fail(*at, Failure::new(FailureKind::Timeout, message)))
+        })
+    }
+
+    /// Whether an action ends a step in which more than one block is open.
+    fn closes_others(&self, action: &Action) -> bool {
+        let Action::Record(Entry::StepEnded { at, .. } | Entry::RetryScheduled { at, .. }) = action else {
+            return false;
+        };
+        self.state.open.get(at).is_some_and(|open| open.stage.frames().len() > 1)
+    }
+
+    fn frame(&self, id: FrameId, frame: &Frame, actions: &mut Vec<Action>) {
+        if frame.leaving.is_none()
+            && let Some(address) = self.program.block(frame.block).get(frame.next as usize)
+        {
+            return self.step(At(id, *address), actions);
         }
-        match self.program.block(frame.block).get(frame.next as usize) {
-            Some(address) => self.step(At(id, *address)),
-            None => Some(match frame.owner {
-                None => Action::Record(Entry::Ended {
-                    time: self.now,
-                    outcome: Arc::new(Outcome {
-                        ending: Ending::Succeeded,
-                        output: frame.last.clone(),
-                        exit: None,
-                        failure: None,
-                        step: None,
-                    }),
-                }),
-                Some(owner) => self.step_ended(owner, StepOutcome::Succeeded(frame.last.clone())),
-            }),
+        actions.extend(match (frame.owner, passed(frame)) {
+            (Some(owner), passed) => self.part_over(owner, id, passed),
+            (None, Passed::Ended(output)) => {
+                let ending = Ending::Succeeded;
+                let outcome = Outcome { ending, output, exit: None, failure: None, step: None };
+                Some(Action::Record(Entry::Ended { time: self.now, outcome: Arc::new(outcome) }))
+            }
+            (None, Passed::Left(Leaving::Exit(outcome))) => {
+                Some(Action::Record(Entry::Ended { time: self.now, outcome }))
+            }
+            (None, Passed::Left(Leaving::Failed { origin, failure, .. })) => {
+                let path = self.program.step(origin.1).path.clone();
+                Some(end(self.now, Ending::Failed, Some(failure), Some(path)))
+            }
+        });
+    }
+
+    /// A block of a step is over, or was left.
+    fn part_over(&self, owner: At, frame: FrameId, passed: Passed) -> Option<Action> {
+        let step = self.program.step(owner.1);
+        let open = self.state.open.get(&owner)?;
+        Some(match (&step.kind, &open.stage) {
+            (StepKind::ForEach(for_each), Stage::Looping(_)) => self.turn_over(owner, frame, for_each, passed),
+            (StepKind::Repeat(repeat), Stage::Repeating(repeating)) => {
+                self.round_over(owner, frame, repeat, repeating, passed)
+            }
+            (StepKind::Parallel(parallel), Stage::Forked(_)) => self.branch_over(owner, frame, parallel, passed),
+            (StepKind::Try(r#try), Stage::Trying(trying)) => self.try_over(owner, r#try, trying, passed),
+            _ => self.end_as(owner, passed),
+        })
+    }
+
+    /// The step ends as its block did.
+    fn end_as(&self, at: At, passed: Passed) -> Action {
+        match passed {
+            Passed::Ended(output) => self.step_ended(at, StepOutcome::Succeeded(output)),
+            Passed::Left(Leaving::Failed { failure, .. }) => self.fail(at, failure),
+            Passed::Left(Leaving::Exit(_)) => self.step_ended(at, StepOutcome::Exited),
         }
     }
 
-    fn step(&self, at: At) -> Option<Action> {
+    fn step(&self, at: At, actions: &mut Vec<Action>) {
         let step = self.program.step(at.1);
-        match self.state.open.get(&at) {
-            Some(OpenStep::Attempting { .. } | OpenStep::Inside { .. }) => None,
-            Some(OpenStep::Spent { failure }) => Some(self.fail(at, failure.clone())),
-            Some(OpenStep::Retrying { attempt, input, due }) => {
-                (self.now >= *due).then(|| self.attempt(at, step, attempt + 1, input.clone()))
+        let Some(open) = self.state.open.get(&at) else {
+            actions.push(self.begin(at, step));
+            return;
+        };
+        match (&open.stage, &step.kind) {
+            (Stage::Settled(Ok(output)), _) => {
+                actions.push(self.step_ended(at, StepOutcome::Succeeded(output.clone())));
             }
-            None => Some(self.begin(at, step)),
+            (Stage::Settled(Err(failure)), _) => actions.push(self.fail(at, failure.clone())),
+            (Stage::Retrying { due, .. }, _) if self.now < *due => {}
+            (Stage::Retrying { input: Some(input), .. }, _) => {
+                actions.push(self.attempt(at, step, open.attempt + 1, input.clone()));
+            }
+            (Stage::Retrying { input: None, .. }, _) => actions.push(self.open(at, step)),
+            (Stage::Looping(looping), StepKind::ForEach(for_each)) => self.more_turns(at, for_each, looping, actions),
+            (Stage::Repeating(repeating), StepKind::Repeat(repeat)) => {
+                actions.extend(self.next_round(at, repeat, repeating));
+            }
+            (Stage::Forked(forked), StepKind::Parallel(parallel)) => {
+                self.more_branches(at, parallel, forked, actions);
+            }
+            (Stage::Locked { frame: None, .. }, StepKind::Lock(lock)) => actions.push(self.enter(at, lock.body)),
+            (Stage::Waiting { awaited, until }, kind) => {
+                actions.extend(self.go_on_waiting(at, kind, awaited, *until));
+            }
+            (Stage::Emitting { event }, _) => actions.push(Action::Emit { at, event: event.clone() }),
+            _ => {}
         }
     }
 
     fn begin(&self, at: At, step: &Step) -> Action {
-        let scope = self.state.scope(at.0);
         if let Some(when) = &step.when {
-            match when.holds(&scope, self.jq) {
+            match when.holds(&self.state.scope(at.0), self.jq) {
                 Ok(true) => {}
                 Ok(false) => return self.step_ended(at, StepOutcome::Skipped),
                 Err(failure) => return self.fail(at, failure),
             }
         }
+        self.open(at, step)
+    }
+
+    /// Begins an attempt of a step.
+    fn open(&self, at: At, step: &Step) -> Action {
+        let scope = self.state.scope(at.0);
         let action = match &step.kind {
             StepKind::Task(task) => self.begin_task(at, step, task, &scope),
             StepKind::If(r#if) => self.begin_if(at, r#if, &scope),
             StepKind::Switch(switch) => self.begin_switch(at, switch, &scope),
             StepKind::Set(values) => self.begin_set(at, values, &scope),
-            StepKind::Exit(exit) => self.begin_exit(step, exit, &scope),
+            StepKind::Exit(exit) => self.begin_exit(at, step, exit, &scope),
+            StepKind::ForEach(for_each) => self.begin_for_each(at, for_each, &scope),
+            StepKind::Repeat(repeat) => Ok(self.enter_part(at, repeat.body, Part::Turn(0))),
+            StepKind::Parallel(parallel) => Ok(self.begin_parallel(at, parallel)),
+            StepKind::Try(r#try) => Ok(self.enter_part(at, r#try.body, Part::Try)),
+            StepKind::Wait(wait) => self.begin_wait(at, wait, &scope),
+            StepKind::Approval(approval) => self.begin_approval(at, approval, &scope),
+            StepKind::Lock(lock) => self.begin_lock(at, lock, &scope),
+            StepKind::Workflow(child) => self.begin_workflow(at, child, &scope),
+            StepKind::Emit(emit) => self.begin_emit(at, step, emit, &scope),
         };
         action.unwrap_or_else(|failure| self.fail(at, failure))
     }
 
     /// Opens a block, or ends the step with null where there is none.
-    fn enter(&self, at: At, block: Option<BlockAddress>) -> Action {
+    fn enter_some(&self, at: At, block: Option<BlockAddress>) -> Action {
         match block {
-            Some(block) => Action::Record(Entry::Entered { time: self.now, at, block, turn: None }),
+            Some(block) => self.enter(at, block),
             None => self.step_ended(at, StepOutcome::Succeeded(Arc::new(Value::Null))),
         }
+    }
+
+    fn enter(&self, at: At, block: BlockAddress) -> Action {
+        self.enter_part(at, block, Part::Body)
+    }
+
+    fn enter_part(&self, at: At, block: BlockAddress, part: Part) -> Action {
+        Action::Record(Entry::Entered { time: self.now, at, block, part })
+    }
+
+    fn wait_for(&self, at: At, awaited: Awaited, until: Option<Timestamp>) -> Action {
+        Action::Record(Entry::WaitStarted { time: self.now, at, awaited, until })
     }
 
     fn step_ended(&self, at: At, outcome: StepOutcome) -> Action {
         Action::Record(Entry::StepEnded { time: self.now, at, outcome, go_on: false })
     }
 
+    /// A step has failed: it is tried again, passed over, or fails the block around it.
     fn fail(&self, at: At, failure: Failure) -> Action {
-        let go_on = self.program.step(at.1).on_error == OnError::Continue;
+        let step = self.program.step(at.1);
+        let attempt = match self.state.open.get(&at) {
+            None => 1,
+            Some(Open { attempt, stage: Stage::Retrying { .. }, .. }) => attempt + 1,
+            Some(open) => open.attempt,
+        };
+        // A task's attempts were counted when each ended.
+        if !matches!(step.kind, StepKind::Task(_))
+            && let Some(wait) = retry::next_wait(&step.retry, attempt, &failure, retry::spread(self.state, at, attempt))
+        {
+            let due = self.now.plus(wait);
+            return Action::Record(Entry::RetryScheduled { time: self.now, at, attempt, failure, due });
+        }
+        let go_on = step.on_error == OnError::Continue;
         Action::Record(Entry::StepEnded { time: self.now, at, outcome: StepOutcome::Failed(failure), go_on })
     }
 }
@@ -201,4 +349,12 @@ impl Moment<'_> {
 fn end(now: Timestamp, ending: Ending, failure: Option<Failure>, step: Option<String>) -> Action {
     let outcome = Outcome { ending, output: Arc::new(Value::Null), exit: None, failure, step };
     Action::Record(Entry::Ended { time: now, outcome: Arc::new(outcome) })
+}
+
+/// A value as the text that it stands for: a string as it is, anything else as JSON.
+fn text_of(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
 }

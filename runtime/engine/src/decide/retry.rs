@@ -31,7 +31,7 @@ pub fn settle(
 }
 
 /// How long to wait before the next attempt; none where there is none.
-fn next_wait(retry: &Retry, attempt: u32, failure: &Failure, seed: u64) -> Option<Duration> {
+pub(super) fn next_wait(retry: &Retry, attempt: u32, failure: &Failure, seed: u64) -> Option<Duration> {
     if attempt >= retry.attempts || !retry.on.contains(&failure.kind) {
         return None;
     }
@@ -48,7 +48,7 @@ fn next_wait(retry: &Retry, attempt: u32, failure: &Failure, seed: u64) -> Optio
 }
 
 /// A number that looks like chance, and is the same whenever the same attempt is settled again (splitmix64).
-fn spread(state: &State, At(frame, step): At, attempt: u32) -> u64 {
+pub(super) fn spread(state: &State, At(frame, step): At, attempt: u32) -> u64 {
     let id = u128::from_be_bytes(*state.invocation.id.as_bytes());
     let mut z = (id as u64) ^ ((id >> 64) as u64).rotate_left(32);
     z ^= (u64::from(frame.0) << 40) ^ (u64::from(step.0) << 16) ^ u64::from(attempt);

@@ -1,0 +1,45 @@
+//! `emit`: sends an event to everybody who waits for it.
+
+use std::sync::Arc;
+
+use camshaft_model::entry::{At, Entry};
+use camshaft_model::language::expression::Scope;
+use camshaft_model::language::template::Template;
+use camshaft_model::outcome::{Failure, FailureKind};
+use camshaft_model::program::{Emit, Step};
+use camshaft_model::{json, limits};
+
+use super::{Action, Moment, text_of};
+use crate::perform::idempotency_key;
+
+impl Moment<'_> {
+    pub(super) fn begin_emit(
+        &self,
+        at: At,
+        step: &Step,
+        emit: &Emit,
+        scope: &dyn Scope,
+    ) -> Result<Action, Failure> {
+        let text = |template: &Template| template.render(scope, self.jq).map(text_of);
+        let kind = text(&emit.kind)?;
+        let topic = emit.topic.as_ref().map_or_else(|| Ok(kind.clone()), text)?;
+        if topic.is_empty() || topic.len() > limits::KEY_BYTES_MAX {
+            let limit = limits::KEY_BYTES_MAX;
+            let message = format!("the topic of an event has {} bytes; it has 1 to {limit}", topic.len());
+            return Err(Failure::new(FailureKind::Failed, message));
+        }
+        let subject = emit.subject.as_ref().map(text).transpose()?;
+        let invocation = &self.state.invocation;
+        // The same id however often it is sent, so that whoever gets it twice can tell.
+        let event = json!({
+            "id": idempotency_key(invocation.id, &step.path, &self.state.turns(at.0)),
+            "type": kind,
+            "topic": topic,
+            "source": format!("/workflows/{}", invocation.revision.workflow),
+            "subject": subject,
+            "time": self.now.to_string(),
+            "data": emit.data.render(scope, self.jq)?,
+        });
+        Ok(Action::Record(Entry::EventEmitted { time: self.now, at, event: Arc::new(event) }))
+    }
+}

@@ -1,0 +1,85 @@
+//! `for_each`: a block for each item, some at a time; the outputs keep the order of the items.
+
+use std::sync::Arc;
+
+use camshaft_model::entry::{At, Entry, FrameId, Part};
+use camshaft_model::language::expression::{Scope, type_of};
+use camshaft_model::outcome::{AttemptOutcome, Failure, FailureKind, StepOutcome};
+use camshaft_model::program::ForEach;
+use camshaft_model::state::{Looping, Passed};
+use camshaft_model::{Value, limits};
+
+use super::{Action, Moment};
+
+impl Moment<'_> {
+    pub(super) fn begin_for_each(&self, at: At, step: &ForEach, scope: &dyn Scope) -> Result<Action, Failure> {
+        let items = match step.items.evaluate(scope, self.jq)? {
+            Value::Array(items) => items,
+            other => {
+                let message = format!("`for_each: {}` goes over an array, found {}", step.items.source, type_of(&other));
+                return Err(Failure::new(FailureKind::Expression, message));
+            }
+        };
+        if items.len() > limits::ITEMS_MAX {
+            let (found, limit) = (items.len(), limits::ITEMS_MAX);
+            let message = format!("`for_each: {}` has {found} items; {limit} is the limit", step.items.source);
+            return Err(Failure::new(FailureKind::Budget, message));
+        }
+        Ok(Action::Record(Entry::LoopStarted { time: self.now, at, items: Arc::new(items) }))
+    }
+
+    /// Begins as many turns as may run, or ends the step behind the last one.
+    pub(super) fn more_turns(&self, at: At, step: &ForEach, looping: &Looping, actions: &mut Vec<Action>) {
+        let items = looping.items.len() as u32;
+        if looping.begun == items && looping.frames.is_empty() {
+            let outputs = looping.outputs.iter().map(|output| output.as_deref().cloned().unwrap_or_default());
+            let output = Value::Array(outputs.collect());
+            actions.push(match within_bounds(&output) {
+                Ok(()) => self.step_ended(at, StepOutcome::Succeeded(Arc::new(output))),
+                Err(failure) => self.fail(at, failure),
+            });
+            return;
+        }
+        let free = step.concurrency.saturating_sub(looping.frames.len() as u32);
+        let upto = items.min(looping.begun.saturating_add(free));
+        actions.extend((looping.begun..upto).map(|index| self.enter_part(at, step.body, Part::Turn(index))));
+    }
+
+    pub(super) fn turn_over(&self, at: At, frame: FrameId, step: &ForEach, passed: Passed) -> Action {
+        let Passed::Ended(last) = passed else { return self.end_as(at, passed) };
+        let collected = match &step.collect {
+            Some(collect) => collect.evaluate(&self.state.scope(frame), self.jq).map(Arc::new),
+            None => Ok(last),
+        };
+        match collected {
+            Ok(output) => {
+                let outcome = AttemptOutcome::Succeeded(output);
+                Action::Record(Entry::Left { time: self.now, at, frame, outcome, done: false, next_at: None })
+            }
+            Err(failure) => self.fail(at, failure),
+        }
+    }
+}
+
+/// What a step puts together is held to the bound of what a plugin may put out.
+pub(super) fn within_bounds(output: &Value) -> Result<(), Failure> {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Counting cannot fail, and values have only text for keys.
+    let _ = serde_json::to_writer(&mut count, output);
+    let (used, limit) = (count.0, limits::OUTPUT_BYTES_MAX);
+    if used <= limit {
+        return Ok(());
+    }
+    let message = format!("the step's output has {used} bytes of JSON; {limit} is the limit; `collect` less of each turn");
+    Err(Failure::new(FailureKind::Budget, message))
+}

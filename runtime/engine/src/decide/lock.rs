@@ -1,0 +1,22 @@
+//! `lock`: stands in line; the block is entered once the lock is taken.
+
+use camshaft_model::entry::{At, Awaited};
+use camshaft_model::language::expression::Scope;
+use camshaft_model::limits;
+use camshaft_model::outcome::{Failure, FailureKind};
+use camshaft_model::program::Lock;
+
+use super::{Action, Moment, text_of};
+
+impl Moment<'_> {
+    pub(super) fn begin_lock(&self, at: At, step: &Lock, scope: &dyn Scope) -> Result<Action, Failure> {
+        let key = text_of(step.key.render(scope, self.jq)?);
+        if key.is_empty() || key.len() > limits::KEY_BYTES_MAX {
+            let limit = limits::KEY_BYTES_MAX;
+            let message = format!("the key of a lock has {} bytes; it has 1 to {limit}", key.len());
+            return Err(Failure::new(FailureKind::Failed, message));
+        }
+        let until = step.timeout.map(|timeout| self.now.plus(timeout));
+        Ok(self.wait_for(at, Awaited::Lock { key }, until))
+    }
+}
