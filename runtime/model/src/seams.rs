@@ -116,6 +116,8 @@ pub struct Claim {
     pub id: ExecutionId,
     /// The right to append to it.
     pub fence: Fence,
+    /// As lists show it: whoever takes it up learns its workflow and where it stands without reading its journal.
+    pub summary: Summary,
 }
 
 /// Durability: journals, what is derived from them, and resources.

@@ -180,7 +180,7 @@ impl Store for MemoryStore {
         let kept = self.kept();
         let open = kept.summaries.values().filter(|summary| !summary.status.is_final());
         let wanted = open.filter(|summary| after.is_none_or(|after| summary.id > after)).take(limit);
-        ready(Ok(wanted.map(|summary| Claim { id: summary.id, fence: self.fence }).collect()))
+        ready(Ok(wanted.map(|summary| Claim { id: summary.id, fence: self.fence, summary: summary.clone() }).collect()))
     }
 
     fn fence(&self) -> Fence {

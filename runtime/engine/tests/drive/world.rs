@@ -96,7 +96,7 @@ impl Store for Disk {
     ) -> BoxFuture<'_, Result<Vec<Claim>, StoreError>> {
         async move {
             let open = self.summaries().into_values().filter(|s| !s.status.is_final() && Some(s.id) > after);
-            Ok(open.take(limit).map(|s| Claim { id: s.id, fence: Fence(1) }).collect())
+            Ok(open.take(limit).map(|s| Claim { id: s.id, fence: Fence(1), summary: s }).collect())
         }
         .boxed()
     }

@@ -39,7 +39,7 @@ pub async fn picture(store: &dyn Store, known: &Known) -> Vec<String> {
         }
     }
     let claims = store.claim(None, usize::MAX, Duration::ZERO).await.unwrap();
-    lines.push(format!("open: {:?}", claims.iter().map(|claim| claim.id).collect::<Vec<_>>()));
+    lines.push(format!("open: {:?}", claims.iter().map(|claim| &claim.summary).collect::<Vec<_>>()));
     for key in &known.deliveries {
         lines.push(format!("{key:?}: {:?}", store.delivery(key, Timestamp(0)).await.unwrap()));
     }
