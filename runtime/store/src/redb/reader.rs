@@ -10,7 +10,7 @@ use camshaft_model::entry::{Entry, Sequence};
 use camshaft_model::ids::{Digest, ExecutionId, Name};
 use camshaft_model::invocation::{DeliveryKey, SeenDelivery};
 use camshaft_model::resource::{Resource, ResourceKey, ResourceKind};
-use camshaft_model::seams::{Claim, Fence, StoreError, SummaryQuery};
+use camshaft_model::seams::{Claim, CountKey, Fence, StoreError, SummaryQuery};
 use camshaft_model::summary::{Status, Summary};
 use camshaft_model::time::Timestamp;
 use redb::{ReadOnlyTable, ReadTransaction};
@@ -182,6 +182,12 @@ pub(crate) fn delivery(
         return Ok(None);
     }
     codec::read_delivery(key.clone(), row.value()).map(Some)
+}
+
+pub(crate) fn count(transaction: &ReadTransaction, key: &CountKey) -> Result<u64, StoreError> {
+    let counts = transaction.open_table(tables::COUNTS).map_err(failed)?;
+    let count = counts.get(tables::count_key(key).as_slice()).map_err(failed)?;
+    Ok(count.map_or(0, |count| count.value()))
 }
 
 pub(crate) fn resource(transaction: &ReadTransaction, key: &ResourceKey) -> Result<Option<Resource>, StoreError> {
