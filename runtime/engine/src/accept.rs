@@ -121,7 +121,7 @@ impl Engine {
                 summary: accepted.state.summary(),
             })
             .collect();
-        match self.parts.store.append(Append { journals, delivery: delivery.clone() }).await {
+        match self.parts.store.append(Append { journals, delivery: delivery.clone(), ..Append::default() }).await {
             Ok(()) => {}
             Err(StoreError::Duplicate(seen)) => return Ok(Some(*seen)),
             Err(error) => return Err(DispatchError::NotDurable(error.to_string())),

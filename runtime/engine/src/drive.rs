@@ -214,7 +214,7 @@ impl Driver {
                 entries: self.pending.clone(),
                 summary: self.state.summary(),
             };
-            let append = Append { journals: vec![journal], delivery: self.delivery.clone() };
+            let append = Append { journals: vec![journal], delivery: self.delivery.clone(), ..Append::default() };
             match self.engine.parts.store.append(append).await {
                 Ok(()) => {
                     self.pending.clear();

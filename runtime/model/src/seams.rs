@@ -18,7 +18,7 @@ use crate::plugin::{Grant, PluginPin};
 use crate::program::Program;
 use crate::resource::{Change, Resource, ResourceKey, ResourceKind};
 use crate::summary::{Status, Summary};
-use crate::time::Timestamp;
+use crate::time::{Period, Timestamp};
 use crate::workflow::Workflow;
 
 /// Tells the time. Only the outermost layer has a real one.
@@ -63,6 +63,14 @@ pub enum StoreError {
     /// Another server took the execution over: the fence is too old. Nothing of the append is durable.
     #[error("execution {0} is driven by another server")]
     Fenced(ExecutionId),
+    /// A counter of the append stands at its limit. Nothing of the append is durable.
+    #[error("workflow {} has reached its limit of {limit} for {}", .key.workflow, .key.period)]
+    LimitReached {
+        /// The counter.
+        key: CountKey,
+        /// What it may not go beyond.
+        limit: u64,
+    },
 }
 
 /// A right to append to an execution, which ends when another server is given a newer one.
@@ -85,6 +93,24 @@ pub struct JournalAppend {
     pub summary: Summary,
 }
 
+/// What is counted: the executions of a workflow in a period. Ordered by period first, so that old ones stand together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CountKey {
+    /// `day/2026-11-21`, `month/2026-11`
+    pub period: Period,
+    /// The workflow.
+    pub workflow: ResourceId,
+}
+
+/// One more in a counter, as long as it stays within a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Count {
+    /// The counter; it begins at 0.
+    pub key: CountKey,
+    /// What it may reach and not go beyond.
+    pub limit: u64,
+}
+
 /// Everything that becomes durable together, or not at all.
 #[derive(Debug, Clone, Default)]
 pub struct Append {
@@ -92,6 +118,9 @@ pub struct Append {
     pub journals: Vec<JournalAppend>,
     /// The delivery that brought them: refused as [`StoreError::Duplicate`] if its key was seen since `seen_after`.
     pub delivery: Option<(SeenDelivery, Timestamp)>,
+    /// Counters that each go up by one: refused as [`StoreError::LimitReached`] where one would go beyond its limit. The
+    /// same counter twice goes up by two. A delivery that was seen before is told first, and counts nothing.
+    pub counts: Vec<Count>,
 }
 
 /// Which executions a list shows, newest first.
@@ -116,6 +145,8 @@ pub struct Claim {
     pub id: ExecutionId,
     /// The right to append to it.
     pub fence: Fence,
+    /// As lists show it: whoever takes it up learns its workflow and where it stands without reading its journal.
+    pub summary: Summary,
 }
 
 /// Durability: journals, what is derived from them, and resources.
@@ -147,6 +178,11 @@ pub trait Store: Send + Sync {
     ) -> BoxFuture<'_, Result<Option<SeenDelivery>, StoreError>>;
     /// Forgets deliveries seen before a time, at most `limit` of them; tells how many went.
     fn forget_deliveries(&self, before: Timestamp, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>>;
+    /// Where a counter stands: how many appends that named it are durable; 0 where there is none.
+    fn count(&self, key: &CountKey) -> BoxFuture<'_, Result<u64, StoreError>>;
+    /// Forgets the counters of earlier periods of the same kind (days before a day, months before a month), oldest first, at
+    /// most `limit` of them; tells how many went.
+    fn forget_counts(&self, before: &Period, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>>;
 
     /// Carries out all changes or none; answers with the resources as they stand after (none for a deletion). Durable
     /// when it returns. [`StoreError::Conflict`] where an expectation does not hold.

@@ -1,4 +1,4 @@
-//! Points in time and their two faces: microseconds inside, RFC 3339 for people.
+//! Points in time and their two faces: microseconds inside, RFC 3339 for people; and the periods that limits count in.
 
 use std::fmt;
 use std::time::Duration;
@@ -55,9 +55,62 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// A day or a month of UTC, as counters name it: `day/2026-11-21`, `month/2026-11`. Those of one kind are ordered by time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Period(Box<str>);
+
+impl Period {
+    /// The day of a time.
+    pub fn day(time: Timestamp) -> Self {
+        let (year, month, day) = date(time);
+        Self(format!("day/{year:04}-{month:02}-{day:02}").into())
+    }
+
+    /// The month of a time.
+    pub fn month(time: Timestamp) -> Self {
+        let (year, month, _) = date(time);
+        Self(format!("month/{year:04}-{month:02}").into())
+    }
+
+    /// The whole text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What the texts of all periods of its kind begin with: `day/`, `month/`.
+    pub fn kind(&self) -> &str {
+        self.0.find('/').map_or(&*self.0, |slash| &self.0[..=slash])
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Year, month and day of UTC; a time behind all that have a date is in the last one.
+fn date(time: Timestamp) -> (i16, i8, i8) {
+    let seconds = i64::try_from(time.as_millis() / 1000).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX);
+    let date = jiff::tz::Offset::UTC.to_datetime(time).date();
+    (date.year(), date.month(), date.day())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_period_begins_and_ends_at_midnight_of_utc() {
+        // The last microsecond of a year, and the next one.
+        let (last, next) = (Timestamp(1_798_761_599_999_999), Timestamp(1_798_761_600_000_000));
+        assert_eq!((Period::day(last).as_str(), Period::month(last).as_str()), ("day/2026-12-31", "month/2026-12"));
+        assert_eq!((Period::day(next).as_str(), Period::month(next).as_str()), ("day/2027-01-01", "month/2027-01"));
+        assert!(Period::day(last) < Period::day(next) && Period::month(last) < Period::month(next));
+        assert_eq!((Period::day(last).kind(), Period::month(last).kind()), ("day/", "month/"));
+        assert_eq!(Period::day(Timestamp(u64::MAX)).as_str(), "day/9999-12-30");
+    }
 
     #[test]
     fn shows_rfc_3339_with_milliseconds() {

@@ -156,7 +156,8 @@ fn execution(store: &dyn Store, delivered: bool) -> Append {
             Timestamp(0),
         )
     });
-    Append { journals: vec![JournalAppend { id, fence: store.fence(), from: 0, entries, summary }], delivery }
+    let journals = vec![JournalAppend { id, fence: store.fence(), from: 0, entries, summary }];
+    Append { journals, delivery, ..Append::default() }
 }
 
 /// Text that repeats itself about as much as people do, so that nothing gains from it that would not gain from theirs.

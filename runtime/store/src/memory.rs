@@ -11,9 +11,9 @@ use camshaft_model::entry::{Entry, Sequence};
 use camshaft_model::ids::{Digest, ExecutionId, Name};
 use camshaft_model::invocation::{DeliveryKey, SeenDelivery};
 use camshaft_model::resource::{Change, Expect, Resource, ResourceKey, ResourceKind};
-use camshaft_model::seams::{Append, Claim, Fence, Store, StoreError, SummaryQuery};
+use camshaft_model::seams::{Append, Claim, Count, CountKey, Fence, Store, StoreError, SummaryQuery};
 use camshaft_model::summary::Summary;
-use camshaft_model::time::Timestamp;
+use camshaft_model::time::{Period, Timestamp};
 use futures::future::BoxFuture;
 
 /// A [`Store`] in memory.
@@ -28,6 +28,7 @@ struct Kept {
     journals: BTreeMap<ExecutionId, Vec<Arc<Entry>>>,
     summaries: BTreeMap<ExecutionId, Summary>,
     deliveries: BTreeMap<DeliveryKey, SeenDelivery>,
+    counts: BTreeMap<CountKey, u64>,
     resources: BTreeMap<ResourceKey, Resource>,
     blobs: BTreeMap<Digest, Vec<u8>>,
     /// The newest server's.
@@ -83,6 +84,15 @@ impl Kept {
             }
             *length += journal.entries.len() as u64;
         }
+        let mut counts = self.counts.clone();
+        for Count { key, limit } in append.counts {
+            let count = counts.entry(key.clone()).or_default();
+            if *count >= limit {
+                return Err(StoreError::LimitReached { key, limit });
+            }
+            *count += 1;
+        }
+        self.counts = counts;
         if let Some((seen, _)) = append.delivery {
             self.deliveries.insert(seen.key.clone(), seen);
         }
@@ -102,6 +112,12 @@ impl Kept {
         let old: BTreeSet<_> = old.map(|seen| (seen.at, seen.key.clone())).collect();
         let gone = old.into_iter().take(limit);
         gone.map(|(_, key)| self.deliveries.remove(&key)).count()
+    }
+
+    fn forget_counts(&mut self, before: &Period, limit: usize) -> usize {
+        let old = self.counts.keys().filter(|key| key.period.kind() == before.kind() && key.period < *before);
+        let gone: Vec<_> = old.take(limit).cloned().collect();
+        gone.iter().map(|key| self.counts.remove(key)).count()
     }
 
     fn summaries(&self, query: &SummaryQuery) -> Vec<Summary> {
@@ -180,7 +196,7 @@ impl Store for MemoryStore {
         let kept = self.kept();
         let open = kept.summaries.values().filter(|summary| !summary.status.is_final());
         let wanted = open.filter(|summary| after.is_none_or(|after| summary.id > after)).take(limit);
-        ready(Ok(wanted.map(|summary| Claim { id: summary.id, fence: self.fence }).collect()))
+        ready(Ok(wanted.map(|summary| Claim { id: summary.id, fence: self.fence, summary: summary.clone() }).collect()))
     }
 
     fn fence(&self) -> Fence {
@@ -197,6 +213,15 @@ impl Store for MemoryStore {
 
     fn forget_deliveries(&self, before: Timestamp, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
         Box::pin(async move { Ok(self.kept().forget_deliveries(before, limit)) })
+    }
+
+    fn count(&self, key: &CountKey) -> BoxFuture<'_, Result<u64, StoreError>> {
+        ready(Ok(self.kept().counts.get(key).copied().unwrap_or(0)))
+    }
+
+    fn forget_counts(&self, before: &Period, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
+        let before = before.clone();
+        Box::pin(async move { Ok(self.kept().forget_counts(&before, limit)) })
     }
 
     fn change(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<Vec<Option<Resource>>, StoreError>> {

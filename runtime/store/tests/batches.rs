@@ -13,7 +13,7 @@ use camshaft_model::time::Timestamp;
 use camshaft_store::RedbStore;
 
 use crate::support::disk::{Fault, FaultyDisk};
-use crate::support::{Run, delivery, delivery_key, put, resource_key};
+use crate::support::{Run, count, count_key, delivery, delivery_key, put, resource_key};
 
 type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -113,7 +113,8 @@ async fn a_refused_append_leaves_nothing_and_does_its_neighbours_no_harm() {
     // The second journal is at the wrong place, so the first and the delivery must not be there either.
     let mut journals = late.at_once(held.fence()).journals;
     journals.extend(before.accept(held.fence()).journals);
-    let refused = Append { journals, delivery: Some((delivery("late", 1, &late), Timestamp(0))) };
+    let refused =
+        Append { journals, delivery: Some((delivery("late", 1, &late), Timestamp(0))), counts: vec![count(1, 1, 9)] };
     let refused = hand_in(held.store.append(refused)).await;
     let fenced = hand_in(held.store.append(old.at_once(Fence(held.fence().0 - 1)))).await;
     let key = resource_key(ResourceKind::Workflow, "default", "orders");
@@ -136,8 +137,59 @@ async fn a_refused_append_leaves_nothing_and_does_its_neighbours_no_harm() {
     assert_eq!(store.entries(before.id, 0, 10).await.unwrap().len(), 3);
     assert_eq!(store.summary(late.id).await.unwrap(), None);
     assert_eq!(store.delivery(&delivery_key("late"), Timestamp(0)).await.unwrap(), None);
+    assert_eq!(store.count(&count_key(1, 1)).await.unwrap(), 0);
     assert_eq!(store.summary(old.id).await.unwrap(), None);
     assert!(store.resources(ResourceKind::Workflow, None, None, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn of_many_that_race_for_a_limit_exactly_as_many_as_it_allows_get_through() {
+    let held = Held::new();
+    let first = held.hold().await;
+    let with =
+        |number| Append { counts: vec![count(1, 1, 100), count(2, 1, 3)], ..Run::new(number).at_once(held.fence()) };
+    let mut racing = Vec::new();
+    for number in 0..8 {
+        racing.push((number, hand_in(held.store.append(with(number))).await));
+    }
+    held.disk.release();
+    first.await.unwrap();
+    let mut through = 0;
+    for (number, raced) in racing {
+        let is_there = held.store.summary(Run::new(number).id);
+        match raced.await {
+            Ok(()) => through += 1,
+            Err(StoreError::LimitReached { key, limit }) => {
+                assert_eq!((key, limit), (count_key(2, 1), 3));
+                assert_eq!(is_there.await.unwrap(), None);
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(through, 3);
+    // What was refused by one counter is counted by none.
+    assert_eq!(held.store.count(&count_key(1, 1)).await.unwrap(), 3);
+    assert_eq!(held.store.count(&count_key(2, 1)).await.unwrap(), 3);
+
+    let Held { disk, store } = held;
+    drop(store);
+    let store = RedbStore::open_with(disk).unwrap();
+    let late = Append { counts: vec![count(2, 1, 3)], ..Run::new(9).at_once(store.fence()) };
+    let error = store.append(late).await.unwrap_err().to_string();
+    assert!(error.contains("its limit of 3 for month/1970-02"), "{error}");
+}
+
+#[tokio::test]
+async fn old_counters_are_forgotten_with_their_kind_alone() {
+    let store = RedbStore::open_with(FaultyDisk::default()).unwrap();
+    let counts = (0..6).map(|number| count(number, 1, 9)).collect();
+    store.append(Append { counts, ..Append::default() }).await.unwrap();
+    assert_eq!(store.forget_counts(&count_key(5, 1).period, 10).await.unwrap(), 2);
+    let mut left = Vec::new();
+    for number in 0..6 {
+        left.push(store.count(&count_key(number, 1)).await.unwrap());
+    }
+    assert_eq!(left, [1, 0, 1, 0, 1, 1]);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use camshaft_model::ids::Digest;
 use camshaft_model::json;
 use camshaft_model::resource::{Change, Expect, ResourceKey, ResourceKind};
-use camshaft_model::seams::{Append, Fence, Store, StoreError, SummaryQuery};
+use camshaft_model::seams::{Append, CountKey, Fence, Store, StoreError, SummaryQuery};
 use camshaft_model::summary::Status;
 use camshaft_model::time::Timestamp;
 use camshaft_store::{MemoryStore, RedbStore};
@@ -15,7 +15,7 @@ use camshaft_store::{MemoryStore, RedbStore};
 use crate::support::disk::FaultyDisk;
 use crate::support::picture::{Known, difference, picture};
 use crate::support::random::{Random, seeds};
-use crate::support::{Run, delivery, delivery_key, name, put, resource_key, workflow_id};
+use crate::support::{Run, count, count_key, delivery, delivery_key, name, put, resource_key, workflow_id};
 
 const STEPS: usize = 400;
 const EXECUTIONS: usize = 24;
@@ -38,6 +38,8 @@ enum Operation {
     Claim(Option<usize>, usize),
     Delivery(usize, u64),
     Forget(u64, usize),
+    Count(CountKey),
+    ForgetCounts(CountKey, usize),
     Change(Vec<Change>),
     Resource(ResourceKey),
     Resources(ResourceKind, Option<&'static str>, Option<ResourceKey>, usize),
@@ -93,6 +95,7 @@ impl Script {
             executions: self.runs.iter().map(|run| run.id).collect(),
             deliveries: (0..8).map(|number| delivery_key(&number.to_string())).collect(),
             blobs: (0..3).map(|number| Digest([number; 32])).collect(),
+            counts: (0..6).flat_map(|number| [count_key(number, 1), count_key(number, 2)]).collect(),
         };
         let (got, expected) = (picture(&store, &known).await, picture(&reference, &known).await);
         assert!(got == expected, "{}", difference(&got, &expected));
@@ -101,7 +104,7 @@ impl Script {
     fn operation(&mut self, fence: Fence) -> Operation {
         self.now += self.random.below(3) as u64;
         let random = &mut self.random;
-        match random.below(17) {
+        match random.below(19) {
             0..=5 => Operation::Append(self.append(fence)),
             6 => Operation::Entries(random.below(EXECUTIONS), random.below(6) as u64, random.below(5)),
             7 => Operation::Summary(random.below(EXECUTIONS)),
@@ -110,6 +113,11 @@ impl Script {
             11 => Operation::Delivery(random.below(8), self.now.saturating_sub(random.below(40) as u64)),
             12 => Operation::Forget(self.now.saturating_sub(random.below(60) as u64), random.below(4)),
             13 | 14 => Operation::Change((0..1 + random.below(3)).map(|_| self.change()).collect()),
+            17 => Operation::Count(self.count_key()),
+            18 => {
+                let limit = random.below(4);
+                Operation::ForgetCounts(self.count_key(), limit)
+            }
             15 if random.once_in(2) => Operation::Resource(self.key()),
             15 => {
                 let kind = *random.pick(&[ResourceKind::Workflow, ResourceKind::Plugin]);
@@ -142,7 +150,16 @@ impl Script {
             let seen = delivery(&self.random.below(8).to_string(), self.now, &self.runs[0]);
             (seen, Timestamp(self.now.saturating_sub(self.random.below(30) as u64)))
         });
-        Append { journals, delivery }
+        let random = &mut self.random;
+        let counts = if random.once_in(2) { 0 } else { random.below(4) };
+        let counts =
+            (0..counts).map(|_| count(random.below(6) as u64, 1 + random.below(2) as u8, random.below(12) as u64));
+        let counts = counts.collect();
+        Append { journals, delivery, counts }
+    }
+
+    fn count_key(&mut self) -> CountKey {
+        count_key(self.random.below(6) as u64, 1 + self.random.below(2) as u8)
     }
 
     fn query(&mut self) -> SummaryQuery {
@@ -191,6 +208,8 @@ impl Script {
                 text(store.delivery(&delivery_key(&number.to_string()), Timestamp(after)).await)
             }
             Operation::Forget(before, limit) => text(store.forget_deliveries(Timestamp(before), limit).await),
+            Operation::Count(key) => text(store.count(&key).await),
+            Operation::ForgetCounts(key, limit) => text(store.forget_counts(&key.period, limit).await),
             Operation::Change(changes) => text(store.change(changes).await),
             Operation::Resource(key) => text(store.resource(key).await),
             Operation::Resources(kind, workspace, after, limit) => {

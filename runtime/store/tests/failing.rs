@@ -7,12 +7,12 @@ use camshaft_model::json;
 use camshaft_model::resource::{Change, Expect, ResourceKind};
 use camshaft_model::seams::{Append, Fence, Store, StoreError};
 use camshaft_model::summary::Status;
-use camshaft_model::time::Timestamp;
+use camshaft_model::time::{Period, Timestamp};
 use camshaft_store::{MemoryStore, RedbStore};
 
 use crate::support::disk::{Fault, FaultyDisk, Loss};
 use crate::support::picture::{Known, difference, picture};
-use crate::support::{Run, delivery, delivery_key, name, put, resource_key};
+use crate::support::{Run, count, count_key, delivery, delivery_key, name, put, resource_key};
 
 /// What the script does, one after another.
 #[derive(Debug, Clone)]
@@ -21,6 +21,7 @@ enum Operation {
     Change(Vec<Change>),
     PutBlob(Digest, Vec<u8>),
     Forget(Timestamp),
+    ForgetCounts(Period),
 }
 
 async fn carry_out(store: &dyn Store, operation: Operation) -> Result<(), StoreError> {
@@ -29,6 +30,7 @@ async fn carry_out(store: &dyn Store, operation: Operation) -> Result<(), StoreE
         Operation::Change(changes) => store.change(changes).await.map(drop),
         Operation::PutBlob(digest, bytes) => store.put_blob(digest, bytes).await,
         Operation::Forget(before) => store.forget_deliveries(before, 10).await.map(drop),
+        Operation::ForgetCounts(before) => store.forget_counts(&before, 10).await.map(drop),
     }
 }
 
@@ -43,7 +45,9 @@ fn script(fence: Fence) -> (Vec<Operation>, Known) {
         let mut accept = Append::default();
         accept.journals.extend(runs.iter().flat_map(|run| run.accept(fence).journals));
         accept.delivery = Some((delivery(&number.to_string(), number, &runs[0]), Timestamp(0)));
+        accept.counts = vec![count(number, 1, 9), count(0, 2, 9)];
         known.deliveries.push(delivery_key(&number.to_string()));
+        known.counts.extend([count_key(number, 1), count_key(number, 2)]);
         operations.push(Operation::Append(accept));
         operations.push(Operation::Append(runs[0].finish(fence)));
         operations.push(Operation::Change(vec![put(key.clone(), json!({"revision": number}), number, Expect::Any)]));
@@ -52,6 +56,7 @@ fn script(fence: Fence) -> (Vec<Operation>, Known) {
     known.blobs.push(digest);
     operations.push(Operation::PutBlob(digest, vec![3; 1 << 20]));
     operations.push(Operation::Forget(Timestamp(2)));
+    operations.push(Operation::ForgetCounts(count_key(2, 1).period));
     let last = Run { workspace: name("other"), ..Run::new(99) };
     known.executions.push(last.id);
     operations.push(Operation::Append(last.at_once(fence)));

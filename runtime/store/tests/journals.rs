@@ -28,7 +28,10 @@ async fn what_was_appended_is_there_after_the_next_opening() {
     assert_eq!(store.entries(done.id, 1, 1).await.unwrap(), [(*done.started()).clone()]);
     assert_eq!(store.summary(open.id).await.unwrap(), Some(open.summary(Status::Accepted)));
     let claims = store.claim(None, 10, Duration::ZERO).await.unwrap();
-    assert_eq!(claims.iter().map(|claim| claim.id).collect::<Vec<_>>(), [open.id]);
+    assert_eq!(
+        claims.iter().map(|claim| (claim.id, &claim.summary)).collect::<Vec<_>>(),
+        [(open.id, &open.summary(Status::Accepted))],
+    );
 
     store.append(open.finish(store.fence())).await.unwrap();
     assert!(store.claim(None, 10, Duration::ZERO).await.unwrap().is_empty());

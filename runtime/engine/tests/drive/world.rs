@@ -15,7 +15,7 @@ use camshaft_model::program::Program;
 use camshaft_model::resource::{Change, Resource, ResourceKey, ResourceKind};
 use camshaft_model::seams::*;
 use camshaft_model::summary::Summary;
-use camshaft_model::time::Timestamp;
+use camshaft_model::time::{Period, Timestamp};
 use camshaft_model::workflow::{Workflow, WorkflowLimits};
 use camshaft_model::{Value, json};
 use futures::FutureExt;
@@ -96,7 +96,7 @@ impl Store for Disk {
     ) -> BoxFuture<'_, Result<Vec<Claim>, StoreError>> {
         async move {
             let open = self.summaries().into_values().filter(|s| !s.status.is_final() && Some(s.id) > after);
-            Ok(open.take(limit).map(|s| Claim { id: s.id, fence: Fence(1) }).collect())
+            Ok(open.take(limit).map(|s| Claim { id: s.id, fence: Fence(1), summary: s }).collect())
         }
         .boxed()
     }
@@ -109,6 +109,12 @@ impl Store for Disk {
     }
     fn forget_deliveries(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
         async { Ok(0) }.boxed()
+    }
+    fn count(&self, _: &CountKey) -> BoxFuture<'_, Result<u64, StoreError>> {
+        unreachable!("the engine reads no counters")
+    }
+    fn forget_counts(&self, _: &Period, _: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
+        unreachable!("the engine forgets no counters")
     }
     fn change(&self, _: Vec<Change>) -> BoxFuture<'_, Result<Vec<Option<Resource>>, StoreError>> {
         unreachable!("the engine changes no resources")

@@ -8,11 +8,11 @@ use std::collections::HashMap;
 use camshaft_model::entry::Sequence;
 use camshaft_model::ids::{Digest, ExecutionId};
 use camshaft_model::resource::{Change, Expect, Resource, ResourceKey};
-use camshaft_model::seams::{Fence, StoreError};
-use camshaft_model::time::Timestamp;
+use camshaft_model::seams::{Count, Fence, StoreError};
+use camshaft_model::time::{Period, Timestamp};
 use redb::{Key, ReadableTable, StorageError, Table, TableDefinition, TableError, Value, WriteTransaction};
 
-use super::codec::{self, EncodedAppend, EncodedDelivery, EncodedJournal, SummaryHead};
+use super::codec::{self, EncodedAppend, EncodedCount, EncodedDelivery, EncodedJournal, SummaryHead};
 use super::tables;
 
 /// Why a request was not carried out.
@@ -54,6 +54,7 @@ pub(crate) struct Batch<'txn> {
     open: Option<Table<'txn, [u8; 16], ()>>,
     deliveries: Option<Table<'txn, &'static [u8], &'static [u8]>>,
     delivered_at: Option<Table<'txn, &'static [u8], ()>>,
+    counts: Option<Table<'txn, &'static [u8], u64>>,
     resources: Option<Table<'txn, &'static [u8], &'static [u8]>>,
     blobs: Option<Table<'txn, [u8; 32], &'static [u8]>>,
 }
@@ -83,6 +84,7 @@ impl<'txn> Batch<'txn> {
             open: None,
             deliveries: None,
             delivered_at: None,
+            counts: None,
             resources: None,
             blobs: None,
         }
@@ -93,14 +95,19 @@ impl<'txn> Batch<'txn> {
         self.written
     }
 
-    /// Entries of executions, and the delivery that brought them.
+    /// Entries of executions, the delivery that brought them, and what counts them.
     pub(crate) fn append(&mut self, append: &EncodedAppend) -> Result<(), Refusal> {
         let seen_before = match &append.delivery {
             None => None,
             Some(delivery) => self.check_delivery(delivery)?,
         };
         let before = self.check_journals(&append.journals)?;
+        let counted = self.check_counts(&append.counts)?;
         self.written = true;
+        for (key, count) in counted {
+            let counts = table(&mut self.counts, self.transaction, tables::COUNTS)?;
+            counts.insert(key, count)?;
+        }
         if let Some(delivery) = &append.delivery {
             self.write_delivery(delivery, seen_before)?;
         }
@@ -147,6 +154,26 @@ impl<'txn> Batch<'txn> {
             before.push(head);
         }
         Ok(before)
+    }
+
+    /// Refuses what would go beyond a limit; tells where each counter stands afterwards.
+    fn check_counts<'a>(&mut self, counts: &'a [EncodedCount]) -> Result<Vec<(&'a [u8], u64)>, Refusal> {
+        let mut counted: Vec<(&[u8], u64)> = Vec::with_capacity(counts.len());
+        for EncodedCount { key, named: Count { key: named, limit } } in counts {
+            let earlier = counted.iter().rev().find(|(counted, _)| *counted == key);
+            let count = match earlier {
+                Some((_, count)) => *count,
+                None => {
+                    let counts = table(&mut self.counts, self.transaction, tables::COUNTS)?;
+                    counts.get(key.as_slice())?.map_or(0, |count| count.value())
+                }
+            };
+            if count >= *limit {
+                return Err(StoreError::LimitReached { key: named.clone(), limit: *limit }.into());
+            }
+            counted.push((key, count + 1));
+        }
+        Ok(counted)
     }
 
     fn write_delivery(&mut self, delivery: &EncodedDelivery, seen_before: Option<Timestamp>) -> Result<(), Refusal> {
@@ -209,6 +236,20 @@ impl<'txn> Batch<'txn> {
         let deliveries = table(&mut self.deliveries, self.transaction, tables::DELIVERIES)?;
         for key in &keys {
             deliveries.remove(&key[end.len()..])?;
+        }
+        self.written |= !keys.is_empty();
+        Ok(keys.len())
+    }
+
+    /// Forgets at most `limit` counters of earlier periods of a kind.
+    pub(crate) fn forget_counts(&mut self, before: &Period, limit: usize) -> Result<usize, Refusal> {
+        let counts = table(&mut self.counts, self.transaction, tables::COUNTS)?;
+        let mut keys = Vec::new();
+        for row in counts.range::<&[u8]>(tables::counts_before(before))?.take(limit) {
+            keys.push(row?.0.value().to_vec());
+        }
+        for key in &keys {
+            counts.remove(key.as_slice())?;
         }
         self.written |= !keys.is_empty();
         Ok(keys.len())

@@ -9,7 +9,7 @@ use camshaft_model::entry::{Entry, Sequence};
 use camshaft_model::ids::{Digest, ExecutionId, Name};
 use camshaft_model::invocation::{DeliveryKey, SeenDelivery};
 use camshaft_model::resource::Resource;
-use camshaft_model::seams::{Append, Fence, JournalAppend, StoreError};
+use camshaft_model::seams::{Append, Count, Fence, JournalAppend, StoreError};
 use camshaft_model::summary::{Status, Summary};
 use camshaft_model::time::Timestamp;
 
@@ -31,6 +31,15 @@ const DELIVERY_HEAD: usize = 41;
 pub(crate) struct EncodedAppend {
     pub(crate) journals: Vec<EncodedJournal>,
     pub(crate) delivery: Option<EncodedDelivery>,
+    pub(crate) counts: Vec<EncodedCount>,
+}
+
+/// A counter that goes up by one.
+pub(crate) struct EncodedCount {
+    /// Key in `counts`.
+    pub(crate) key: Vec<u8>,
+    /// The counter and its limit, to be named in a refusal.
+    pub(crate) named: Count,
 }
 
 /// A [`JournalAppend`] as bytes.
@@ -80,7 +89,9 @@ impl EncodedAppend {
             value: delivery(seen),
             named: seen.key.clone(),
         });
-        Ok(Self { journals, delivery })
+        let counts = append.counts.iter();
+        let counts = counts.map(|count| EncodedCount { key: tables::count_key(&count.key), named: count.clone() });
+        Ok(Self { journals, delivery, counts: counts.collect() })
     }
 
     /// What it weighs in the queue.

@@ -61,6 +61,7 @@ fn create_tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     transaction.open_table(tables::OPEN)?;
     transaction.open_table(tables::DELIVERIES)?;
     transaction.open_table(tables::DELIVERED_AT)?;
+    transaction.open_table(tables::COUNTS)?;
     transaction.open_table(tables::RESOURCES)?;
     transaction.open_table(tables::BLOBS)?;
     Ok(())

@@ -30,9 +30,9 @@ use camshaft_model::entry::{Entry, Sequence};
 use camshaft_model::ids::{Digest, ExecutionId, Name};
 use camshaft_model::invocation::{DeliveryKey, SeenDelivery};
 use camshaft_model::resource::{Change, Resource, ResourceKey, ResourceKind};
-use camshaft_model::seams::{Append, Claim, Fence, Store, StoreError, SummaryQuery};
+use camshaft_model::seams::{Append, Claim, CountKey, Fence, Store, StoreError, SummaryQuery};
 use camshaft_model::summary::Summary;
-use camshaft_model::time::Timestamp;
+use camshaft_model::time::{Period, Timestamp};
 use futures::future::BoxFuture;
 use redb::{ReadTransaction, StorageBackend};
 
@@ -195,6 +195,21 @@ impl Store for RedbStore {
     fn forget_deliveries(&self, before: Timestamp, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
         Box::pin(async move {
             match self.submit(Work::Forget { before, limit }, 0).await? {
+                Done::Forgotten(count) => Ok(count),
+                _ => Err(mismatch()),
+            }
+        })
+    }
+
+    fn count(&self, key: &CountKey) -> BoxFuture<'_, Result<u64, StoreError>> {
+        let key = key.clone();
+        Box::pin(async move { self.read(|transaction| reader::count(transaction, &key)) })
+    }
+
+    fn forget_counts(&self, before: &Period, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
+        let before = before.clone();
+        Box::pin(async move {
+            match self.submit(Work::ForgetCounts { before, limit }, 0).await? {
                 Done::Forgotten(count) => Ok(count),
                 _ => Err(mismatch()),
             }

@@ -10,7 +10,7 @@ use camshaft_model::entry::{Entry, Sequence};
 use camshaft_model::ids::{Digest, ExecutionId, Name};
 use camshaft_model::invocation::{DeliveryKey, SeenDelivery};
 use camshaft_model::resource::{Resource, ResourceKey, ResourceKind};
-use camshaft_model::seams::{Claim, Fence, StoreError, SummaryQuery};
+use camshaft_model::seams::{Claim, CountKey, Fence, StoreError, SummaryQuery};
 use camshaft_model::summary::{Status, Summary};
 use camshaft_model::time::Timestamp;
 use redb::{ReadOnlyTable, ReadTransaction};
@@ -78,12 +78,16 @@ pub(crate) fn summaries(transaction: &ReadTransaction, query: &SummaryQuery) -> 
         None => transaction.open_table(tables::BY_STATUS).map_err(failed)?,
     };
     for id in newest(&index, query)? {
-        let row = summaries.get(id.as_bytes()).map_err(failed)?;
-        let row =
-            row.ok_or_else(|| StoreError::Damaged(format!("execution {id} is in an index and has no summary")))?;
-        page.push(codec::read_summary(row.value())?);
+        page.push(summary_of(&summaries, id)?);
     }
     Ok(page)
+}
+
+/// The summary of an execution that an index names.
+fn summary_of(summaries: &ReadOnlyTable<[u8; 16], &'static [u8]>, id: ExecutionId) -> Result<Summary, StoreError> {
+    let row = summaries.get(id.as_bytes()).map_err(failed)?;
+    let row = row.ok_or_else(|| StoreError::Damaged(format!("execution {id} is in an index and has no summary")))?;
+    codec::read_summary(row.value())
 }
 
 /// The newest executions of the ranges that a query asks for.
@@ -154,6 +158,7 @@ pub(crate) fn claim(
     fence: Fence,
 ) -> Result<Vec<Claim>, StoreError> {
     let open = transaction.open_table(tables::OPEN).map_err(failed)?;
+    let summaries = transaction.open_table(tables::SUMMARIES).map_err(failed)?;
     let mut claims = Vec::new();
     let start = match after {
         Some(after) => std::ops::Bound::Excluded(*after.as_bytes()),
@@ -161,7 +166,7 @@ pub(crate) fn claim(
     };
     for row in open.range((start, std::ops::Bound::Unbounded)).map_err(failed)?.take(limit) {
         let id = ExecutionId::from_bytes(row.map_err(failed)?.0.value());
-        claims.push(Claim { id, fence });
+        claims.push(Claim { id, fence, summary: summary_of(&summaries, id)? });
     }
     Ok(claims)
 }
@@ -177,6 +182,12 @@ pub(crate) fn delivery(
         return Ok(None);
     }
     codec::read_delivery(key.clone(), row.value()).map(Some)
+}
+
+pub(crate) fn count(transaction: &ReadTransaction, key: &CountKey) -> Result<u64, StoreError> {
+    let counts = transaction.open_table(tables::COUNTS).map_err(failed)?;
+    let count = counts.get(tables::count_key(key).as_slice()).map_err(failed)?;
+    Ok(count.map_or(0, |count| count.value()))
 }
 
 pub(crate) fn resource(transaction: &ReadTransaction, key: &ResourceKey) -> Result<Option<Resource>, StoreError> {

@@ -9,6 +9,7 @@
 //! open          execution 16                                      -> ()
 //! deliveries    lengths and texts of workspace, scope, id         -> delivery
 //! delivered_at  time u64, key of `deliveries`                     -> ()
+//! counts        period NUL, workflow 16                           -> u64
 //! resources     kind, workspace NUL, name                         -> resource
 //! blobs         digest 32                                         -> bytes
 //! ```
@@ -20,8 +21,9 @@ use camshaft_model::entry::Sequence;
 use camshaft_model::ids::{ExecutionId, Name, ResourceId};
 use camshaft_model::invocation::DeliveryKey;
 use camshaft_model::resource::{ResourceKey, ResourceKind};
+use camshaft_model::seams::CountKey;
 use camshaft_model::summary::Status;
-use camshaft_model::time::Timestamp;
+use camshaft_model::time::{Period, Timestamp};
 use redb::TableDefinition;
 
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
@@ -32,6 +34,7 @@ pub(crate) const BY_STATUS: TableDefinition<'_, &[u8], ()> = TableDefinition::ne
 pub(crate) const OPEN: TableDefinition<'_, [u8; 16], ()> = TableDefinition::new("open");
 pub(crate) const DELIVERIES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("deliveries");
 pub(crate) const DELIVERED_AT: TableDefinition<'_, &[u8], ()> = TableDefinition::new("delivered_at");
+pub(crate) const COUNTS: TableDefinition<'_, &[u8], u64> = TableDefinition::new("counts");
 pub(crate) const RESOURCES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("resources");
 pub(crate) const BLOBS: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("blobs");
 
@@ -102,6 +105,21 @@ pub(crate) fn delivered_at_key(at: Timestamp, delivery: &[u8]) -> Vec<u8> {
     key.extend_from_slice(&at.0.to_be_bytes());
     key.extend_from_slice(delivery);
     key
+}
+
+/// Key of a counter.
+pub(crate) fn count_key(key: &CountKey) -> Vec<u8> {
+    let period = key.period.as_str().as_bytes();
+    let mut bytes = Vec::with_capacity(period.len() + 17);
+    bytes.extend_from_slice(period);
+    bytes.push(0);
+    bytes.extend_from_slice(key.workflow.as_bytes());
+    bytes
+}
+
+/// The keys of counters of a kind of period before one of them.
+pub(crate) fn counts_before(period: &Period) -> std::ops::Range<&[u8]> {
+    period.kind().as_bytes()..period.as_str().as_bytes()
 }
 
 /// Key of a resource.

@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use camshaft_model::ids::Digest;
 use camshaft_model::resource::{Change, Resource};
 use camshaft_model::seams::{Fence, StoreError};
-use camshaft_model::time::Timestamp;
+use camshaft_model::time::{Period, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::apply::{Batch, Refusal};
@@ -38,6 +38,7 @@ pub(crate) enum Work {
     Append(EncodedAppend),
     Change(Vec<Change>),
     Forget { before: Timestamp, limit: usize },
+    ForgetCounts { before: Period, limit: usize },
     PutBlob { digest: Digest, bytes: Vec<u8> },
 }
 
@@ -280,6 +281,7 @@ fn carry_out(tables: &mut Batch<'_>, work: &Work) -> Result<Done, Refusal> {
         Work::Append(append) => tables.append(append).map(|()| Done::Appended),
         Work::Change(changes) => tables.change(changes).map(Done::Changed),
         Work::Forget { before, limit } => tables.forget(*before, *limit).map(Done::Forgotten),
+        Work::ForgetCounts { before, limit } => tables.forget_counts(before, *limit).map(Done::Forgotten),
         Work::PutBlob { digest, bytes } => tables.put_blob(*digest, bytes).map(|()| Done::Kept),
     }
 }

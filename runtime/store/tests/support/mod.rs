@@ -12,9 +12,9 @@ use camshaft_model::ids::{Digest, ExecutionId, Name, ResourceId};
 use camshaft_model::invocation::{DeliveryKey, Invocation, RevisionRef, SeenDelivery, TriggerSource};
 use camshaft_model::outcome::{Ending, Outcome};
 use camshaft_model::resource::{Change, Expect, Resource, ResourceKey, ResourceKind};
-use camshaft_model::seams::{Append, Fence, JournalAppend};
+use camshaft_model::seams::{Append, Count, CountKey, Fence, JournalAppend};
 use camshaft_model::summary::{Status, Summary};
-use camshaft_model::time::Timestamp;
+use camshaft_model::time::{Period, Timestamp};
 use camshaft_model::{Value, json};
 
 pub fn name(text: &str) -> Name {
@@ -112,18 +112,18 @@ impl Run {
     /// The whole execution at once.
     pub fn at_once(&self, fence: Fence) -> Append {
         let entries = vec![self.accepted(), self.started(), self.ended()];
-        Append { journals: vec![self.journal(fence, 0, entries, Status::Succeeded)], delivery: None }
+        Append { journals: vec![self.journal(fence, 0, entries, Status::Succeeded)], ..Append::default() }
     }
 
     /// Only its acceptance.
     pub fn accept(&self, fence: Fence) -> Append {
-        Append { journals: vec![self.journal(fence, 0, vec![self.accepted()], Status::Accepted)], delivery: None }
+        Append { journals: vec![self.journal(fence, 0, vec![self.accepted()], Status::Accepted)], ..Append::default() }
     }
 
     /// The rest behind its acceptance.
     pub fn finish(&self, fence: Fence) -> Append {
         let entries = vec![self.started(), self.ended()];
-        Append { journals: vec![self.journal(fence, 1, entries, Status::Succeeded)], delivery: None }
+        Append { journals: vec![self.journal(fence, 1, entries, Status::Succeeded)], ..Append::default() }
     }
 }
 
@@ -139,6 +139,18 @@ pub fn delivery(id: &str, at: u64, started: &Run) -> SeenDelivery {
         at: Timestamp(at),
         executions: vec![(name("orders"), started.id)],
     }
+}
+
+/// A counter of a workflow: of the month where `number` is even, of the day where it is odd, each number later than those before.
+pub fn count_key(number: u64, workflow: u8) -> CountKey {
+    let time = Timestamp(number / 2 * 40 * 86_400_000_000);
+    let period = if number.is_multiple_of(2) { Period::month(time) } else { Period::day(time) };
+    CountKey { period, workflow: workflow_id(workflow) }
+}
+
+/// One more in that counter.
+pub fn count(number: u64, workflow: u8, limit: u64) -> Count {
+    Count { key: count_key(number, workflow), limit }
 }
 
 pub fn resource_key(kind: ResourceKind, workspace: &str, text: &str) -> ResourceKey {

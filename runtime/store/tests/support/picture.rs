@@ -5,7 +5,7 @@ use std::time::Duration;
 use camshaft_model::ids::{Digest, ExecutionId};
 use camshaft_model::invocation::DeliveryKey;
 use camshaft_model::resource::ResourceKind;
-use camshaft_model::seams::{Store, SummaryQuery};
+use camshaft_model::seams::{CountKey, Store, SummaryQuery};
 use camshaft_model::summary::Status;
 use camshaft_model::time::Timestamp;
 
@@ -17,6 +17,7 @@ pub struct Known {
     pub executions: Vec<ExecutionId>,
     pub deliveries: Vec<DeliveryKey>,
     pub blobs: Vec<Digest>,
+    pub counts: Vec<CountKey>,
 }
 
 /// Everything, as lines of text. Fences are left out: each opening makes a new one.
@@ -39,9 +40,12 @@ pub async fn picture(store: &dyn Store, known: &Known) -> Vec<String> {
         }
     }
     let claims = store.claim(None, usize::MAX, Duration::ZERO).await.unwrap();
-    lines.push(format!("open: {:?}", claims.iter().map(|claim| claim.id).collect::<Vec<_>>()));
+    lines.push(format!("open: {:?}", claims.iter().map(|claim| &claim.summary).collect::<Vec<_>>()));
     for key in &known.deliveries {
         lines.push(format!("{key:?}: {:?}", store.delivery(key, Timestamp(0)).await.unwrap()));
+    }
+    for key in &known.counts {
+        lines.push(format!("{key:?}: {}", store.count(key).await.unwrap()));
     }
     for kind in ResourceKind::ALL {
         for resource in store.resources(kind, None, None, usize::MAX).await.unwrap() {

@@ -22,7 +22,7 @@ use camshaft_model::program::Program;
 use camshaft_model::resource::{Change, Resource, ResourceKey, ResourceKind};
 use camshaft_model::seams::*;
 use camshaft_model::summary::Summary;
-use camshaft_model::time::Timestamp;
+use camshaft_model::time::{Period, Timestamp};
 use camshaft_model::workflow::{Param, Trigger, Workflow, WorkflowLimits};
 use camshaft_model::{Value, json, limits};
 use camshaft_triggers::deliveries::{Deliveries, DeliveryCounts};
@@ -442,6 +442,12 @@ impl Store for World {
         unreachable!("triggers append nothing")
     }
     fn forget_deliveries(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
+        unreachable!("triggers forget nothing")
+    }
+    fn count(&self, _: &CountKey) -> BoxFuture<'_, Result<u64, StoreError>> {
+        unreachable!("triggers count nothing")
+    }
+    fn forget_counts(&self, _: &Period, _: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
         unreachable!("triggers forget nothing")
     }
     fn change(&self, _: Vec<Change>) -> BoxFuture<'_, Result<Vec<Option<Resource>>, StoreError>> {
