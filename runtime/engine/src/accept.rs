@@ -1,38 +1,100 @@
-//! Accepting executions, waiting for them, cancelling them: the engine as triggers know it.
+//! Accepting executions, waiting for them: the engine as triggers know it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use camshaft_model::entry::Entry;
 use camshaft_model::ids::{ExecutionId, Name};
-use camshaft_model::invocation::{Invocation, Reply, SeenDelivery};
+use camshaft_model::invocation::{Invocation, Parent, Reply, SeenDelivery};
 use camshaft_model::limits;
 use camshaft_model::outcome::Outcome;
 use camshaft_model::seams::{
-    Append, CancelError, Dispatch, DispatchError, DispatchRequest, Dispatched, JournalAppend, Start, StoreError,
+    Answer, Append, Count, CountKey, Dispatch, DispatchError, DispatchRequest, Dispatched, Fence, JournalAppend,
+    LimitReached, Message, Start, StoreError, TellError,
 };
 use camshaft_model::state::State;
-use camshaft_model::time::Timestamp;
+use camshaft_model::summary::{Outlook, Status};
+use camshaft_model::time::{Period, Timestamp};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use crate::Engine;
-use crate::drive::Driver;
-use crate::live::{Command, Handle, Progress};
+use crate::drive::{Beginning, Driver};
+use crate::gate::Admission;
+use crate::live::{Command, Handle, Parked, Progress};
 
 /// An execution that is accepted in memory.
-struct Accepted {
+pub(crate) struct Accepted {
     start: Start,
-    entry: Arc<Entry>,
+    entries: Vec<Arc<Entry>>,
     state: State,
 }
 
+impl Accepted {
+    pub(crate) fn id(&self) -> ExecutionId {
+        self.state.invocation.id
+    }
+
+    fn workflow(&self) -> &Name {
+        &self.start.published.revision.workflow
+    }
+
+    /// What makes it durable: its first entries, and one more in each counter of its workflow.
+    pub(crate) fn append(&self, fence: Fence, now: Timestamp) -> Append {
+        let mut summary = self.state.summary();
+        let (program, limits) = (&self.start.published.program, &self.start.published.workflow.limits);
+        summary.outlook = Outlook {
+            due: self.state.queued_at.map(|at| at.plus(limits::QUEUED_MAX)),
+            topics: program.topics().map(str::to_owned).collect(),
+            locks: Vec::new(),
+            gated: limits.concurrency.is_some(),
+        };
+        let journal = JournalAppend { id: self.id(), fence, from: 0, entries: self.entries.clone(), summary };
+        let workflow = self.start.published.revision.workflow_id;
+        let count = |limit: Option<u64>, period: fn(Timestamp) -> Period| {
+            limit.map(|limit| Count { key: CountKey { period: period(now), workflow }, limit })
+        };
+        let counts = [count(limits.per_day, Period::day), count(limits.per_month, Period::month)];
+        Append { journals: vec![journal], delivery: None, counts: counts.into_iter().flatten().collect() }
+    }
+
+    /// Whether it may run before anything of it is durable: nobody but its own caller has to agree.
+    fn is_free(&self) -> bool {
+        let limits = &self.start.published.workflow.limits;
+        limits.concurrency.is_none() && limits.per_day.is_none() && limits.per_month.is_none()
+    }
+}
+
+/// Durable executions begin to run, or stand in line.
+pub(crate) fn begin_all(engine: &Arc<Engine>, accepted: Vec<Accepted>) {
+    let fence = engine.parts.store.fence();
+    for Accepted { start, state, .. } in accepted {
+        let published = start.published;
+        if let Some(queued_at) = state.queued_at {
+            let topics = published.program.topics().map(str::to_owned);
+            engine.live.listen(&published.workspace, topics, state.invocation.id);
+            let due = Some(queued_at.plus(limits::QUEUED_MAX));
+            engine.live.park(state.invocation.id, Parked { due, fence });
+            continue;
+        }
+        Driver::spawn(engine, Beginning { published, state, pending: Vec::new(), delivery: None, fence });
+    }
+}
+
 impl Engine {
-    fn accept(&self, start: Start, request_id: &Option<String>, now: Timestamp) -> Accepted {
+    /// An execution in memory, with its place in its workflow's concurrency.
+    pub(crate) fn accept(
+        &self,
+        start: Start,
+        request_id: &Option<String>,
+        parent: Option<Parent>,
+        now: Timestamp,
+    ) -> Result<Accepted, LimitReached> {
         let published = &start.published;
+        let id = self.parts.ids.execution();
         let invocation = Arc::new(Invocation {
-            id: self.parts.ids.execution(),
+            id,
             workspace: published.workspace.clone(),
             revision: published.revision.clone(),
             environment: published.environment.clone(),
@@ -42,10 +104,34 @@ impl Engine {
             labels: published.workflow.labels.clone(),
             request_id: request_id.clone(),
             test: start.test,
+            parent,
+            repeats: start.repeats,
         });
-        let entry = Arc::new(Entry::Accepted { time: now, invocation });
-        let state = State::begin(&entry).expect("an `accepted` entry begins a state");
-        Accepted { start, entry, state }
+        let mut entries = vec![Entry::Accepted { time: now, invocation }];
+        if let Some(seed) = &start.seed {
+            let (outputs, variables) = (seed.outputs.clone(), seed.variables.clone());
+            entries.push(Entry::Seeded { time: now, outputs, variables, next: seed.next });
+        }
+        let limits = &published.workflow.limits;
+        if let Some(limit) = limits.concurrency {
+            match self.gates.enter(published.revision.workflow_id, id, limit, limits.when_full) {
+                Admission::Runs => {}
+                Admission::Queues => entries.push(Entry::Queued { time: now }),
+                Admission::Rejected => {
+                    let (workflow, limit) = (published.revision.workflow.clone(), limit.into());
+                    return Err(LimitReached { workflow, what: "executions at once", limit, free_at: None });
+                }
+            }
+        }
+        let state = State::fold(&entries).ok().flatten().expect("entries of our own making follow");
+        Ok(Accepted { start, entries: entries.into_iter().map(Arc::new).collect(), state })
+    }
+
+    /// An accepted execution comes to nothing.
+    pub(crate) fn turn_away(self: &Arc<Self>, accepted: &Accepted) {
+        if accepted.start.published.workflow.limits.concurrency.is_some() {
+            self.leave_gate(accepted.start.published.revision.workflow_id, accepted.id());
+        }
     }
 
     async fn dispatch_all(self: Arc<Self>, request: DispatchRequest) -> Result<Dispatched, DispatchError> {
@@ -64,72 +150,112 @@ impl Engine {
             }
         }
 
-        let accepted: Vec<_> = starts.into_iter().map(|start| self.accept(start, &request_id, now)).collect();
-        let executions: Vec<(Name, ExecutionId)> = accepted
-            .iter()
-            .map(|accepted| (accepted.start.published.revision.workflow.clone(), accepted.state.invocation.id))
-            .collect();
-        let delivery =
-            delivery.map(|delivery| (SeenDelivery { executions: executions.clone(), ..delivery }, seen_after));
-
-        let outcome = match reply {
-            Reply::Detach => {
-                if let Some(seen) = self.accept_durably(accepted, &delivery).await? {
-                    let (delivery, _) = delivery.expect("only a delivery is seen before");
-                    return self.replay(&delivery, seen, reply, window).await;
-                }
-                None
+        if starts.iter().any(|start| start.published.workflow.limits.concurrency.is_some()) {
+            self.complete().await;
+        }
+        let (mut accepted, mut refused) = (Vec::new(), Vec::new());
+        for start in starts {
+            match self.accept(start, &request_id, None, now) {
+                Ok(one) => accepted.push(one),
+                Err(reached) => refused.push(reached),
             }
-            Reply::Wait => {
-                let mut outcome = None;
-                for Accepted { start, entry, state } in accepted {
-                    let fence = self.parts.store.fence();
-                    let handle = Driver::spawn(&self, start.published, state, vec![entry], delivery.clone(), fence);
-                    match self.wait(handle, window).await? {
-                        Waited::Ended(ended) => outcome = Some(ended),
-                        Waited::Going => {}
-                        Waited::Duplicate(seen) => {
-                            let (delivery, _) = delivery.expect("only a delivery is seen before");
-                            return self.replay(&delivery, *seen, reply, window).await;
-                        }
-                    }
+        }
+        if let ([], Some(first)) = (accepted.as_slice(), refused.first()) {
+            return Err(DispatchError::LimitReached(first.clone()));
+        }
+
+        let executions = |accepted: &[Accepted]| -> Vec<(Name, ExecutionId)> {
+            accepted.iter().map(|accepted| (accepted.workflow().clone(), accepted.id())).collect()
+        };
+        if reply == Reply::Wait
+            && let [one] = accepted.as_slice()
+            && one.is_free()
+        {
+            let executions = executions(&accepted);
+            let delivery =
+                delivery.map(|delivery| (SeenDelivery { executions: executions.clone(), ..delivery }, seen_after));
+            let Some(Accepted { start, entries, state }) = accepted.pop() else { unreachable!("there is one") };
+            let (published, fence) = (start.published, self.parts.store.fence());
+            let beginning = Beginning { published, state, pending: entries, delivery: delivery.clone(), fence };
+            let handle = Driver::spawn(&self, beginning);
+            let outcome = match self.wait(handle, window).await? {
+                Waited::Ended(outcome) => Some(outcome),
+                Waited::Going => None,
+                Waited::Duplicate(seen) => {
+                    let (delivery, _) = delivery.expect("only a delivery is seen before");
+                    return self.replay(&delivery, *seen, reply, window).await;
                 }
-                outcome
+            };
+            return Ok(Dispatched { executions, replayed: false, refused, outcome });
+        }
+
+        let delivery = delivery.map(|delivery| (delivery, seen_after));
+        let begun = match self.accept_durably(accepted, &mut refused, &delivery, now).await? {
+            Ok(begun) => begun,
+            Err(seen) => {
+                let (delivery, _) = delivery.expect("only a delivery is seen before");
+                return self.replay(&delivery, *seen, reply, window).await;
             }
         };
-        Ok(Dispatched { executions, replayed: false, outcome })
+        let outcome = match (reply, begun.last()) {
+            (Reply::Wait, Some((_, id))) => {
+                self.outcome(*id, window).await.map_err(|error| DispatchError::NotDurable(error.to_string()))?
+            }
+            _ => None,
+        };
+        Ok(Dispatched { executions: begun, replayed: false, refused, outcome })
     }
 
-    /// One append for all of them, then they run. Answers with the delivery if it was seen before after all.
+    /// One append for all of them, then they run. What a counter turns away is left out. Answers with what was begun, or
+    /// with the delivery if it was seen before after all.
     async fn accept_durably(
         self: &Arc<Self>,
-        accepted: Vec<Accepted>,
+        mut accepted: Vec<Accepted>,
+        refused: &mut Vec<LimitReached>,
         delivery: &Option<(SeenDelivery, Timestamp)>,
-    ) -> Result<Option<SeenDelivery>, DispatchError> {
-        // Nothing was started, so there is nothing that a crash could forget.
-        if accepted.is_empty() {
-            return Ok(None);
-        }
+        now: Timestamp,
+    ) -> Result<Result<Vec<(Name, ExecutionId)>, Box<SeenDelivery>>, DispatchError> {
         let fence = self.parts.store.fence();
-        let journals = accepted
-            .iter()
-            .map(|accepted| JournalAppend {
-                id: accepted.state.invocation.id,
-                fence,
-                from: 0,
-                entries: vec![accepted.entry.clone()],
-                summary: accepted.state.summary(),
-            })
-            .collect();
-        match self.parts.store.append(Append { journals, delivery: delivery.clone(), ..Append::default() }).await {
-            Ok(()) => {}
-            Err(StoreError::Duplicate(seen)) => return Ok(Some(*seen)),
-            Err(error) => return Err(DispatchError::NotDurable(error.to_string())),
+        // Nothing was started, so there is nothing that a crash could forget.
+        while !accepted.is_empty() {
+            let executions: Vec<_> = accepted.iter().map(|one| (one.workflow().clone(), one.id())).collect();
+            let mut append = Append::default();
+            for one in &accepted {
+                let Append { journals, counts, .. } = one.append(fence, now);
+                append.journals.extend(journals);
+                append.counts.extend(counts);
+            }
+            append.delivery = delivery.clone().map(|(delivery, after)| {
+                (SeenDelivery { executions: executions.clone(), ..delivery }, after)
+            });
+            match self.parts.store.append(append).await {
+                Ok(()) => {
+                    begin_all(self, accepted);
+                    return Ok(Ok(executions));
+                }
+                Err(StoreError::LimitReached { key, limit }) => {
+                    let (over, rest): (Vec<_>, _) = accepted
+                        .into_iter()
+                        .partition(|one| one.start.published.revision.workflow_id == key.workflow);
+                    accepted = rest;
+                    for one in over {
+                        self.turn_away(&one);
+                        refused.push(reached(one.workflow().clone(), &key.period, limit, now));
+                    }
+                    if let ([], Some(first)) = (accepted.as_slice(), refused.first()) {
+                        return Err(DispatchError::LimitReached(first.clone()));
+                    }
+                }
+                Err(error) => {
+                    accepted.iter().for_each(|one| self.turn_away(one));
+                    return match error {
+                        StoreError::Duplicate(seen) => Ok(Err(seen)),
+                        error => Err(DispatchError::NotDurable(error.to_string())),
+                    };
+                }
+            }
         }
-        for Accepted { start, state, .. } in accepted {
-            Driver::spawn(self, start.published, state, Vec::new(), None, fence);
-        }
-        Ok(None)
+        Ok(Ok(Vec::new()))
     }
 
     /// The answer of a delivery that came before: the same executions, and for one that waits their outcome.
@@ -149,7 +275,7 @@ impl Engine {
             }
             _ => None,
         };
-        Ok(Dispatched { executions: seen.executions, replayed: true, outcome })
+        Ok(Dispatched { executions: seen.executions, replayed: true, refused: Vec::new(), outcome })
     }
 
     async fn wait(&self, mut handle: Handle, window: Duration) -> Result<Waited, DispatchError> {
@@ -196,6 +322,14 @@ async fn settled(handle: &mut Handle) -> Progress {
     }
 }
 
+fn reached(workflow: Name, period: &Period, limit: u64, now: Timestamp) -> LimitReached {
+    let what = match period.kind() {
+        "day/" => "executions a day",
+        _ => "executions a month",
+    };
+    LimitReached { workflow, what, limit, free_at: period.end().filter(|end| *end > now) }
+}
+
 /// The engine behind the seam. A handle of its own, because executions hold the engine for as long as they run.
 #[derive(Clone)]
 pub struct Dispatcher(pub Arc<Engine>);
@@ -209,48 +343,87 @@ impl Dispatch for Dispatcher {
         self.0.outcome(id, window).boxed()
     }
 
-    fn cancel(&self, id: ExecutionId, by: String) -> BoxFuture<'_, Result<(), CancelError>> {
+    fn cancel(&self, id: ExecutionId, by: String) -> BoxFuture<'_, Result<(), TellError>> {
         self.0.cancel(id, by).boxed()
+    }
+
+    fn send<'a>(&'a self, workspace: &'a Name, message: Message) -> BoxFuture<'a, Result<Vec<ExecutionId>, TellError>> {
+        self.0.send(workspace, message).boxed()
+    }
+
+    fn send_to(&self, id: ExecutionId, message: Message) -> BoxFuture<'_, Result<(), TellError>> {
+        self.0.ask(id, |answer| Command::Receive(message, answer)).boxed()
+    }
+
+    fn answer(&self, id: ExecutionId, answer: Answer) -> BoxFuture<'_, Result<(), TellError>> {
+        self.0.ask(id, |noted| Command::Answer(answer, noted)).boxed()
     }
 }
 
 impl Engine {
-    /// Waits for an execution, for at most `window`.
+    /// Waits for an execution, for at most `window`; one that is parked or stands in line too.
     async fn outcome(&self, id: ExecutionId, window: Duration) -> Result<Option<Arc<Outcome>>, StoreError> {
-        if let Some(mut handle) = self.live.get(id) {
-            let over = self.parts.clock.sleep_until(self.parts.clock.now().plus(window));
-            let progress = tokio::select! {
-                biased;
-                progress = settled(&mut handle) => progress,
-                () = over => return Ok(None),
-            };
-            if let Progress::Ended(outcome) = progress {
-                return Ok(Some(outcome));
+        let over = self.parts.clock.sleep_until(self.parts.clock.now().plus(window));
+        tokio::pin!(over);
+        let mut notices = self.live.appended.subscribe();
+        loop {
+            if let Some(mut handle) = self.live.get(id) {
+                let progress = tokio::select! {
+                    biased;
+                    progress = settled(&mut handle) => progress,
+                    () = &mut over => return Ok(None),
+                };
+                match progress {
+                    Progress::Ended(outcome) => return Ok(Some(outcome)),
+                    // Its driver is on its way out.
+                    _ => tokio::task::yield_now().await,
+                }
+            }
+            if !self.live.knows(id) || self.is_stopping() {
+                return Ok(self.ended(id).await?.map(|(_, outcome)| outcome));
+            }
+            if self.live.get(id).is_none() {
+                tokio::select! {
+                    biased;
+                    // Whatever it is, also that we lagged behind: look again.
+                    _ = notices.recv() => {}
+                    () = &mut over => return Ok(None),
+                }
             }
         }
-        match self.parts.store.summary(id).await? {
-            Some(summary) if summary.status.is_final() => {}
-            _ => return Ok(None),
-        }
+    }
+
+    /// How an execution ended, with its workflow; none where it has not, or where there is none.
+    pub(crate) async fn ended(&self, id: ExecutionId) -> Result<Option<(Name, Arc<Outcome>)>, StoreError> {
+        let Some(summary) = self.parts.store.summary(id).await?.filter(|summary| summary.status.is_final()) else {
+            return Ok(None);
+        };
         let entries = self.parts.store.entries(id, 0, usize::MAX).await?;
         Ok(entries.into_iter().find_map(|entry| match entry {
-            Entry::Ended { outcome, .. } => Some(outcome),
+            Entry::Ended { outcome, .. } => Some((summary.revision.workflow.clone(), outcome)),
             _ => None,
         }))
     }
 
-    async fn cancel(&self, id: ExecutionId, by: String) -> Result<(), CancelError> {
-        if let Some(handle) = self.live.get(id) {
-            let (answer, noted) = oneshot::channel();
-            if handle.commands.send(Command::Cancel(by, answer)).is_ok()
-                && let Ok(noted) = noted.await
-            {
-                return Ok(noted?);
-            }
+    pub(crate) async fn cancel(self: &Arc<Self>, id: ExecutionId, by: String) -> Result<(), TellError> {
+        self.ask(id, |answer| Command::Cancel(by, answer)).await
+    }
+
+    /// Tells an execution something and waits until it is durable.
+    pub(crate) async fn ask(
+        self: &Arc<Self>,
+        id: ExecutionId,
+        command: impl FnOnce(oneshot::Sender<Result<(), TellError>>) -> Command,
+    ) -> Result<(), TellError> {
+        let (answer, noted) = oneshot::channel();
+        if self.tell(id, command(answer)).await
+            && let Ok(noted) = noted.await
+        {
+            return noted;
         }
-        match self.parts.store.summary(id).await? {
-            None => Err(CancelError::Unknown(id)),
-            Some(summary) if summary.status.is_final() => Err(CancelError::Ended(id, summary.status)),
+        match self.parts.store.summary(id).await?.map(|summary| summary.status) {
+            None => Err(TellError::Unknown(id)),
+            Some(status) if Status::is_final(status) => Err(TellError::Ended(id, status)),
             Some(_) => Err(StoreError::Unavailable(format!("execution {id} is not driven now; try again")).into()),
         }
     }

@@ -11,7 +11,10 @@
 mod accept;
 pub mod decide;
 mod drive;
+mod gate;
 mod live;
+mod locks;
+mod messages;
 mod perform;
 mod recover;
 
@@ -21,10 +24,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use camshaft_model::ids::ExecutionId;
 use camshaft_model::language::expression::Jq;
 use camshaft_model::seams::{Clock, Directory, Ids, Plugins, Store};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, broadcast, watch};
 
 pub use accept::Dispatcher;
+use gate::Gates;
+pub use live::Appended;
 use live::Live;
+use locks::Locks;
 
 /// What an engine is made of.
 pub struct EngineParts {
@@ -47,32 +53,54 @@ pub struct EngineParts {
 /// Runs executions. Cheap to share; see [`camshaft_model::seams::Dispatch`] for what it does.
 pub struct Engine {
     parts: EngineParts,
-    live: Live,
+    live: Arc<Live>,
+    locks: Locks,
+    gates: Gates,
     calls: Arc<Semaphore>,
     stopping: AtomicBool,
+    /// Whether everything that a former server left is in its place.
+    completed: watch::Sender<bool>,
     /// Executions with smaller ids were accepted by a former server.
     first: ExecutionId,
 }
 
 impl Engine {
-    /// An engine that drives nothing yet; [`Engine::recover`] takes up what a former server left open.
+    /// An engine that drives nothing yet; [`Engine::recover`] takes up what a former server left open, and has to be called
+    /// before locks, limits and events work. Within a tokio runtime.
     pub fn start(parts: EngineParts) -> Arc<Self> {
         let calls = Arc::new(Semaphore::new(parts.parallel_calls.clamp(1, Semaphore::MAX_PERMITS)));
         let first = parts.ids.execution();
-        Arc::new(Self { parts, live: Live::default(), calls, stopping: AtomicBool::new(false), first })
+        let engine = Arc::new(Self {
+            parts,
+            live: Arc::default(),
+            locks: Locks::default(),
+            gates: Gates::default(),
+            calls,
+            stopping: AtomicBool::new(false),
+            completed: watch::Sender::new(false),
+            first,
+        });
+        tokio::spawn(recover::wake_when_due(Arc::downgrade(&engine)));
+        engine
+    }
+
+    /// Hears of every append from now on; who lags behind misses some and is told so.
+    pub fn appended(&self) -> broadcast::Receiver<Appended> {
+        self.live.appended.subscribe()
     }
 
     /// Takes no new work, writes down what every execution has reached, and lets go of them. What was under way goes on
     /// at the next start. Returns when nothing is driven any more.
     pub async fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
+        self.live.rescheduled.notify_one();
         self.live.stop_all();
         self.live.empty().await;
     }
 
     /// Number of executions under way in this server.
     pub fn under_way(&self) -> usize {
-        self.live.len()
+        self.live.driven()
     }
 
     fn is_stopping(&self) -> bool {

@@ -1,8 +1,12 @@
-//! Carries out what `decide` asked of the world: one plugin call, and its result as an entry.
+//! Carries out what `decide` asked of the world, as a future whose result becomes an entry.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use camshaft_model::entry::{At, Entry};
+use camshaft_model::ids::ExecutionId;
 use camshaft_model::outcome::{Failure, FailureKind};
 use camshaft_model::program::Program;
 use camshaft_model::seams::{TaskCall, TaskDone};
@@ -10,15 +14,21 @@ use camshaft_model::state::State;
 use camshaft_model::time::Timestamp;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio::task::JoinHandle;
 
 use crate::Engine;
 use crate::decide::{Call, settle};
 
-/// A call that has come back.
-pub(crate) struct Performed {
-    pub(crate) at: At,
-    pub(crate) attempt: u32,
-    pub(crate) done: TaskDone,
+/// What has come back.
+pub(crate) enum Performed {
+    /// A plugin call.
+    Called {
+        at: At,
+        attempt: u32,
+        done: TaskDone,
+    },
+    /// An event has reached everybody.
+    Emitted { at: At },
 }
 
 /// Starts a call. The future owns all it needs, and may be dropped to stop the call.
@@ -55,13 +65,13 @@ pub(crate) fn perform(
                 log: Vec::new(),
             },
         };
-        Performed { at, attempt, done }
+        Performed::Called { at, attempt, done }
     }
     .boxed()
 }
 
 /// The same for every attempt of a step in an execution, whatever happens in between.
-pub(crate) fn idempotency_key(id: camshaft_model::ids::ExecutionId, step: &str, iteration: &[u32]) -> String {
+pub(crate) fn idempotency_key(id: ExecutionId, step: &str, iteration: &[u32]) -> String {
     let mut key = format!("{id}/{step}");
     for turn in iteration {
         key.push_str(&format!("/{turn}"));
@@ -70,12 +80,41 @@ pub(crate) fn idempotency_key(id: camshaft_model::ids::ExecutionId, step: &str, 
 }
 
 /// The entry that a returned call makes.
-pub(crate) fn entry(program: &Program, state: &State, performed: Performed, now: Timestamp) -> Entry {
-    let Performed { at, attempt, done } = performed;
+pub(crate) fn ended(program: &Program, state: &State, at: At, attempt: u32, done: TaskDone, now: Timestamp) -> Entry {
     let mut entry = settle(state, at, attempt, program.step(at.1), done.result, now);
     if let Entry::AttemptEnded { usage, log, .. } = &mut entry {
         *usage = done.usage;
         *log = done.log;
     }
     entry
+}
+
+/// A future on a worker of its own, stopped when this is dropped.
+pub(crate) struct Elsewhere<T>(JoinHandle<T>);
+
+impl<T: Send + 'static> Elsewhere<T> {
+    pub(crate) fn spawn(future: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(tokio::spawn(future))
+    }
+}
+
+impl<T> Drop for Elsewhere<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl<T> Future for Elsewhere<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        match ready!(self.0.poll_unpin(context)) {
+            Ok(value) => Poll::Ready(value),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Nobody stops it but our own drop, or the end of the runtime.
+                Err(_) => Poll::Pending,
+            },
+        }
+    }
 }

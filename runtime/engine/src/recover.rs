@@ -1,50 +1,144 @@
-//! Taking up what a former server left open.
+//! Taking up what a former server left open, and what has been parked until now.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use camshaft_model::seams::{Claim, StoreError};
+use camshaft_model::ids::{ExecutionId, ResourceId};
+use camshaft_model::seams::{Claim, Fence, Published, StoreError};
 use camshaft_model::state::State;
+use camshaft_model::summary::{Status, Summary};
+use camshaft_model::time::Timestamp;
+use futures::stream::{self, StreamExt};
 
 use crate::Engine;
-use crate::drive::Driver;
+use crate::drive::{Beginning, Driver};
+use crate::live::{Command, Parked};
 
-/// Open executions that are loaded at once.
-const PAGE: usize = 256;
+/// Open executions that are claimed at once.
+const PAGE: usize = 1_024;
+/// Journals that are read at once.
+const AT_ONCE: usize = 32;
+/// Parked executions that are woken in one go.
+const DUE: usize = 1_024;
 /// How long a claimed execution is ours before another server may take it. The embedded store has no other.
 const LEASE: Duration = Duration::from_secs(30);
+/// When to try again with an execution that cannot be read now.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// What becomes of an open execution at a start.
+enum Fate {
+    Drive(ExecutionId, Fence),
+    Parked,
+}
 
 impl Engine {
-    /// Folds the journal of every open execution and goes on with it. Returns how many go on. One that cannot be read is
-    /// reported and left as it is; it keeps nobody else from going on.
+    /// Takes up every open execution: puts locks, lines and topics back, parks what has nothing to do, and goes on with
+    /// the others. Returns how many go on or wait. One that cannot be read is reported and left as it is; it keeps nobody
+    /// else from going on.
     pub async fn recover(self: &Arc<Self>) -> Result<usize, StoreError> {
-        let mut resumed = 0;
+        let (mut parked, mut to_drive) = (0, Vec::new());
+        let mut gated: HashMap<ResourceId, Summary> = HashMap::new();
         let mut after = None;
-        loop {
+        'pages: loop {
             let claims = self.parts.store.claim(after, PAGE, LEASE).await?;
-            let Some(last) = claims.last() else {
-                return Ok(resumed);
-            };
+            let Some(last) = claims.last() else { break };
             after = Some(last.id);
             for claim in claims {
                 // Accepted since this server began, and driven already. Ids are ordered by time, so none follows.
                 if claim.id >= self.first {
-                    return Ok(resumed);
+                    break 'pages;
                 }
-                let id = claim.id;
-                match self.take_up(claim).await {
-                    Ok(true) => resumed += 1,
-                    Ok(false) => {}
-                    Err(why) => {
-                        tracing::error!(execution = %id, why, "an open execution cannot go on")
-                    }
+                if claim.summary.outlook.gated {
+                    gated.insert(claim.summary.revision.workflow_id, claim.summary.clone());
                 }
+                match self.place(claim) {
+                    Fate::Drive(id, fence) => to_drive.push((id, fence)),
+                    Fate::Parked => parked += 1,
+                }
+            }
+        }
+        self.let_in(&gated).await;
+        for (id, at) in self.locks.complete() {
+            self.tell_later(id, Command::LockGranted(at));
+        }
+        self.completed.send_replace(true);
+        let driven = stream::iter(to_drive).map(|(id, fence)| async move {
+            match self.take_up(id, fence).await {
+                Ok(goes_on) => usize::from(goes_on),
+                Err(why) => {
+                    tracing::error!(execution = %id, why, "an open execution cannot go on");
+                    0
+                }
+            }
+        });
+        let driven: Vec<usize> = driven.buffer_unordered(AT_ONCE).collect().await;
+        Ok(parked + driven.iter().sum::<usize>())
+    }
+
+    /// Puts an execution in its place, going by its summary alone.
+    fn place(&self, claim: Claim) -> Fate {
+        let Claim { id, fence, summary } = claim;
+        let is_queued = summary.status == Status::Queued;
+        let outlook = summary.outlook;
+        for lock in &outlook.locks {
+            self.locks.restore(&summary.workspace, id, lock);
+        }
+        if outlook.gated {
+            self.gates.restore(summary.revision.workflow_id, id, is_queued);
+        }
+        let is_due = outlook.due.is_some_and(|due| due <= self.parts.clock.now());
+        let waits = matches!(summary.status, Status::Waiting | Status::Queued);
+        if !waits || is_due {
+            return Fate::Drive(id, fence);
+        }
+        self.live.listen(&summary.workspace, outlook.topics, id);
+        self.live.park(id, Parked { due: outlook.due, fence });
+        Fate::Parked
+    }
+
+    /// There may be room for executions that stand in line: the former server had no time to say so.
+    async fn let_in(self: &Arc<Self>, gated: &HashMap<ResourceId, Summary>) {
+        for (workflow, _) in self.gates.in_line() {
+            let Some(summary) = gated.get(&workflow) else { continue };
+            let revision =
+                self.parts.directory.revision(&summary.workspace, &summary.revision, &summary.environment).await;
+            let limit = match revision {
+                Ok(published) => published.workflow.limits.concurrency.unwrap_or(u32::MAX),
+                Err(error) => {
+                    let workflow = &summary.revision.workflow;
+                    tracing::error!(%workflow, %error, "executions of this workflow stay in line");
+                    continue;
+                }
+            };
+            for id in self.gates.widen(workflow, limit) {
+                self.tell_later(id, Command::Start);
             }
         }
     }
 
-    async fn take_up(self: &Arc<Self>, claim: Claim) -> Result<bool, String> {
-        let entries = self.parts.store.entries(claim.id, 0, usize::MAX).await.map_err(|error| error.to_string())?;
+    /// Returns once what a former server left is in its place.
+    pub(crate) async fn complete(&self) {
+        let mut completed = self.completed.subscribe();
+        // The engine holds the other end.
+        let _ = completed.wait_for(|completed| *completed).await;
+    }
+
+    /// A parked execution that somebody talks to, or that is due.
+    pub(crate) async fn wake(self: &Arc<Self>, id: ExecutionId, parked: Parked) {
+        match self.take_up(id, parked.fence).await {
+            Ok(true) => {}
+            Ok(false) => self.live.remove(id),
+            Err(why) => {
+                tracing::error!(execution = %id, why, "a parked execution cannot go on; trying again in a minute");
+                let due = Some(self.parts.clock.now().plus(AGAIN));
+                self.live.park(id, Parked { due, ..parked });
+            }
+        }
+    }
+
+    async fn take_up(self: &Arc<Self>, id: ExecutionId, fence: Fence) -> Result<bool, String> {
+        let entries = self.parts.store.entries(id, 0, usize::MAX).await.map_err(|error| error.to_string())?;
         let state = State::fold(&entries).map_err(|illegal| illegal.to_string())?;
         let Some(state) = state else {
             return Err("its journal is empty".to_owned());
@@ -54,13 +148,34 @@ impl Engine {
             return Ok(false);
         }
         let invocation = &state.invocation;
-        let published = self
+        let published: Arc<Published> = self
             .parts
             .directory
             .revision(&invocation.workspace, &invocation.revision, &invocation.environment)
             .await
             .map_err(|error| error.to_string())?;
-        Driver::spawn(self, published, state, Vec::new(), None, claim.fence);
+        Driver::spawn(self, Beginning { published, state, pending: Vec::new(), delivery: None, fence });
         Ok(true)
+    }
+}
+
+/// Wakes parked executions when they are due, for as long as there is an engine.
+pub(crate) async fn wake_when_due(engine: Weak<Engine>) {
+    loop {
+        let (sleep, rescheduled) = {
+            let Some(engine) = engine.upgrade().filter(|engine| !engine.is_stopping()) else { return };
+            let now = engine.parts.clock.now();
+            let due = engine.live.due(now, DUE);
+            if !due.is_empty() {
+                for id in due {
+                    engine.tell(id, Command::Wake).await;
+                }
+                continue;
+            }
+            let next = engine.live.next_due().unwrap_or(Timestamp(u64::MAX));
+            let live = engine.live.clone();
+            (engine.parts.clock.sleep_until(next), async move { live.rescheduled.notified().await })
+        };
+        tokio::select! { () = sleep => {}, () = rescheduled => {} }
     }
 }

@@ -49,6 +49,14 @@ impl Program {
         &self.steps[address.0 as usize]
     }
 
+    /// Topics of the events that its steps wait for.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|step| match &step.kind {
+            StepKind::Wait(Wait::Event { topic, .. }) => Some(topic.as_str()),
+            _ => None,
+        })
+    }
+
     /// The steps of a block.
     pub fn block(&self, address: BlockAddress) -> &[StepAddress] {
         &self.blocks[address.0 as usize]

@@ -15,7 +15,7 @@ use crate::invocation::{Reply, RevisionRef, SeenDelivery, TriggerSource};
 use crate::language::template::Input;
 use crate::outcome::{Failure, LogLine, Outcome, Usage};
 use crate::plugin::{Grant, PluginPin};
-use crate::program::Program;
+use crate::program::{Program, StepAddress};
 use crate::resource::{Change, Resource, ResourceKey, ResourceKind};
 use crate::summary::{Status, Summary};
 use crate::time::{Period, Timestamp};
@@ -405,6 +405,21 @@ pub struct Start {
     pub params: Arc<Value>,
     /// True for a test.
     pub test: bool,
+    /// The execution that it repeats.
+    pub repeats: Option<ExecutionId>,
+    /// Where it begins, if not at the beginning.
+    pub seed: Option<Seed>,
+}
+
+/// Where an execution begins that repeats another one from a step on.
+#[derive(Debug, Clone, Default)]
+pub struct Seed {
+    /// Outputs of steps of the root block.
+    pub outputs: Vec<(StepAddress, Arc<Value>)>,
+    /// `$.vars`
+    pub variables: Arc<serde_json::Map<String, Value>>,
+    /// Index in the root block of the step to begin with.
+    pub next: u32,
 }
 
 /// Everything that one request starts: accepted in one append, or not at all.
@@ -429,9 +444,25 @@ pub struct Dispatched {
     pub executions: Vec<(Name, ExecutionId)>,
     /// True where an earlier delivery of the same id started these.
     pub replayed: bool,
+    /// What was left out because of its workflow's limits; others were started.
+    pub refused: Vec<LimitReached>,
     /// For a caller that waits: the outcome, or none where the window was over first. Everything that led to it is
     /// durable.
     pub outcome: Option<Arc<Outcome>>,
+}
+
+/// A limit of a workflow that leaves no room for one more execution.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("workflow `{workflow}` has reached its limit of {limit} {what}")]
+pub struct LimitReached {
+    /// The workflow.
+    pub workflow: Name,
+    /// `executions at once`, `executions a day`, `executions a month`
+    pub what: &'static str,
+    /// The limit.
+    pub limit: u64,
+    /// When there is room again, where that is known.
+    pub free_at: Option<Timestamp>,
 }
 
 /// Why nothing was started.
@@ -443,6 +474,9 @@ pub enum DispatchError {
         /// The id.
         id: String,
     },
+    /// Limits of the workflows leave no room. Nothing was started.
+    #[error("{0}")]
+    LimitReached(LimitReached),
     /// It could not be made durable. Nothing was started; the caller may try again.
     #[error("not durable now: {0}")]
     NotDurable(String),
@@ -451,16 +485,53 @@ pub enum DispatchError {
     Stopping,
 }
 
-/// Why an execution was not cancelled.
+/// An event for steps that wait.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// Its topic.
+    pub topic: String,
+    /// `{id, type, topic, source, subject, time, data}`; source and id are its identity.
+    pub event: Arc<Value>,
+}
+
+/// A person's answer to an approval.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Path of the step; may be left out where only one approval is asked.
+    pub step: Option<String>,
+    /// Turns of the loops around it, where it is in any.
+    pub iteration: Option<Vec<u32>>,
+    /// Yes or no.
+    pub approved: bool,
+    /// Who: the label of a token, or `operator`.
+    pub by: String,
+    /// Whether they may answer whatever the step says.
+    pub is_operator: bool,
+    /// What they say.
+    pub comment: Option<String>,
+}
+
+/// Why something could not be told to an execution.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum CancelError {
+pub enum TellError {
     /// There is none.
     #[error("there is no execution {0}")]
     Unknown(ExecutionId),
     /// It is over.
-    #[error("execution {0} has ended already: {1:?}")]
+    #[error("execution {0} has ended already: {1}")]
     Ended(ExecutionId, Status),
-    /// The wish could not be made durable.
+    /// It cannot take it as it stands.
+    #[error("{0}")]
+    Unfit(String),
+    /// Somebody else is asked.
+    #[error("`{by}` is not asked; {} may answer", .of.join(", "))]
+    NotAsked {
+        /// Who answered.
+        by: String,
+        /// Who may.
+        of: Vec<String>,
+    },
+    /// It could not be made durable.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -473,5 +544,12 @@ pub trait Dispatch: Send + Sync {
     /// Waits for an execution, for at most `window`. None where it still goes on, or where there is no such execution.
     fn outcome(&self, id: ExecutionId, window: Duration) -> BoxFuture<'_, Result<Option<Arc<Outcome>>, StoreError>>;
     /// Asks for an execution's end. Durable when it returns; the execution ends as soon as its attempts are stopped.
-    fn cancel(&self, id: ExecutionId, by: String) -> BoxFuture<'_, Result<(), CancelError>>;
+    fn cancel(&self, id: ExecutionId, by: String) -> BoxFuture<'_, Result<(), TellError>>;
+    /// Hands an event to every open execution of the workspace that has a step which waits for its topic, now or later.
+    /// Durable when it returns; answers with the executions, those too that knew it already.
+    fn send<'a>(&'a self, workspace: &'a Name, message: Message) -> BoxFuture<'a, Result<Vec<ExecutionId>, TellError>>;
+    /// Hands an event to one execution. Durable when it returns.
+    fn send_to(&self, id: ExecutionId, message: Message) -> BoxFuture<'_, Result<(), TellError>>;
+    /// Answers an approval. Durable when it returns.
+    fn answer(&self, id: ExecutionId, answer: Answer) -> BoxFuture<'_, Result<(), TellError>>;
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::entry::At;
 use crate::ids::{ExecutionId, Name};
 use crate::invocation::{RevisionRef, TriggerSource};
 use crate::outcome::Ending;
@@ -68,6 +69,12 @@ impl Status {
     }
 }
 
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl From<Ending> for Status {
     fn from(ending: Ending) -> Self {
         match ending {
@@ -114,4 +121,43 @@ pub struct Summary {
     /// True for test executions.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub test: bool,
+    /// What a server must know of it while it does not drive it; empty once it has ended.
+    #[serde(default, skip_serializing_if = "Outlook::is_empty")]
+    pub outlook: Outlook,
+}
+
+/// What an open execution waits for and holds, so that nobody has to read its journal to know.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Outlook {
+    /// When it goes on though nothing happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
+    /// Topics that its steps wait for, now or later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<String>,
+    /// Locks that it holds or stands in line for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locks: Vec<LockClaim>,
+    /// Whether it counts for its workflow's concurrency.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gated: bool,
+}
+
+impl Outlook {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A lock that a step holds or stands in line for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LockClaim {
+    /// What is locked.
+    pub key: String,
+    /// The step.
+    pub at: At,
+    /// Since when it stands in line.
+    pub since: Timestamp,
+    /// Whether it has the lock.
+    pub held: bool,
 }

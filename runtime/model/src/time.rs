@@ -77,6 +77,16 @@ impl Period {
         &self.0
     }
 
+    /// When it is over.
+    pub fn end(&self) -> Option<Timestamp> {
+        let (kind, text) = self.0.split_once('/')?;
+        let first = if kind == "day" { text.to_owned() } else { format!("{text}-01") };
+        let first: jiff::civil::Date = first.parse().ok()?;
+        let next = if kind == "day" { first.tomorrow().ok()? } else { first.last_of_month().tomorrow().ok()? };
+        let start = jiff::tz::Offset::UTC.to_timestamp(next.at(0, 0, 0, 0)).ok()?;
+        u64::try_from(start.as_microsecond()).ok().map(Timestamp)
+    }
+
     /// What the texts of all periods of its kind begin with: `day/`, `month/`.
     pub fn kind(&self) -> &str {
         self.0.find('/').map_or(&*self.0, |slash| &self.0[..=slash])
@@ -109,6 +119,7 @@ mod tests {
         assert_eq!((Period::day(next).as_str(), Period::month(next).as_str()), ("day/2027-01-01", "month/2027-01"));
         assert!(Period::day(last) < Period::day(next) && Period::month(last) < Period::month(next));
         assert_eq!((Period::day(last).kind(), Period::month(last).kind()), ("day/", "month/"));
+        assert_eq!((Period::day(last).end(), Period::month(last).end()), (Some(next), Some(next)));
         assert_eq!(Period::day(Timestamp(u64::MAX)).as_str(), "day/9999-12-30");
     }
 

@@ -22,7 +22,7 @@ mod workflow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use camshaft_model::Value;
+use camshaft_model::{Value, limits};
 use camshaft_model::entry::{At, Awaited, Entry, FrameId, Part};
 use camshaft_model::ids::Name;
 use camshaft_model::language::expression::Jq;
@@ -95,6 +95,9 @@ pub fn decide(program: &Program, state: &State, now: Timestamp, jq: &dyn Jq) -> 
     if state.outcome.is_some() {
         return Vec::new();
     }
+    if let (None, Some(queued_at)) = (state.started_at, state.queued_at) {
+        return queued(state, queued_at, now);
+    }
     let Some(started_at) = state.started_at else {
         // Even an execution that is cancelled before it starts tells so in order: started, then ended.
         return vec![Action::Record(Entry::Started { time: now })];
@@ -125,12 +128,26 @@ pub fn decide(program: &Program, state: &State, now: Timestamp, jq: &dyn Jq) -> 
     actions
 }
 
+/// An execution that stands in line is started from outside, cancelled, or dropped.
+fn queued(state: &State, queued_at: Timestamp, now: Timestamp) -> Vec<Action> {
+    if let Some(by) = &state.cancel {
+        let failure = Failure::new(FailureKind::Cancelled, format!("cancelled by {by}"));
+        return vec![end(now, Ending::Cancelled, Some(failure), None)];
+    }
+    if now < queued_at.plus(limits::QUEUED_MAX) {
+        return Vec::new();
+    }
+    let message = format!("it stood in line for longer than {:?}", limits::QUEUED_MAX);
+    vec![end(now, Ending::Dropped, Some(Failure::new(FailureKind::Timeout, message)), None)]
+}
+
 /// When to decide again though nothing has happened: the next retry or turn, the end of a wait, of a step's or the
 /// execution's time.
 pub fn next_due(program: &Program, state: &State) -> Option<Timestamp> {
     let end = state.started_at.filter(|_| state.outcome.is_none()).map(|started| started.plus(program.timeout));
+    let dropped = state.queued_at.filter(|_| state.started_at.is_none()).map(|queued| queued.plus(limits::QUEUED_MAX));
     let steps = state.open.iter().filter_map(|(at, open)| deadline(program.step(at.1), open));
-    [state.next_due(), end].into_iter().flatten().chain(steps).min()
+    [state.next_due(), end, dropped].into_iter().flatten().chain(steps).min()
 }
 
 /// When a step that is no task has taken too long. A task's time is its attempt's, and the host's to watch.
@@ -162,6 +179,14 @@ pub fn resume(program: &Program, state: &State, now: Timestamp) -> Vec<Action> {
             Some(Action::Call { entry: None, call })
         })
         .collect()
+}
+
+/// The entry for a step that failed in the engine's own hands.
+pub fn failed(program: &Program, state: &State, at: At, failure: Failure, now: Timestamp, jq: &dyn Jq) -> Entry {
+    match (Moment { program, state, now, jq }).fail(at, failure) {
+        Action::Record(entry) => entry,
+        _ => unreachable!("a failure is recorded, and nothing else"),
+    }
 }
 
 /// The time that an attempt of a step may take: its own, and what is left of the execution's.

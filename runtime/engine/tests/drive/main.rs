@@ -12,7 +12,7 @@ use camshaft_model::invocation::Reply;
 use camshaft_model::json;
 use camshaft_model::outcome::{Ending, Failure, FailureKind};
 use camshaft_model::program::{OnError, RepeatAfterCrash, Retry};
-use camshaft_model::seams::{CancelError, Dispatch, DispatchError};
+use camshaft_model::seams::{TellError, Dispatch, DispatchError};
 use camshaft_model::state::State;
 use camshaft_model::summary::Status;
 use futures::FutureExt;
@@ -234,7 +234,7 @@ async fn cancelling_is_durable_stops_the_call_and_happens_once() {
     assert_eq!(outcome.ending, Ending::Cancelled);
     assert!(outcome.failure.as_ref().unwrap().message.contains("ada"));
     let again = world.dispatcher.cancel(id, "ada".into()).await.unwrap_err();
-    assert!(matches!(again, CancelError::Ended(_, Status::Cancelled)));
+    assert!(matches!(again, TellError::Ended(_, Status::Cancelled)));
 }
 
 #[tokio::test]

@@ -303,6 +303,8 @@ impl World {
             event: Arc::new(json!({"body": {"n": 3}})),
             params: Arc::new(json!({})),
             test: false,
+            repeats: None,
+            seed: None,
         };
         DispatchRequest {
             delivery: None,

@@ -20,7 +20,7 @@ use crate::invocation::Invocation;
 use crate::limits;
 use crate::outcome::{AttemptOutcome, Failure, FailureKind, Outcome, StepOutcome};
 use crate::program::{BlockAddress, ROOT, StepAddress};
-use crate::summary::{Status, Summary};
+use crate::summary::{LockClaim, Outlook, Status, Summary};
 use crate::time::Timestamp;
 
 /// An execution, folded from its journal.
@@ -578,7 +578,21 @@ impl State {
             }),
             labels: invocation.labels.clone(),
             test: invocation.test,
+            outlook: Outlook::default(),
         }
+    }
+
+    /// Locks that its steps hold or stand in line for.
+    pub fn locks(&self) -> Vec<LockClaim> {
+        let claim = |(at, open): (&At, &Open)| {
+            let (key, held) = match &open.stage {
+                Stage::Waiting { awaited: Awaited::Lock { key }, .. } => (key, false),
+                Stage::Locked { key, .. } => (key, true),
+                _ => return None,
+            };
+            Some(LockClaim { key: key.clone(), at: *at, since: open.since, held })
+        };
+        self.open.iter().filter_map(claim).collect()
     }
 }
 

@@ -365,7 +365,7 @@ impl Dispatch for World {
         async move { Ok(outcome) }.boxed()
     }
 
-    fn cancel(&self, _: ExecutionId, _: String) -> BoxFuture<'_, Result<(), CancelError>> {
+    fn cancel(&self, _: ExecutionId, _: String) -> BoxFuture<'_, Result<(), TellError>> {
         unreachable!("triggers cancel nothing")
     }
 }

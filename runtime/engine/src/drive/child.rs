@@ -1,0 +1,177 @@
+//! Executions that a `workflow` step starts: begun together with the entry that names them, waited for, cancelled with
+//! their parent.
+
+use std::sync::Arc;
+
+use camshaft_model::entry::{At, Awaited, Entry};
+use camshaft_model::ids::{IdOrName, Name};
+use camshaft_model::invocation::{Parent, TriggerSource};
+use camshaft_model::limits;
+use camshaft_model::outcome::{AttemptOutcome, Ending, Failure, FailureKind, Outcome, StepOutcome};
+use camshaft_model::seams::{Append, Published, Start, StoreError};
+use camshaft_model::{Value, json};
+
+use super::{Driver, Stop};
+use crate::accept::{Accepted, begin_all};
+use crate::decide::failed;
+use crate::live::Command;
+
+impl Driver {
+    /// Starts a child, or fails the step.
+    pub(super) async fn start_child(
+        &mut self,
+        at: At,
+        workflow: &Name,
+        params: Value,
+        waits: bool,
+    ) -> Result<(), Stop> {
+        let time = self.engine.parts.clock.now();
+        let (child, mut append) = match self.accept_child(at, workflow, params, waits) {
+            Ok(accepted) => accepted,
+            Err(failure) => return self.fail_step(at, failure),
+        };
+        let execution = child.id();
+        let entry = if waits {
+            let awaited = Awaited::Child { execution, workflow: workflow.clone() };
+            Entry::WaitStarted { time, at, awaited, until: None }
+        } else {
+            let output = Arc::new(json!({"execution": execution.to_string(), "workflow": workflow.as_str()}));
+            Entry::StepEnded { time, at, outcome: StepOutcome::Succeeded(output), go_on: false }
+        };
+        // Both or neither: an entry that names a child which is not there, or a child that nobody knows of, would be lost.
+        self.flush().await?;
+        let before = self.state.clone();
+        self.record(entry)?;
+        append.journals.push(self.journal());
+        match self.append(append).await {
+            Ok(()) => {
+                if waits {
+                    self.children.insert(at, execution);
+                }
+                begin_all(&self.engine, vec![child]);
+                Ok(())
+            }
+            Err(Stop::Store(error)) => {
+                self.engine.turn_away(&child);
+                self.state = before;
+                self.pending.clear();
+                let what = match error {
+                    StoreError::LimitReached { key, limit } => {
+                        format!("workflow `{workflow}` has reached its limit of {limit} executions in {}", key.period)
+                    }
+                    error => format!("workflow `{workflow}` cannot be started: {error}"),
+                };
+                self.fail_step(at, Failure::new(FailureKind::Unavailable, what))
+            }
+            Err(stop) => {
+                self.engine.turn_away(&child);
+                Err(stop)
+            }
+        }
+    }
+
+    fn fail_step(&mut self, at: At, failure: Failure) -> Result<(), Stop> {
+        let now = self.engine.parts.clock.now();
+        self.record(failed(&self.published.program, &self.state, at, failure, now, &*self.engine.parts.jq))
+    }
+
+    fn accept_child(
+        &self,
+        at: At,
+        workflow: &Name,
+        params: Value,
+        waits: bool,
+    ) -> Result<(Accepted, Append), Failure> {
+        let invocation = &self.state.invocation;
+        let depth = invocation.parent.as_ref().map_or(0, |parent| parent.depth) + 1;
+        if depth > limits::CHILDREN_DEPTH_MAX {
+            let limit = limits::CHILDREN_DEPTH_MAX;
+            let what = format!("workflow `{workflow}` would be number {depth} in a line of workflows; {limit} is the limit");
+            return Err(Failure::new(FailureKind::Failed, what));
+        }
+        let published = self.find(workflow)?;
+        let Value::Object(given) = params else {
+            return Err(Failure::new(FailureKind::InvalidInput, format!("`with` of workflow `{workflow}` is no object")));
+        };
+        let bound = published.workflow.bind_params(&given).map_err(|faults| {
+            Failure::new(FailureKind::InvalidInput, format!("workflow `{workflow}`: {}", faults.join("; ")))
+        })?;
+        let start = Start {
+            published,
+            trigger: TriggerSource::Workflow { parent: self.id },
+            event: Arc::new(Value::Null),
+            params: Arc::new(Value::Object(bound)),
+            test: invocation.test,
+            repeats: None,
+            seed: None,
+        };
+        let parent = Parent { execution: self.id, at, waits, depth };
+        let now = self.engine.parts.clock.now();
+        let child = self
+            .engine
+            .accept(start, &invocation.request_id, Some(parent), now)
+            .map_err(|reached| Failure::new(FailureKind::Unavailable, reached.to_string()))?;
+        let append = child.append(self.engine.parts.store.fence(), now);
+        Ok((child, append))
+    }
+
+    fn find(&self, workflow: &Name) -> Result<Arc<Published>, Failure> {
+        let environment = &self.published.environment;
+        let which = IdOrName::Name(workflow.clone());
+        self.engine.parts.directory.published(&self.published.workspace, &which, environment).ok_or_else(|| {
+            let what = format!("workflow `{workflow}` is not published in `{environment}`");
+            Failure::new(FailureKind::Failed, what)
+        })
+    }
+
+    /// Tells the step that started this execution how it ended.
+    pub(super) fn tell_parent(&self) {
+        if let (Some(parent), Some(outcome)) = (&self.state.invocation.parent, &self.state.outcome)
+            && parent.waits
+        {
+            let told = Command::ChildEnded(parent.at, self.id, as_step(&self.published.revision.workflow, outcome));
+            self.engine.tell_later(parent.execution, told);
+        }
+    }
+
+    /// Children may have ended while nobody drove this execution.
+    pub(super) fn ask_for_children(&self) {
+        for (at, child) in self.children.clone() {
+            let (engine, id) = (self.engine.clone(), self.id);
+            tokio::spawn(async move {
+                if let Ok(Some((workflow, outcome))) = engine.ended(child).await {
+                    engine.tell(id, Command::ChildEnded(at, child, as_step(&workflow, &outcome))).await;
+                }
+            });
+        }
+    }
+
+    pub(super) fn cancel_children(&mut self, is_over: impl Fn(&At) -> bool) {
+        let over: Vec<At> = self.children.keys().filter(|at| is_over(at)).copied().collect();
+        for at in over {
+            if let Some(child) = self.children.remove(&at) {
+                let (engine, by) = (self.engine.clone(), format!("its parent {}", self.id));
+                tokio::spawn(async move {
+                    // One that has ended needs no cancelling.
+                    let _ = engine.cancel(child, by).await;
+                });
+            }
+        }
+    }
+}
+
+/// How a child's end looks to the step that waited for it.
+fn as_step(workflow: &Name, outcome: &Outcome) -> AttemptOutcome {
+    match outcome.ending {
+        Ending::Succeeded => AttemptOutcome::Succeeded(outcome.output.clone()),
+        ending => {
+            let kind = match ending {
+                Ending::Cancelled => FailureKind::Cancelled,
+                Ending::TimedOut => FailureKind::Timeout,
+                _ => outcome.failure.as_ref().map_or(FailureKind::Failed, |failure| failure.kind),
+            };
+            let why = outcome.failure.as_ref().map(|failure| failure.message.as_str()).unwrap_or("it failed");
+            AttemptOutcome::Failed(Failure::new(kind, format!("workflow `{workflow}`: {why}")))
+        }
+    }
+}

@@ -1,0 +1,474 @@
+//! Drives one execution: decide, apply, append, perform, until it has ended or has nothing to do for a while.
+//!
+//! **The output rule** lives here. Entries are applied at once and kept in `pending`; they are appended together when
+//! something is about to be seen from outside (a call of an observable plugin, an event, a child, an answer, a lock given
+//! back, an acknowledged command), and otherwise once they have lagged behind the disk for [`limits::JOURNAL_LAG_MAX`].
+
+mod child;
+mod obey;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use camshaft_model::entry::{At, Awaited, Entry, Sequence};
+use camshaft_model::ids::ExecutionId;
+use camshaft_model::invocation::SeenDelivery;
+use camshaft_model::limits;
+use camshaft_model::outcome::StepOutcome;
+use camshaft_model::seams::{Append, Fence, JournalAppend, Published, StoreError};
+use camshaft_model::state::{Stage, State};
+use camshaft_model::summary::{Outlook, Summary};
+use camshaft_model::time::Timestamp;
+use futures::StreamExt;
+use futures::future::{AbortHandle, Abortable, Aborted, BoxFuture};
+use futures::stream::FuturesUnordered;
+use tokio::sync::{mpsc, watch};
+
+use crate::Engine;
+use crate::decide::{Action, decide, next_due, resume};
+use crate::live::{Appended, Command, Handle, Parked, Progress};
+use crate::perform::{self, Elsewhere, Performed, perform};
+
+/// One execution being driven.
+pub(crate) struct Driver {
+    engine: Arc<Engine>,
+    id: ExecutionId,
+    fence: Fence,
+    published: Arc<Published>,
+    state: State,
+    /// Applied and not yet durable, and since when.
+    pending: Vec<Arc<Entry>>,
+    pending_since: Timestamp,
+    /// The delivery to be remembered with the first append.
+    delivery: Option<(SeenDelivery, Timestamp)>,
+    calls: FuturesUnordered<Abortable<BoxFuture<'static, Performed>>>,
+    /// The way to stop each call.
+    under_way: BTreeMap<At, AbortHandle>,
+    /// Locks that steps hold or stand in line for.
+    locks: BTreeMap<At, String>,
+    /// Locks to be given back once what led to it is durable.
+    returned: Vec<(At, String)>,
+    /// Children that steps wait for.
+    children: BTreeMap<At, ExecutionId>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    progress: watch::Sender<Progress>,
+}
+
+/// What an execution begins to be driven with.
+pub(crate) struct Beginning {
+    pub(crate) published: Arc<Published>,
+    pub(crate) state: State,
+    /// Its entries that are not durable yet, with the delivery that brought them.
+    pub(crate) pending: Vec<Arc<Entry>>,
+    pub(crate) delivery: Option<(SeenDelivery, Timestamp)>,
+    pub(crate) fence: Fence,
+}
+
+/// Why driving stopped early.
+enum Stop {
+    /// The store will not have it; nothing more is to be done here.
+    Store(StoreError),
+    /// The server is going down, or another one took over.
+    LetGo,
+    /// There is nothing to do for a while.
+    Parked,
+}
+
+impl Driver {
+    /// Begins to drive.
+    pub(crate) fn spawn(engine: &Arc<Engine>, beginning: Beginning) -> Handle {
+        let Beginning { published, state, pending, delivery, fence } = beginning;
+        let (sender, commands) = mpsc::unbounded_channel();
+        let (progress, watch) = watch::channel(Progress::Going);
+        let id = state.invocation.id;
+        let handle = Handle { commands: sender, progress: watch };
+        engine.live.listen(&published.workspace, published.program.topics().map(str::to_owned), id);
+        engine.live.drive(id, handle.clone());
+        if engine.is_stopping() {
+            // Begun while the others were told to stop.
+            let _ = handle.commands.send(Command::Stop);
+        }
+        let driver = Self {
+            engine: engine.clone(),
+            id,
+            fence,
+            published,
+            pending_since: state.updated_at,
+            state,
+            pending,
+            delivery,
+            calls: FuturesUnordered::new(),
+            under_way: BTreeMap::new(),
+            locks: BTreeMap::new(),
+            returned: Vec::new(),
+            children: BTreeMap::new(),
+            commands,
+            progress,
+        };
+        tokio::spawn(driver.run());
+        handle
+    }
+
+    async fn run(mut self) {
+        let guard = Guard { engine: self.engine.clone(), id: self.id, is_over: true };
+        let stopped = self.drive().await;
+        let last = match stopped {
+            Ok(()) => match &self.state.outcome {
+                Some(outcome) => Progress::Ended(outcome.clone()),
+                None => Progress::LetGo,
+            },
+            Err(Stop::Parked) => return self.hand_over(guard),
+            Err(Stop::LetGo) => Progress::LetGo,
+            Err(Stop::Store(StoreError::Duplicate(seen))) => Progress::Duplicate(seen),
+            Err(Stop::Store(error)) => Progress::NotDurable(error.to_string()),
+        };
+        if !matches!(last, Progress::LetGo) {
+            self.depart();
+        }
+        self.progress.send_replace(last);
+        drop(guard);
+    }
+
+    /// It is parked: what came for it in the last moment wakes it again.
+    fn hand_over(mut self, mut guard: Guard) {
+        guard.is_over = false;
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            self.engine.tell_later(self.id, command);
+        }
+    }
+
+    /// It is over for everybody: whoever waited for its place, its locks or itself goes on.
+    fn depart(&mut self) {
+        let workspace = &self.published.workspace;
+        self.engine.live.ignore(workspace, self.published.program.topics().map(str::to_owned), self.id);
+        for (at, key) in std::mem::take(&mut self.locks).into_iter().chain(std::mem::take(&mut self.returned)) {
+            self.engine.give_back(workspace, &key, (self.id, at));
+        }
+        if self.published.workflow.limits.concurrency.is_some() {
+            self.engine.leave_gate(self.published.revision.workflow_id, self.id);
+        }
+        self.cancel_children(|_| true);
+        self.tell_parent();
+    }
+
+    async fn drive(&mut self) -> Result<(), Stop> {
+        self.take_up().await?;
+        loop {
+            loop {
+                let now = self.engine.parts.clock.now();
+                let mut actions = decide(&self.published.program, &self.state, now, &*self.engine.parts.jq);
+                // An event on its way needs no second sending.
+                actions.retain(|action| !matches!(action, Action::Emit { at, .. } if self.under_way.contains_key(at)));
+                if actions.is_empty() {
+                    break;
+                }
+                self.carry_out(actions).await?;
+            }
+            if self.state.outcome.is_some() {
+                self.calls.clear();
+                return self.flush().await;
+            }
+            if !self.returned.is_empty() {
+                self.flush().await?;
+                continue;
+            }
+            self.park().await?;
+            self.wait().await?;
+        }
+    }
+
+    /// Goes on where a former driver stopped.
+    async fn take_up(&mut self) -> Result<(), Stop> {
+        for claim in self.state.locks() {
+            let claimant = (self.id, claim.at);
+            self.locks.insert(claim.at, claim.key.clone());
+            // It may be its own since it was parked; one that it holds already is not asked for again.
+            if !claim.held && self.engine.locks.ask(&self.published.workspace, &claim.key, claimant, claim.since) {
+                self.take_lock(claim.at)?;
+            }
+        }
+        for (at, open) in &self.state.open {
+            if let Stage::Waiting { awaited: Awaited::Child { execution, .. }, .. } = &open.stage {
+                self.children.insert(*at, *execution);
+            }
+        }
+        self.ask_for_children();
+        let resumed = resume(&self.published.program, &self.state, self.engine.parts.clock.now());
+        self.carry_out(resumed).await
+    }
+
+    async fn carry_out(&mut self, actions: Vec<Action>) -> Result<(), Stop> {
+        for action in actions {
+            if self.state.outcome.is_some() {
+                // One frame ended the execution; what the others would have done no longer counts.
+                return Ok(());
+            }
+            match action {
+                Action::Record(entry) => self.record(entry)?,
+                Action::Call { entry, call } => {
+                    if let Some(entry) = entry {
+                        self.record(entry)?;
+                    }
+                    if call.plugin.observable {
+                        self.flush().await?;
+                    }
+                    let at = call.at;
+                    let future = perform(&self.engine, &self.published.program, &self.state, call);
+                    self.begin(at, future);
+                }
+                Action::StartChild { at, workflow, params, waits } => {
+                    self.start_child(at, &workflow, params, waits).await?;
+                }
+                Action::Emit { at, event } => {
+                    self.flush().await?;
+                    let future = self.engine.clone().emit(self.published.workspace.clone(), at, event);
+                    self.begin(at, future);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first call runs right here, which costs nothing; further ones on workers of their own, so that they really run
+    /// at the same time.
+    fn begin(&mut self, at: At, future: BoxFuture<'static, Performed>) {
+        let future = if self.calls.is_empty() { future } else { Box::pin(Elsewhere::spawn(future)) };
+        let (handle, registration) = AbortHandle::new_pair();
+        self.under_way.insert(at, handle);
+        self.calls.push(Abortable::new(future, registration));
+    }
+
+    /// Waits for a result, a command, a due time, or for the journal's lag to run out.
+    async fn wait(&mut self) -> Result<(), Stop> {
+        let clock = self.engine.parts.clock.clone();
+        let lag_end = self.pending_since.plus(limits::JOURNAL_LAG_MAX);
+        let due = next_due(&self.published.program, &self.state).unwrap_or(Timestamp(u64::MAX));
+        tokio::select! {
+            biased;
+            Some(performed) = self.calls.next() => match performed {
+                Ok(performed) => self.settle(performed),
+                Err(Aborted) => Ok(()),
+            },
+            command = self.commands.recv() => match command {
+                Some(command) => self.obey(command).await,
+                // Nobody can reach it any more; it still has its work to do.
+                None => Err(Stop::LetGo),
+            },
+            () = clock.sleep_until(due), if due.0 != u64::MAX => Ok(()),
+            () = clock.sleep_until(lag_end), if !self.pending.is_empty() => self.flush().await,
+        }
+    }
+
+    fn settle(&mut self, performed: Performed) -> Result<(), Stop> {
+        let now = self.engine.parts.clock.now();
+        match performed {
+            Performed::Called { at, attempt, done } => {
+                self.under_way.remove(&at);
+                let is_meant = |open: &&camshaft_model::state::Open| {
+                    open.attempt == attempt && matches!(open.stage, Stage::Attempting { .. })
+                };
+                if self.state.open.get(&at).filter(is_meant).is_none() {
+                    // What it was for is over.
+                    return Ok(());
+                }
+                let entry = perform::ended(&self.published.program, &self.state, at, attempt, done, now);
+                self.record(entry)
+            }
+            Performed::Emitted { at } => {
+                self.under_way.remove(&at);
+                match self.state.open.get(&at).map(|open| &open.stage) {
+                    Some(Stage::Emitting { event }) => {
+                        let outcome = StepOutcome::Succeeded(event.clone());
+                        self.record(Entry::StepEnded { time: now, at, outcome, go_on: false })
+                    }
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Lets go where nothing is to be done for a while and nobody waits.
+    async fn park(&mut self) -> Result<(), Stop> {
+        if !self.calls.is_empty() || !self.commands.is_empty() || self.progress.receiver_count() > 1 {
+            return Ok(());
+        }
+        let due = next_due(&self.published.program, &self.state);
+        let soon = self.engine.parts.clock.now().plus(limits::PARK_AFTER);
+        if due.is_some_and(|due| due <= soon) {
+            return Ok(());
+        }
+        self.flush().await?;
+        let parked = Parked { due, fence: self.fence };
+        let is_alone = || self.commands.is_empty() && self.progress.receiver_count() == 1;
+        if self.engine.live.try_park(self.id, parked, is_alone) { Err(Stop::Parked) } else { Ok(()) }
+    }
+
+    /// Applies an entry and keeps it for the next append. `decide` makes only entries that follow; should one ever not,
+    /// driving stops here, since going on would repeat the same mistake for ever.
+    fn record(&mut self, entry: Entry) -> Result<(), Stop> {
+        if let Err(illegal) = self.state.apply(&entry) {
+            tracing::error!(execution = %self.id, %illegal, "driving stopped: an entry does not follow");
+            return Err(Stop::LetGo);
+        }
+        if self.pending.is_empty() {
+            self.pending_since = entry.time();
+        }
+        let standing_in_line = match &entry {
+            Entry::WaitStarted { at, awaited: Awaited::Lock { key }, time, .. } => Some((*at, key.clone(), *time)),
+            _ => None,
+        };
+        let may_close = matches!(
+            entry,
+            Entry::StepEnded { .. }
+                | Entry::Left { .. }
+                | Entry::RetryScheduled { .. }
+                | Entry::ExitReached { .. }
+                | Entry::ChildEnded { .. }
+                | Entry::Ended { .. }
+        );
+        self.pending.push(Arc::new(entry));
+        if may_close {
+            self.tidy();
+        }
+        if let Some((at, key, since)) = standing_in_line {
+            let is_its_own = self.engine.locks.ask(&self.published.workspace, &key, (self.id, at), since);
+            self.locks.insert(at, key);
+            if is_its_own {
+                self.take_lock(at)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_lock(&mut self, at: At) -> Result<(), Stop> {
+        self.record(Entry::LockTaken { time: self.engine.parts.clock.now(), at })
+    }
+
+    /// Steps have ended, and others with them: what those had under way is stopped.
+    fn tidy(&mut self) {
+        let state = &self.state;
+        self.under_way.retain(|at, handle| {
+            let goes_on = state
+                .open
+                .get(at)
+                .is_some_and(|open| matches!(open.stage, Stage::Attempting { .. } | Stage::Emitting { .. }));
+            if !goes_on {
+                handle.abort();
+            }
+            goes_on
+        });
+        let is_lock = |stage: &Stage| {
+            matches!(stage, Stage::Locked { .. } | Stage::Waiting { awaited: Awaited::Lock { .. }, .. })
+        };
+        let over: BTreeSet<At> = self
+            .locks
+            .keys()
+            .filter(|at| !state.open.get(at).is_some_and(|open| is_lock(&open.stage)))
+            .copied()
+            .collect();
+        for at in over {
+            self.returned.extend(self.locks.remove(&at).map(|key| (at, key)));
+        }
+        let waits_for = |at: &At, child: ExecutionId| match state.open.get(at).map(|open| &open.stage) {
+            Some(Stage::Waiting { awaited: Awaited::Child { execution, .. }, .. }) => *execution == child,
+            _ => false,
+        };
+        let over: BTreeSet<At> =
+            self.children.iter().filter(|(at, child)| !waits_for(at, **child)).map(|(at, _)| *at).collect();
+        if !over.is_empty() {
+            self.cancel_children(|at| over.contains(at));
+        }
+    }
+
+    /// The execution as lists show it, with what a server must know that does not drive it.
+    fn summary(&self) -> Summary {
+        let mut summary = self.state.summary();
+        if self.state.outcome.is_none() {
+            summary.outlook = Outlook {
+                due: next_due(&self.published.program, &self.state),
+                topics: self.published.program.topics().map(str::to_owned).collect(),
+                locks: if self.locks.is_empty() { Vec::new() } else { self.state.locks() },
+                gated: self.published.workflow.limits.concurrency.is_some(),
+            };
+        }
+        summary
+    }
+
+    fn journal(&self) -> JournalAppend {
+        JournalAppend {
+            id: self.id,
+            fence: self.fence,
+            from: self.state.next_sequence - self.pending.len() as Sequence,
+            entries: self.pending.clone(),
+            summary: self.summary(),
+        }
+    }
+
+    /// Returns once everything recorded so far is durable.
+    ///
+    /// An execution that has nothing durable yet is given up when the store refuses: nobody was told of it. A later
+    /// refusal is waited out, since the execution was acknowledged.
+    async fn flush(&mut self) -> Result<(), Stop> {
+        while !self.pending.is_empty() {
+            let append =
+                Append { journals: vec![self.journal()], delivery: self.delivery.clone(), ..Append::default() };
+            self.append(append).await?;
+        }
+        Ok(())
+    }
+
+    /// Appends what ends with everything that is pending. A refusal that says what is wrong with it comes back as
+    /// [`Stop::Store`]; for an execution that was acknowledged, anything else is waited out.
+    async fn append(&mut self, append: Append) -> Result<(), Stop> {
+        let is_new = self.state.next_sequence == self.pending.len() as Sequence;
+        let mut pause = Duration::from_millis(50);
+        loop {
+            match self.engine.parts.store.append(append.clone()).await {
+                Ok(()) => {
+                    self.appended();
+                    return Ok(());
+                }
+                Err(error) if is_new => return Err(Stop::Store(error)),
+                Err(error @ StoreError::LimitReached { .. }) => return Err(Stop::Store(error)),
+                Err(StoreError::Fenced(_)) => return Err(Stop::LetGo),
+                Err(error) => {
+                    tracing::error!(execution = %self.id, %error, "entries are not durable yet; trying again");
+                    if self.engine.is_stopping() {
+                        return Err(Stop::LetGo);
+                    }
+                    let clock = &self.engine.parts.clock;
+                    clock.sleep_until(clock.now().plus(pause)).await;
+                    pause = (pause * 2).min(Duration::from_secs(5));
+                }
+            }
+        }
+    }
+
+    /// What was pending is durable.
+    fn appended(&mut self) {
+        self.pending.clear();
+        self.delivery = None;
+        for (at, key) in std::mem::take(&mut self.returned) {
+            self.engine.give_back(&self.published.workspace, &key, (self.id, at));
+        }
+        // Nobody may be listening.
+        let _ = self.engine.live.appended.send(Appended { execution: self.id, next: self.state.next_sequence });
+    }
+}
+
+/// Takes the execution off the list, even if driving it panicked.
+struct Guard {
+    engine: Arc<Engine>,
+    id: ExecutionId,
+    is_over: bool,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if self.is_over {
+            self.engine.live.remove(self.id);
+        }
+    }
+}
