@@ -4,10 +4,13 @@ mod diagnostics;
 mod expressions;
 mod limits;
 
+use camshaft_model::Value;
 use camshaft_model::ids::{Digest, Name};
 use camshaft_model::language::diagnose::Diagnostic;
+use camshaft_model::language::template::Template;
 use camshaft_model::language::{Compiled, FindTask, TaskMissing, compile};
 use camshaft_model::plugin::PluginPin;
+use camshaft_model::program::StepKind;
 use semver::{Version, VersionReq};
 
 /// Three tasks and an adapter.
@@ -75,6 +78,14 @@ fn a_document_becomes_a_flat_program_with_pins() {
 fn json_is_taken_as_yaml_is() {
     let compiled = good(r#"{"name": "j", "steps": [{"set": {"a": [1, 2.5, "x", null, true]}}]}"#);
     assert_eq!(compiled.program.steps.len(), 1);
+}
+
+#[test]
+fn a_key_with_nothing_behind_it_is_null() {
+    let compiled = good("name: a\ntriggers:\n  - manual:\nsteps:\n  - set: { x: , y: '' }\n  - exit:\n");
+    let StepKind::Set(values) = &compiled.program.steps[0].kind else { panic!("it is a set") };
+    assert_eq!(values[0].1, Template::Literal(Value::Null));
+    assert_eq!(values[1].1, Template::Literal("".into()));
 }
 
 #[test]
