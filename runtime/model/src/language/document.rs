@@ -176,6 +176,8 @@ impl Builder {
 /// What an unquoted scalar stands for (YAML 1.2 core schema).
 fn plain(text: &str, mark: Mark) -> Result<Value, Diagnostic> {
     Ok(match Scalar::parse_from_cow(text.into()) {
+        // A key with nothing behind it.
+        Scalar::String(value) if value.is_empty() => Value::Null,
         Scalar::Null => Value::Null,
         Scalar::Boolean(value) => Value::Bool(value),
         Scalar::Integer(value) => Value::Number(value.into()),
