@@ -138,6 +138,38 @@ pub struct SummaryQuery {
     pub limit: usize,
 }
 
+/// Which ended executions are forgotten in one transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prune {
+    /// Those that ended before this time.
+    pub ended_before: Timestamp,
+    /// At most so many executions.
+    pub limit: usize,
+    /// About so many entries: an execution that has more goes in several calls. The first of them makes it unseen, the last
+    /// one counts it.
+    pub entries: usize,
+}
+
+/// What was forgotten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many executions went.
+    pub executions: usize,
+    /// Bytes of keys and values that went with them.
+    pub bytes: u64,
+    /// Whether a further call finds something to forget.
+    pub more: bool,
+}
+
+/// How large a store is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreSize {
+    /// Length of its file. Freed pages are used again before it grows; not all of its bytes need stand on the disk.
+    pub file_bytes: u64,
+    /// Bytes of the keys and values that it keeps; what they take in the file is more.
+    pub used_bytes: u64,
+}
+
 /// An open execution, handed to this server to be driven.
 #[derive(Debug, Clone)]
 pub struct Claim {
@@ -183,6 +215,11 @@ pub trait Store: Send + Sync {
     /// Forgets the counters of earlier periods of the same kind (days before a day, months before a month), oldest first, at
     /// most `limit` of them; tells how many went.
     fn forget_counts(&self, before: &Period, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>>;
+    /// Forgets ended executions with all that is kept of them, those that ended first before others. Open ones are never
+    /// touched. One transaction: work of others goes in between two calls.
+    fn prune(&self, prune: Prune) -> BoxFuture<'_, Result<Pruned, StoreError>>;
+    /// How large the store is, as of what is durable.
+    fn size(&self) -> BoxFuture<'_, Result<StoreSize, StoreError>>;
 
     /// Carries out all changes or none; answers with the resources as they stand after (none for a deletion). Durable
     /// when it returns. [`StoreError::Conflict`] where an expectation does not hold.

@@ -8,6 +8,7 @@
 //! | `database` | the open database |
 //! | `migrate` | the format |
 //! | `apply` | one request in a transaction |
+//! | `prune` | forgetting ended executions in one |
 //! | `writer` | the thread that commits batches |
 //! | `reader` | everything that only reads |
 
@@ -16,6 +17,7 @@ mod backend;
 mod codec;
 mod database;
 mod migrate;
+mod prune;
 mod reader;
 mod tables;
 mod writer;
@@ -30,7 +32,9 @@ use camshaft_model::entry::{Entry, Sequence};
 use camshaft_model::ids::{Digest, ExecutionId, Name};
 use camshaft_model::invocation::{DeliveryKey, SeenDelivery};
 use camshaft_model::resource::{Change, Resource, ResourceKey, ResourceKind};
-use camshaft_model::seams::{Append, Claim, CountKey, Fence, Store, StoreError, SummaryQuery};
+use camshaft_model::seams::{
+    Append, Claim, CountKey, Fence, Prune, Pruned, Store, StoreError, StoreSize, SummaryQuery,
+};
 use camshaft_model::summary::Summary;
 use camshaft_model::time::{Period, Timestamp};
 use futures::future::BoxFuture;
@@ -213,6 +217,22 @@ impl Store for RedbStore {
                 Done::Forgotten(count) => Ok(count),
                 _ => Err(mismatch()),
             }
+        })
+    }
+
+    fn prune(&self, prune: Prune) -> BoxFuture<'_, Result<Pruned, StoreError>> {
+        Box::pin(async move {
+            match self.submit(Work::Prune(prune), 0).await? {
+                Done::Pruned(pruned) => Ok(pruned),
+                _ => Err(mismatch()),
+            }
+        })
+    }
+
+    fn size(&self) -> BoxFuture<'_, Result<StoreSize, StoreError>> {
+        Box::pin(async move {
+            let used_bytes = self.read(reader::used_bytes)?;
+            Ok(StoreSize { file_bytes: self.slot.file_bytes()?, used_bytes })
         })
     }
 
