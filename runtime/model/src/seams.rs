@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -170,6 +171,10 @@ pub struct StoreSize {
     pub used_bytes: u64,
 }
 
+/// A copy of a store, in pieces of some hundred KiB and in a form that only the store itself reads. It ends with the last piece,
+/// or with an error, behind which nothing comes.
+pub type Snapshot = BoxStream<'static, Result<bytes::Bytes, StoreError>>;
+
 /// An open execution, handed to this server to be driven.
 #[derive(Debug, Clone)]
 pub struct Claim {
@@ -220,6 +225,9 @@ pub trait Store: Send + Sync {
     fn prune(&self, prune: Prune) -> BoxFuture<'_, Result<Pruned, StoreError>>;
     /// How large the store is, as of what is durable.
     fn size(&self) -> BoxFuture<'_, Result<StoreSize, StoreError>>;
+    /// A copy of everything as it stands at one moment: what was acknowledged before the call is in it, and of what comes
+    /// later nothing. Writing goes on meanwhile; what it frees is not used again until the copy is read or dropped.
+    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, StoreError>>;
 
     /// Carries out all changes or none; answers with the resources as they stand after (none for a deletion). Durable
     /// when it returns. [`StoreError::Conflict`] where an expectation does not hold.

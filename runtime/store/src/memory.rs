@@ -12,7 +12,7 @@ use camshaft_model::ids::{Digest, ExecutionId, Name};
 use camshaft_model::invocation::{DeliveryKey, SeenDelivery};
 use camshaft_model::resource::{Change, Expect, Resource, ResourceKey, ResourceKind};
 use camshaft_model::seams::{
-    Append, Claim, Count, CountKey, Fence, Prune, Pruned, Store, StoreError, StoreSize, SummaryQuery,
+    Append, Claim, Count, CountKey, Fence, Prune, Pruned, Snapshot, Store, StoreError, StoreSize, SummaryQuery,
 };
 use camshaft_model::summary::Summary;
 use camshaft_model::time::{Period, Timestamp};
@@ -264,6 +264,10 @@ impl Store for MemoryStore {
     fn size(&self) -> BoxFuture<'_, Result<StoreSize, StoreError>> {
         let used_bytes = self.kept().used_bytes();
         ready(Ok(StoreSize { file_bytes: used_bytes, used_bytes }))
+    }
+
+    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, StoreError>> {
+        ready(Err(StoreError::Unavailable("a store in memory has no form on disk to be copied".to_owned())))
     }
 
     fn change(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<Vec<Option<Resource>>, StoreError>> {

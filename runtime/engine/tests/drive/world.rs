@@ -122,6 +122,9 @@ impl Store for Disk {
     fn size(&self) -> BoxFuture<'_, Result<StoreSize, StoreError>> {
         unreachable!("the engine measures nothing")
     }
+    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, StoreError>> {
+        unreachable!("the engine copies nothing")
+    }
     fn change(&self, _: Vec<Change>) -> BoxFuture<'_, Result<Vec<Option<Resource>>, StoreError>> {
         unreachable!("the engine changes no resources")
     }

@@ -18,19 +18,14 @@ use super::tables::{self, Visit};
 /// The format that this version writes, and the newest that it reads.
 pub(crate) const FORMAT: u64 = 2;
 
-/// Row of `meta`: the format.
-const FORMAT_ROW: &str = "format";
-/// Row of `meta`: the fence of the latest server.
-const FENCE_ROW: &str = "fence";
-
 /// Makes a database ready for this version and takes the next fence; durable when it returns.
 pub(crate) fn prepare(database: &Database) -> Result<Fence, StoreError> {
     let transaction = database.begin_write().map_err(|error| disk_error(error.into()))?;
     let fence = {
         let mut meta = transaction.open_table(tables::META).map_err(|error| disk_error(error.into()))?;
-        match number(&meta, FORMAT_ROW)? {
+        match number(&meta, tables::FORMAT_ROW)? {
             // Nothing but an empty file has no format: somebody else's database has tables.
-            None if is_empty(&transaction)? => set(&mut meta, FORMAT_ROW, FORMAT)?,
+            None if is_empty(&transaction)? => set(&mut meta, tables::FORMAT_ROW, FORMAT)?,
             None => {
                 let why = "it is a redb database, but not one of Camshaft: it has tables and no format";
                 return Err(StoreError::Unavailable(why.to_owned()));
@@ -43,8 +38,8 @@ pub(crate) fn prepare(database: &Database) -> Result<Fence, StoreError> {
             }
             Some(found) => migrate(&transaction, &mut meta, found)?,
         }
-        let fence = number(&meta, FENCE_ROW)?.unwrap_or(0) + 1;
-        set(&mut meta, FENCE_ROW, fence)?;
+        let fence = number(&meta, tables::FENCE_ROW)?.unwrap_or(0) + 1;
+        set(&mut meta, tables::FENCE_ROW, fence)?;
         Fence(fence)
     };
     tables::visit(&mut Create(&transaction)).map_err(disk_error)?;
@@ -64,7 +59,7 @@ fn migrate(transaction: &WriteTransaction, meta: &mut Table<'_, &str, u64>, foun
         tables::visit(&mut measure).map_err(disk_error)?;
         set(meta, tables::USED_ROW, measure.bytes)?;
     }
-    set(meta, FORMAT_ROW, FORMAT)?;
+    set(meta, tables::FORMAT_ROW, FORMAT)?;
     tracing::info!(from = found, to = FORMAT, "the database has a newer format now");
     Ok(())
 }

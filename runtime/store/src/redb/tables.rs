@@ -28,6 +28,10 @@ use camshaft_model::time::{Period, Timestamp};
 use redb::{Key, TableDefinition, Value};
 
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+/// Row of `meta`: the format.
+pub(crate) const FORMAT_ROW: &str = "format";
+/// Row of `meta`: the fence of the latest server.
+pub(crate) const FENCE_ROW: &str = "fence";
 /// Row of `meta`: bytes of the keys and values of all other tables.
 pub(crate) const USED_ROW: &str = "used";
 pub(crate) const JOURNALS: TableDefinition<'_, [u8; 24], &[u8]> = TableDefinition::new("journals");

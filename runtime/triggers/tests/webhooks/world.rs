@@ -456,6 +456,9 @@ impl Store for World {
     fn size(&self) -> BoxFuture<'_, Result<StoreSize, StoreError>> {
         unreachable!("triggers measure nothing")
     }
+    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, StoreError>> {
+        unreachable!("triggers copy nothing")
+    }
     fn change(&self, _: Vec<Change>) -> BoxFuture<'_, Result<Vec<Option<Resource>>, StoreError>> {
         unreachable!("triggers change nothing")
     }
