@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -138,6 +139,42 @@ pub struct SummaryQuery {
     pub limit: usize,
 }
 
+/// Which ended executions are forgotten in one transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prune {
+    /// Those that ended before this time.
+    pub ended_before: Timestamp,
+    /// At most so many executions.
+    pub limit: usize,
+    /// About so many entries: an execution that has more goes in several calls. The first of them makes it unseen, the last
+    /// one counts it.
+    pub entries: usize,
+}
+
+/// What was forgotten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many executions went.
+    pub executions: usize,
+    /// Bytes of keys and values that went with them.
+    pub bytes: u64,
+    /// Whether a further call finds something to forget.
+    pub more: bool,
+}
+
+/// How large a store is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreSize {
+    /// Length of its file. Freed pages are used again before it grows; not all of its bytes need stand on the disk.
+    pub file_bytes: u64,
+    /// Bytes of the keys and values that it keeps; what they take in the file is more.
+    pub used_bytes: u64,
+}
+
+/// A copy of a store, in pieces of some hundred KiB and in a form that only the store itself reads. It ends with the last piece,
+/// or with an error, behind which nothing comes.
+pub type Snapshot = BoxStream<'static, Result<bytes::Bytes, StoreError>>;
+
 /// An open execution, handed to this server to be driven.
 #[derive(Debug, Clone)]
 pub struct Claim {
@@ -183,6 +220,14 @@ pub trait Store: Send + Sync {
     /// Forgets the counters of earlier periods of the same kind (days before a day, months before a month), oldest first, at
     /// most `limit` of them; tells how many went.
     fn forget_counts(&self, before: &Period, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>>;
+    /// Forgets ended executions with all that is kept of them, those that ended first before others. Open ones are never
+    /// touched. One transaction: work of others goes in between two calls.
+    fn prune(&self, prune: Prune) -> BoxFuture<'_, Result<Pruned, StoreError>>;
+    /// How large the store is, as of what is durable.
+    fn size(&self) -> BoxFuture<'_, Result<StoreSize, StoreError>>;
+    /// A copy of everything as it stands at one moment: what was acknowledged before the call is in it, and of what comes
+    /// later nothing. Writing goes on meanwhile; what it frees is not used again until the copy is read or dropped.
+    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, StoreError>>;
 
     /// Carries out all changes or none; answers with the resources as they stand after (none for a deletion). Durable
     /// when it returns. [`StoreError::Conflict`] where an expectation does not hold.

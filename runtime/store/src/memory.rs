@@ -11,7 +11,9 @@ use camshaft_model::entry::{Entry, Sequence};
 use camshaft_model::ids::{Digest, ExecutionId, Name};
 use camshaft_model::invocation::{DeliveryKey, SeenDelivery};
 use camshaft_model::resource::{Change, Expect, Resource, ResourceKey, ResourceKind};
-use camshaft_model::seams::{Append, Claim, Count, CountKey, Fence, Store, StoreError, SummaryQuery};
+use camshaft_model::seams::{
+    Append, Claim, Count, CountKey, Fence, Prune, Pruned, Snapshot, Store, StoreError, StoreSize, SummaryQuery,
+};
 use camshaft_model::summary::Summary;
 use camshaft_model::time::{Period, Timestamp};
 use futures::future::BoxFuture;
@@ -120,6 +122,37 @@ impl Kept {
         gone.iter().map(|key| self.counts.remove(key)).count()
     }
 
+    /// An execution goes as a whole, however many entries it has.
+    fn prune(&mut self, prune: Prune) -> Pruned {
+        let ended = self.summaries.values().filter(|summary| summary.status.is_final());
+        let ended = ended.map(|summary| (summary.ended_at.unwrap_or(summary.updated_at), summary.id));
+        let old: BTreeSet<_> = ended.filter(|(at, _)| *at < prune.ended_before).collect();
+        let (mut pruned, before, mut entries) = (Pruned::default(), self.used_bytes(), 0);
+        for (_, id) in &old {
+            if pruned.executions >= prune.limit || entries >= prune.entries {
+                break;
+            }
+            self.summaries.remove(id);
+            entries += self.journals.remove(id).map_or(0, |journal| journal.len());
+            pruned.executions += 1;
+        }
+        pruned.bytes = before - self.used_bytes();
+        pruned.more = pruned.executions < old.len();
+        pruned
+    }
+
+    /// What would be on a disk, roughly: everything as JSON.
+    fn used_bytes(&self) -> u64 {
+        fn length(value: &impl serde::Serialize) -> u64 {
+            serde_json::to_vec(value).map_or(0, |json| json.len() as u64)
+        }
+        self.journals.values().map(length).sum::<u64>()
+            + self.summaries.values().map(length).sum::<u64>()
+            + self.deliveries.values().map(length).sum::<u64>()
+            + self.resources.values().map(length).sum::<u64>()
+            + self.blobs.values().map(|bytes| bytes.len() as u64).sum::<u64>()
+    }
+
     fn summaries(&self, query: &SummaryQuery) -> Vec<Summary> {
         let newest_first = self.summaries.values().rev();
         let wanted = newest_first.filter(|summary| {
@@ -222,6 +255,19 @@ impl Store for MemoryStore {
     fn forget_counts(&self, before: &Period, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
         let before = before.clone();
         Box::pin(async move { Ok(self.kept().forget_counts(&before, limit)) })
+    }
+
+    fn prune(&self, prune: Prune) -> BoxFuture<'_, Result<Pruned, StoreError>> {
+        Box::pin(async move { Ok(self.kept().prune(prune)) })
+    }
+
+    fn size(&self) -> BoxFuture<'_, Result<StoreSize, StoreError>> {
+        let used_bytes = self.kept().used_bytes();
+        ready(Ok(StoreSize { file_bytes: used_bytes, used_bytes }))
+    }
+
+    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, StoreError>> {
+        ready(Err(StoreError::Unavailable("a store in memory has no form on disk to be copied".to_owned())))
     }
 
     fn change(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<Vec<Option<Resource>>, StoreError>> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use camshaft_model::ids::Digest;
 use camshaft_model::json;
 use camshaft_model::resource::{Change, Expect, ResourceKey, ResourceKind};
-use camshaft_model::seams::{Append, CountKey, Fence, Store, StoreError, SummaryQuery};
+use camshaft_model::seams::{Append, CountKey, Fence, Prune, Store, StoreError, SummaryQuery};
 use camshaft_model::summary::Status;
 use camshaft_model::time::Timestamp;
 use camshaft_store::{MemoryStore, RedbStore};
@@ -15,7 +15,7 @@ use camshaft_store::{MemoryStore, RedbStore};
 use crate::support::disk::FaultyDisk;
 use crate::support::picture::{Known, difference, picture};
 use crate::support::random::{Random, seeds};
-use crate::support::{Run, count, count_key, delivery, delivery_key, name, put, resource_key, workflow_id};
+use crate::support::{Run, count, count_key, delivery, delivery_key, measured, name, put, resource_key, workflow_id};
 
 const STEPS: usize = 400;
 const EXECUTIONS: usize = 24;
@@ -40,6 +40,7 @@ enum Operation {
     Forget(u64, usize),
     Count(CountKey),
     ForgetCounts(CountKey, usize),
+    Prune(Prune),
     Change(Vec<Change>),
     Resource(ResourceKey),
     Resources(ResourceKind, Option<&'static str>, Option<ResourceKey>, usize),
@@ -62,6 +63,7 @@ impl Script {
             let mut run = Run::new(number as u64);
             run.workspace = name(random.pick::<&str>(&["default", "default", "other", "d"]));
             run.workflow = 1 + random.below(2) as u8;
+            run.ended_at = Timestamp(random.below(400) as u64);
             run
         });
         Self { runs: runs.collect(), random, lengths: vec![0; EXECUTIONS], now: 1 }
@@ -90,6 +92,11 @@ impl Script {
                     self.lengths[at] += journal.entries.len() as u64;
                 }
             }
+            if matches!(operation, Operation::Prune(_)) {
+                for (run, length) in self.runs.iter().zip(&mut self.lengths) {
+                    *length = reference.entries(run.id, 0, usize::MAX).await.unwrap().len() as u64;
+                }
+            }
         }
         let known = Known {
             executions: self.runs.iter().map(|run| run.id).collect(),
@@ -99,12 +106,15 @@ impl Script {
         };
         let (got, expected) = (picture(&store, &known).await, picture(&reference, &known).await);
         assert!(got == expected, "{}", difference(&got, &expected));
+        let size = store.size().await.unwrap();
+        drop(store);
+        assert_eq!(size.used_bytes, measured(&disk));
     }
 
     fn operation(&mut self, fence: Fence) -> Operation {
         self.now += self.random.below(3) as u64;
         let random = &mut self.random;
-        match random.below(19) {
+        match random.below(20) {
             0..=5 => Operation::Append(self.append(fence)),
             6 => Operation::Entries(random.below(EXECUTIONS), random.below(6) as u64, random.below(5)),
             7 => Operation::Summary(random.below(EXECUTIONS)),
@@ -118,6 +128,11 @@ impl Script {
                 let limit = random.below(4);
                 Operation::ForgetCounts(self.count_key(), limit)
             }
+            19 => Operation::Prune(Prune {
+                ended_before: Timestamp(self.now.saturating_sub(random.below(60) as u64)),
+                limit: random.below(5),
+                entries: 1_000,
+            }),
             15 if random.once_in(2) => Operation::Resource(self.key()),
             15 => {
                 let kind = *random.pick(&[ResourceKind::Workflow, ResourceKind::Plugin]);
@@ -210,6 +225,10 @@ impl Script {
             Operation::Forget(before, limit) => text(store.forget_deliveries(Timestamp(before), limit).await),
             Operation::Count(key) => text(store.count(&key).await),
             Operation::ForgetCounts(key, limit) => text(store.forget_counts(&key.period, limit).await),
+            Operation::Prune(prune) => {
+                // How many bytes a row takes is each store's own affair.
+                text(store.prune(prune).await.map(|pruned| (pruned.executions, pruned.more)))
+            }
             Operation::Change(changes) => text(store.change(changes).await),
             Operation::Resource(key) => text(store.resource(key).await),
             Operation::Resources(kind, workspace, after, limit) => {

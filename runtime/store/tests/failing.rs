@@ -5,7 +5,7 @@ mod support;
 use camshaft_model::ids::Digest;
 use camshaft_model::json;
 use camshaft_model::resource::{Change, Expect, ResourceKind};
-use camshaft_model::seams::{Append, Fence, Store, StoreError};
+use camshaft_model::seams::{Append, Fence, Prune, Store, StoreError};
 use camshaft_model::summary::Status;
 use camshaft_model::time::{Period, Timestamp};
 use camshaft_store::{MemoryStore, RedbStore};
@@ -22,6 +22,7 @@ enum Operation {
     PutBlob(Digest, Vec<u8>),
     Forget(Timestamp),
     ForgetCounts(Period),
+    Prune(Prune),
 }
 
 async fn carry_out(store: &dyn Store, operation: Operation) -> Result<(), StoreError> {
@@ -30,6 +31,7 @@ async fn carry_out(store: &dyn Store, operation: Operation) -> Result<(), StoreE
         Operation::Change(changes) => store.change(changes).await.map(drop),
         Operation::PutBlob(digest, bytes) => store.put_blob(digest, bytes).await,
         Operation::Forget(before) => store.forget_deliveries(before, 10).await.map(drop),
+        Operation::Prune(prune) => store.prune(prune).await.map(drop),
         Operation::ForgetCounts(before) => store.forget_counts(&before, 10).await.map(drop),
     }
 }
@@ -57,6 +59,7 @@ fn script(fence: Fence) -> (Vec<Operation>, Known) {
     operations.push(Operation::PutBlob(digest, vec![3; 1 << 20]));
     operations.push(Operation::Forget(Timestamp(2)));
     operations.push(Operation::ForgetCounts(count_key(2, 1).period));
+    operations.push(Operation::Prune(Prune { ended_before: Timestamp(3), limit: 2, entries: 100 }));
     let last = Run { workspace: name("other"), ..Run::new(99) };
     known.executions.push(last.id);
     operations.push(Operation::Append(last.at_once(fence)));

@@ -5,7 +5,9 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use camshaft_model::seams::{Fence, Store, StoreError};
+use camshaft_model::seams::{Fence, Prune, Store, StoreError};
+use camshaft_model::summary::Status;
+use camshaft_model::time::Timestamp;
 use camshaft_store::RedbStore;
 use redb::{Database, TableDefinition};
 
@@ -64,12 +66,12 @@ fn a_newer_format_is_refused_with_both_numbers() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("camshaft.redb");
     drop(RedbStore::open(&path).unwrap());
-    set_format(&path, 2);
+    set_format(&path, 3);
     let error = refusal(&path);
-    assert!(error.contains("format 2") && error.contains("up to 1"), "{error}");
+    assert!(error.contains("format 3") && error.contains("up to 2"), "{error}");
     // It was not touched: whoever knows the format can still open it.
     let meta = Database::open(&path).unwrap().begin_write().unwrap();
-    assert_eq!(meta.open_table(META).unwrap().insert("format", 1).unwrap().unwrap().value(), 2);
+    assert_eq!(meta.open_table(META).unwrap().insert("format", 2).unwrap().unwrap().value(), 3);
     meta.commit().unwrap();
     RedbStore::open(&path).unwrap();
 }
@@ -82,6 +84,35 @@ fn a_format_that_never_was_is_damage() {
     set_format(&path, 0);
     let error = refusal(&path);
     assert!(error.contains("damaged") && error.contains("format 0"), "{error}");
+}
+
+/// Format 1 did not know when executions ended, nor how many bytes it kept.
+#[tokio::test]
+async fn a_database_of_the_first_format_is_brought_up_to_date() {
+    let disk = FaultyDisk::default();
+    let (ended, open) = (Run::new(1), Run::new(2));
+    let size = {
+        let store = RedbStore::open_with(disk.clone()).unwrap();
+        store.append(ended.at_once(store.fence())).await.unwrap();
+        store.append(open.accept(store.fence())).await.unwrap();
+        store.size().await.unwrap()
+    };
+    let transaction = Database::builder().create_with_backend(disk.clone()).unwrap().begin_write().unwrap();
+    assert!(transaction.delete_table(TableDefinition::<[u8; 24], ()>::new("ended_at")).unwrap());
+    assert!(transaction.delete_table(TableDefinition::<&[u8], u64>::new("counts")).unwrap());
+    transaction.open_table(META).unwrap().remove("used").unwrap().unwrap();
+    transaction.open_table(META).unwrap().insert("format", 1).unwrap();
+    transaction.commit().unwrap();
+
+    let store = RedbStore::open_with(disk.clone()).unwrap();
+    assert_eq!(store.size().await.unwrap().used_bytes, size.used_bytes);
+    let prune = Prune { ended_before: Timestamp(u64::MAX), limit: 10, entries: 10 };
+    let pruned = store.prune(prune).await.unwrap();
+    assert_eq!((pruned.executions, pruned.more), (1, false));
+    assert_eq!(store.summary(ended.id).await.unwrap(), None);
+    assert_eq!(store.summary(open.id).await.unwrap(), Some(open.summary(Status::Accepted)));
+    drop(store);
+    assert_eq!(RedbStore::open_with(disk).unwrap().fence(), Fence(3), "the third opening");
 }
 
 fn set_format(path: &Path, format: u64) {

@@ -116,6 +116,15 @@ impl Store for Disk {
     fn forget_counts(&self, _: &Period, _: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
         unreachable!("the engine forgets no counters")
     }
+    fn prune(&self, _: Prune) -> BoxFuture<'_, Result<Pruned, StoreError>> {
+        unreachable!("the engine forgets no executions")
+    }
+    fn size(&self) -> BoxFuture<'_, Result<StoreSize, StoreError>> {
+        unreachable!("the engine measures nothing")
+    }
+    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, StoreError>> {
+        unreachable!("the engine copies nothing")
+    }
     fn change(&self, _: Vec<Change>) -> BoxFuture<'_, Result<Vec<Option<Resource>>, StoreError>> {
         unreachable!("the engine changes no resources")
     }

@@ -43,15 +43,18 @@ impl From<TableError> for Refusal {
 
 /// The tables of a write transaction, each opened when it is first needed and kept open for the whole batch.
 pub(crate) struct Batch<'txn> {
-    transaction: &'txn WriteTransaction,
+    pub(super) transaction: &'txn WriteTransaction,
     /// The fence of this server: appends with an older one are refused.
     fence: Fence,
-    written: bool,
-    journals: Option<Table<'txn, [u8; 24], &'static [u8]>>,
-    summaries: Option<Table<'txn, [u8; 16], &'static [u8]>>,
-    by_workflow: Option<Table<'txn, &'static [u8], ()>>,
-    by_status: Option<Table<'txn, &'static [u8], ()>>,
+    pub(super) written: bool,
+    /// By how many bytes of keys and values the tables have grown.
+    pub(super) grown: i64,
+    pub(super) journals: Option<Table<'txn, [u8; 24], &'static [u8]>>,
+    pub(super) summaries: Option<Table<'txn, [u8; 16], &'static [u8]>>,
+    pub(super) by_workflow: Option<Table<'txn, &'static [u8], ()>>,
+    pub(super) by_status: Option<Table<'txn, &'static [u8], ()>>,
     open: Option<Table<'txn, [u8; 16], ()>>,
+    pub(super) ended_at: Option<Table<'txn, [u8; 24], ()>>,
     deliveries: Option<Table<'txn, &'static [u8], &'static [u8]>>,
     delivered_at: Option<Table<'txn, &'static [u8], ()>>,
     counts: Option<Table<'txn, &'static [u8], u64>>,
@@ -60,7 +63,7 @@ pub(crate) struct Batch<'txn> {
 }
 
 /// The table in a place, opened if it is not.
-fn table<'a, 'txn, K: Key + 'static, V: Value + 'static>(
+pub(super) fn table<'a, 'txn, K: Key + 'static, V: Value + 'static>(
     place: &'a mut Option<Table<'txn, K, V>>,
     transaction: &'txn WriteTransaction,
     definition: TableDefinition<'_, K, V>,
@@ -71,17 +74,47 @@ fn table<'a, 'txn, K: Key + 'static, V: Value + 'static>(
     }
 }
 
+/// Puts a row and counts what the table grows by.
+fn put<'k, 'v, K: Key + 'static, V: Value + 'static>(
+    table: &mut Table<'_, K, V>,
+    grown: &mut i64,
+    key: K::SelfType<'k>,
+    value: V::SelfType<'v>,
+) -> Result<(), Refusal> {
+    let key_bytes = K::as_bytes(&key).as_ref().len();
+    *grown += (key_bytes + V::as_bytes(&value).as_ref().len()) as i64;
+    if let Some(old) = table.insert(key, value)? {
+        *grown -= (key_bytes + V::as_bytes(&old.value()).as_ref().len()) as i64;
+    }
+    Ok(())
+}
+
+/// Takes a row away, where there is one, and counts what the table shrinks by.
+pub(super) fn take<'k, K: Key + 'static, V: Value + 'static>(
+    table: &mut Table<'_, K, V>,
+    grown: &mut i64,
+    key: K::SelfType<'k>,
+) -> Result<(), Refusal> {
+    let key_bytes = K::as_bytes(&key).as_ref().len();
+    if let Some(old) = table.remove(key)? {
+        *grown -= (key_bytes + V::as_bytes(&old.value()).as_ref().len()) as i64;
+    }
+    Ok(())
+}
+
 impl<'txn> Batch<'txn> {
     pub(crate) fn new(transaction: &'txn WriteTransaction, fence: Fence) -> Self {
         Self {
             transaction,
             fence,
             written: false,
+            grown: 0,
             journals: None,
             summaries: None,
             by_workflow: None,
             by_status: None,
             open: None,
+            ended_at: None,
             deliveries: None,
             delivered_at: None,
             counts: None,
@@ -95,6 +128,16 @@ impl<'txn> Batch<'txn> {
         self.written
     }
 
+    /// Writes down by how much the tables have grown, and closes them.
+    pub(crate) fn finish(self) -> Result<(), Refusal> {
+        if self.grown != 0 {
+            let mut meta = self.transaction.open_table(tables::META)?;
+            let used = meta.get(tables::USED_ROW)?.map_or(0, |used| used.value());
+            meta.insert(tables::USED_ROW, used.saturating_add_signed(self.grown))?;
+        }
+        Ok(())
+    }
+
     /// Entries of executions, the delivery that brought them, and what counts them.
     pub(crate) fn append(&mut self, append: &EncodedAppend) -> Result<(), Refusal> {
         let seen_before = match &append.delivery {
@@ -106,7 +149,7 @@ impl<'txn> Batch<'txn> {
         self.written = true;
         for (key, count) in counted {
             let counts = table(&mut self.counts, self.transaction, tables::COUNTS)?;
-            counts.insert(key, count)?;
+            put(counts, &mut self.grown, key, count)?;
         }
         if let Some(delivery) = &append.delivery {
             self.write_delivery(delivery, seen_before)?;
@@ -138,7 +181,7 @@ impl<'txn> Batch<'txn> {
             }
             let earlier = journals[..at].iter().rev().find(|earlier| earlier.id == journal.id);
             let head = match earlier {
-                Some(earlier) => Some(SummaryHead { next: earlier.next, status: earlier.status }),
+                Some(earlier) => Some(SummaryHead { next: earlier.next, status: earlier.status, ended: earlier.ended }),
                 None => {
                     let summaries = table(&mut self.summaries, self.transaction, tables::SUMMARIES)?;
                     match summaries.get(journal.id.as_bytes())? {
@@ -179,22 +222,21 @@ impl<'txn> Batch<'txn> {
     fn write_delivery(&mut self, delivery: &EncodedDelivery, seen_before: Option<Timestamp>) -> Result<(), Refusal> {
         let delivered_at = table(&mut self.delivered_at, self.transaction, tables::DELIVERED_AT)?;
         if let Some(at) = seen_before {
-            delivered_at.remove(tables::delivered_at_key(at, &delivery.key).as_slice())?;
+            take(delivered_at, &mut self.grown, tables::delivered_at_key(at, &delivery.key).as_slice())?;
         }
-        delivered_at.insert(tables::delivered_at_key(delivery.at, &delivery.key).as_slice(), ())?;
+        put(delivered_at, &mut self.grown, tables::delivered_at_key(delivery.at, &delivery.key).as_slice(), ())?;
         let deliveries = table(&mut self.deliveries, self.transaction, tables::DELIVERIES)?;
-        deliveries.insert(delivery.key.as_slice(), delivery.value.as_slice())?;
-        Ok(())
+        put(deliveries, &mut self.grown, delivery.key.as_slice(), delivery.value.as_slice())
     }
 
     fn write_journal(&mut self, journal: &EncodedJournal, before: Option<SummaryHead>) -> Result<(), Refusal> {
-        let id = journal.id.as_bytes();
+        let id = *journal.id.as_bytes();
         if let Some(entries) = &journal.entries {
             let journals = table(&mut self.journals, self.transaction, tables::JOURNALS)?;
-            journals.insert(tables::journal_key(journal.id, journal.from), entries.as_slice())?;
+            put(journals, &mut self.grown, tables::journal_key(journal.id, journal.from), entries.as_slice())?;
         }
         let summaries = table(&mut self.summaries, self.transaction, tables::SUMMARIES)?;
-        summaries.insert(id, journal.summary.as_slice())?;
+        put(summaries, &mut self.grown, id, journal.summary.as_slice())?;
 
         let was = before.map(|head| head.status);
         if was != Some(journal.status) {
@@ -202,11 +244,11 @@ impl<'txn> Batch<'txn> {
             let by_status = table(&mut self.by_status, self.transaction, tables::BY_STATUS)?;
             if let Some(was) = was {
                 let (workflow_key, status_key) = journal.index_keys_with(was);
-                by_workflow.remove(workflow_key.as_slice())?;
-                by_status.remove(status_key.as_slice())?;
+                take(by_workflow, &mut self.grown, workflow_key.as_slice())?;
+                take(by_status, &mut self.grown, status_key.as_slice())?;
             }
-            by_workflow.insert(journal.by_workflow.as_slice(), ())?;
-            by_status.insert(journal.by_status.as_slice(), ())?;
+            put(by_workflow, &mut self.grown, journal.by_workflow.as_slice(), ())?;
+            put(by_status, &mut self.grown, journal.by_status.as_slice(), ())?;
         }
 
         let was_open = was.is_some_and(|status| !status.is_final());
@@ -214,9 +256,20 @@ impl<'txn> Batch<'txn> {
         if was_open != is_open {
             let open = table(&mut self.open, self.transaction, tables::OPEN)?;
             if is_open {
-                open.insert(id, ())?;
+                put(open, &mut self.grown, id, ())?;
             } else {
-                open.remove(id)?;
+                take(open, &mut self.grown, id)?;
+            }
+        }
+
+        let was_ended = before.and_then(|head| head.ended);
+        if was_ended != journal.ended {
+            let ended_at = table(&mut self.ended_at, self.transaction, tables::ENDED_AT)?;
+            if let Some(at) = was_ended {
+                take(ended_at, &mut self.grown, tables::ended_at_key(at, journal.id))?;
+            }
+            if let Some(at) = journal.ended {
+                put(ended_at, &mut self.grown, tables::ended_at_key(at, journal.id), ())?;
             }
         }
         Ok(())
@@ -231,11 +284,11 @@ impl<'txn> Batch<'txn> {
             keys.push(row?.0.value().to_vec());
         }
         for key in &keys {
-            delivered_at.remove(key.as_slice())?;
+            take(delivered_at, &mut self.grown, key.as_slice())?;
         }
         let deliveries = table(&mut self.deliveries, self.transaction, tables::DELIVERIES)?;
         for key in &keys {
-            deliveries.remove(&key[end.len()..])?;
+            take(deliveries, &mut self.grown, &key[end.len()..])?;
         }
         self.written |= !keys.is_empty();
         Ok(keys.len())
@@ -249,7 +302,7 @@ impl<'txn> Batch<'txn> {
             keys.push(row?.0.value().to_vec());
         }
         for key in &keys {
-            counts.remove(key.as_slice())?;
+            take(counts, &mut self.grown, key.as_slice())?;
         }
         self.written |= !keys.is_empty();
         Ok(keys.len())
@@ -300,8 +353,8 @@ impl<'txn> Batch<'txn> {
         for (key, row) in rows {
             self.written = true;
             match row {
-                Some(row) => drop(resources.insert(key.as_slice(), row.as_slice())?),
-                None => drop(resources.remove(key.as_slice())?),
+                Some(row) => put(resources, &mut self.grown, key.as_slice(), row.as_slice())?,
+                None => take(resources, &mut self.grown, key.as_slice())?,
             }
         }
         Ok(after)
@@ -312,7 +365,7 @@ impl<'txn> Batch<'txn> {
         let blobs = table(&mut self.blobs, self.transaction, tables::BLOBS)?;
         if blobs.get(&digest.0)?.is_none() {
             self.written = true;
-            blobs.insert(&digest.0, bytes)?;
+            put(blobs, &mut self.grown, digest.0, bytes)?;
         }
         Ok(())
     }

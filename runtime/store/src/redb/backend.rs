@@ -60,6 +60,11 @@ impl Disk {
         self.header().commits
     }
 
+    /// Length of the file, bytes.
+    pub(crate) fn length(&self) -> io::Result<u64> {
+        self.backend.len()
+    }
+
     /// Undoes what a failed commit may have left. When this returns `Ok`, the database is as it was after the latest
     /// durable commit, whatever happens next. To be called while no database is open.
     pub(crate) fn revert(&self) -> io::Result<()> {

@@ -50,6 +50,8 @@ pub(crate) struct EncodedJournal {
     /// The sequence behind the last entry.
     pub(crate) next: Sequence,
     pub(crate) status: Status,
+    /// When it ended; none while it is open.
+    pub(crate) ended: Option<Timestamp>,
     /// Value in `journals`; none where there are no entries.
     pub(crate) entries: Option<Vec<u8>>,
     /// Value in `summaries`.
@@ -72,11 +74,18 @@ pub(crate) struct EncodedDelivery {
     pub(crate) named: DeliveryKey,
 }
 
-/// What the head of a row in `summaries` tells.
+/// What the writer has to know of a row in `summaries`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SummaryHead {
     pub(crate) next: Sequence,
     pub(crate) status: Status,
+    /// When it ended; none while it is open.
+    pub(crate) ended: Option<Timestamp>,
+}
+
+/// When an execution ended, as retention sees it; none while it is open.
+pub(crate) fn ended(summary: &Summary) -> Option<Timestamp> {
+    summary.status.is_final().then(|| summary.ended_at.unwrap_or(summary.updated_at))
 }
 
 impl EncodedAppend {
@@ -123,6 +132,7 @@ impl EncodedJournal {
             from: append.from,
             next,
             status: summary.status,
+            ended: ended(summary),
             entries: if append.entries.is_empty() { None } else { Some(entries(&append.entries)?) },
             summary: write_json("summary", row, summary)?,
             by_workflow: tables::index_key(prefix, append.id),
@@ -187,7 +197,9 @@ pub(crate) fn read_summary_head(row: &[u8]) -> Result<SummaryHead, StoreError> {
     next.copy_from_slice(&head[1..9]);
     let status = tables::status_of(head[9])
         .ok_or_else(|| StoreError::Damaged(format!("a summary has status {}, which nothing has", head[9])))?;
-    Ok(SummaryHead { next: Sequence::from_be_bytes(next), status })
+    // Hardly ever: nothing follows an end.
+    let ended = if status.is_final() { ended(&read_summary(row)?) } else { None };
+    Ok(SummaryHead { next: Sequence::from_be_bytes(next), status, ended })
 }
 
 /// The summary of a value of `summaries`.

@@ -50,6 +50,11 @@ impl Slot {
         self.disk.commits()
     }
 
+    /// Length of the file, bytes.
+    pub(crate) fn file_bytes(&self) -> Result<u64, StoreError> {
+        self.disk.length().map_err(|error| self.unavailable(&error.to_string()))
+    }
+
     /// Whether the database no longer answers: an error of the disk, even of a reader, ends it.
     pub(crate) fn fails(&self) -> bool {
         self.write().and_then(|transaction| transaction.abort().map_err(|error| disk_error(error.into()))).is_err()

@@ -1,30 +1,31 @@
 //! The format of the database: its number, what a new one begins with, and the way from an older to ours.
 //!
-//! A migration is an arm of [`migrate`] that brings the tables from one number to the next, within the transaction that
-//! opens the database: a crash in the middle leaves the old format. There is one format so far.
+//! [`migrate`] brings the tables from one number to the next, within the transaction that opens the database: a crash in
+//! the middle leaves the old format.
+//!
+//! | format | what it brought |
+//! |---|---|
+//! | 1 | the first |
+//! | 2 | `ended_at`, for retention; `counts`; how many bytes are kept |
 
 use camshaft_model::seams::{Fence, StoreError};
-use redb::{Database, ReadableTable, Table, WriteTransaction};
+use redb::{Database, Key, ReadableTable, ReadableTableMetadata, Table, TableDefinition, Value, WriteTransaction};
 
+use super::codec;
 use super::database::disk_error;
-use super::tables;
+use super::tables::{self, Visit};
 
 /// The format that this version writes, and the newest that it reads.
-pub(crate) const FORMAT: u64 = 1;
-
-/// Row of `meta`: the format.
-const FORMAT_ROW: &str = "format";
-/// Row of `meta`: the fence of the latest server.
-const FENCE_ROW: &str = "fence";
+pub(crate) const FORMAT: u64 = 2;
 
 /// Makes a database ready for this version and takes the next fence; durable when it returns.
 pub(crate) fn prepare(database: &Database) -> Result<Fence, StoreError> {
     let transaction = database.begin_write().map_err(|error| disk_error(error.into()))?;
     let fence = {
         let mut meta = transaction.open_table(tables::META).map_err(|error| disk_error(error.into()))?;
-        match number(&meta, FORMAT_ROW)? {
+        match number(&meta, tables::FORMAT_ROW)? {
             // Nothing but an empty file has no format: somebody else's database has tables.
-            None if is_empty(&transaction)? => set(&mut meta, FORMAT_ROW, FORMAT)?,
+            None if is_empty(&transaction)? => set(&mut meta, tables::FORMAT_ROW, FORMAT)?,
             None => {
                 let why = "it is a redb database, but not one of Camshaft: it has tables and no format";
                 return Err(StoreError::Unavailable(why.to_owned()));
@@ -37,34 +38,78 @@ pub(crate) fn prepare(database: &Database) -> Result<Fence, StoreError> {
             }
             Some(found) => migrate(&transaction, &mut meta, found)?,
         }
-        let fence = number(&meta, FENCE_ROW)?.unwrap_or(0) + 1;
-        set(&mut meta, FENCE_ROW, fence)?;
+        let fence = number(&meta, tables::FENCE_ROW)?.unwrap_or(0) + 1;
+        set(&mut meta, tables::FENCE_ROW, fence)?;
         Fence(fence)
     };
-    create_tables(&transaction).map_err(disk_error)?;
+    tables::visit(&mut Create(&transaction)).map_err(disk_error)?;
     transaction.commit().map_err(|error| disk_error(error.into()))?;
     Ok(fence)
 }
 
-/// Brings an older database to [`FORMAT`].
-fn migrate(_transaction: &WriteTransaction, _meta: &mut Table<'_, &str, u64>, found: u64) -> Result<(), StoreError> {
-    // Formats begin at 1, the only one there is.
-    Err(StoreError::Damaged(format!("it has format {found}, which no version ever wrote")))
+/// Brings an older database to [`FORMAT`], one number after the other.
+fn migrate(transaction: &WriteTransaction, meta: &mut Table<'_, &str, u64>, found: u64) -> Result<(), StoreError> {
+    // Formats begin at 1.
+    if found == 0 {
+        return Err(StoreError::Damaged(format!("it has format {found}, which no version ever wrote")));
+    }
+    if found < 2 {
+        index_ended(transaction)?;
+        let mut measure = Measure { transaction, bytes: 0 };
+        tables::visit(&mut measure).map_err(disk_error)?;
+        set(meta, tables::USED_ROW, measure.bytes)?;
+    }
+    set(meta, tables::FORMAT_ROW, FORMAT)?;
+    tracing::info!(from = found, to = FORMAT, "the database has a newer format now");
+    Ok(())
 }
 
-/// Readers open tables without asking whether they exist.
-fn create_tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
-    transaction.open_table(tables::JOURNALS)?;
-    transaction.open_table(tables::SUMMARIES)?;
-    transaction.open_table(tables::BY_WORKFLOW)?;
-    transaction.open_table(tables::BY_STATUS)?;
-    transaction.open_table(tables::OPEN)?;
-    transaction.open_table(tables::DELIVERIES)?;
-    transaction.open_table(tables::DELIVERED_AT)?;
-    transaction.open_table(tables::COUNTS)?;
-    transaction.open_table(tables::RESOURCES)?;
-    transaction.open_table(tables::BLOBS)?;
+/// Format 2 finds ended executions by the time of their end.
+fn index_ended(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    let summaries = transaction.open_table(tables::SUMMARIES).map_err(|error| disk_error(error.into()))?;
+    let mut ended_at = transaction.open_table(tables::ENDED_AT).map_err(|error| disk_error(error.into()))?;
+    for row in summaries.iter().map_err(|error| disk_error(error.into()))? {
+        let (_, row) = row.map_err(|error| disk_error(error.into()))?;
+        let summary = codec::read_summary(row.value())?;
+        if let Some(at) = codec::ended(&summary) {
+            let key = tables::ended_at_key(at, summary.id);
+            ended_at.insert(key, ()).map_err(|error| disk_error(error.into()))?;
+        }
+    }
     Ok(())
+}
+
+/// Adds up the keys and values of all tables, which format 2 keeps count of.
+struct Measure<'txn> {
+    transaction: &'txn WriteTransaction,
+    bytes: u64,
+}
+
+impl Visit for Measure<'_> {
+    type Error = redb::Error;
+
+    fn table<K: Key + 'static, V: Value + 'static>(
+        &mut self,
+        definition: TableDefinition<'static, K, V>,
+    ) -> Result<(), redb::Error> {
+        self.bytes += self.transaction.open_table(definition)?.stats()?.stored_bytes();
+        Ok(())
+    }
+}
+
+/// Makes tables that are missing: readers open them without asking whether they exist.
+struct Create<'txn>(&'txn WriteTransaction);
+
+impl Visit for Create<'_> {
+    type Error = redb::Error;
+
+    fn table<K: Key + 'static, V: Value + 'static>(
+        &mut self,
+        definition: TableDefinition<'static, K, V>,
+    ) -> Result<(), redb::Error> {
+        self.0.open_table(definition)?;
+        Ok(())
+    }
 }
 
 /// Whether no table but `meta`, which is open by now, exists.

@@ -8,15 +8,21 @@
 //! | `database` | the open database |
 //! | `migrate` | the format |
 //! | `apply` | one request in a transaction |
+//! | `prune` | forgetting ended executions in one |
 //! | `writer` | the thread that commits batches |
 //! | `reader` | everything that only reads |
+//! | `snapshot` | a copy of everything, row by row |
+//! | `restore` | a database made of such a copy |
 
 mod apply;
 mod backend;
 mod codec;
 mod database;
 mod migrate;
+mod prune;
 mod reader;
+mod restore;
+mod snapshot;
 mod tables;
 mod writer;
 
@@ -30,7 +36,9 @@ use camshaft_model::entry::{Entry, Sequence};
 use camshaft_model::ids::{Digest, ExecutionId, Name};
 use camshaft_model::invocation::{DeliveryKey, SeenDelivery};
 use camshaft_model::resource::{Change, Resource, ResourceKey, ResourceKind};
-use camshaft_model::seams::{Append, Claim, CountKey, Fence, Store, StoreError, SummaryQuery};
+use camshaft_model::seams::{
+    Append, Claim, CountKey, Fence, Prune, Pruned, Snapshot, Store, StoreError, StoreSize, SummaryQuery,
+};
 use camshaft_model::summary::Summary;
 use camshaft_model::time::{Period, Timestamp};
 use futures::future::BoxFuture;
@@ -73,6 +81,22 @@ impl RedbStore {
     /// and goes on with it as with one newly opened.
     pub fn open_with(backend: impl StorageBackend) -> Result<Self, StoreError> {
         Self::open_named(backend, "the backend".to_owned())
+    }
+
+    /// Makes a database of a [`Store::snapshot`], read from its first byte to its last, at a path where there is none, and
+    /// brings it to this version's format. Returns how many executions it holds. Errors name the path, or what is wrong
+    /// with the copy; the file may be there in part then.
+    pub fn restore(path: &Path, snapshot: impl io::Read) -> Result<u64, StoreError> {
+        if path.exists() {
+            return Err(StoreError::Unavailable(format!("{} is there already", path.display())));
+        }
+        let unavailable = |error: io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
+        let backend = open_file(path).and_then(|file| {
+            redb::backends::FileBackend::new(file).map_err(|error| io::Error::other(error.to_string()))
+        });
+        let executions = restore::restore(backend.map_err(unavailable)?, snapshot)?;
+        // As any start would: an older format becomes ours, and the fence is newer than that of the server it comes from.
+        Self::open(path).map(|_| executions)
     }
 
     fn open_named(backend: impl StorageBackend, name: String) -> Result<Self, StoreError> {
@@ -213,6 +237,29 @@ impl Store for RedbStore {
                 Done::Forgotten(count) => Ok(count),
                 _ => Err(mismatch()),
             }
+        })
+    }
+
+    fn prune(&self, prune: Prune) -> BoxFuture<'_, Result<Pruned, StoreError>> {
+        Box::pin(async move {
+            match self.submit(Work::Prune(prune), 0).await? {
+                Done::Pruned(pruned) => Ok(pruned),
+                _ => Err(mismatch()),
+            }
+        })
+    }
+
+    fn size(&self) -> BoxFuture<'_, Result<StoreSize, StoreError>> {
+        Box::pin(async move {
+            let used_bytes = self.read(reader::used_bytes)?;
+            Ok(StoreSize { file_bytes: self.slot.file_bytes()?, used_bytes })
+        })
+    }
+
+    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, StoreError>> {
+        Box::pin(async move {
+            let transaction = self.slot.read().inspect_err(|_| self.writer.bell().ring());
+            transaction.map(snapshot::pieces)
         })
     }
 

@@ -30,8 +30,13 @@ pub(crate) fn entries(
     from: Sequence,
     limit: usize,
 ) -> Result<Vec<Entry>, StoreError> {
-    let journals = transaction.open_table(tables::JOURNALS).map_err(failed)?;
     let mut entries = Vec::new();
+    // Retention may have taken a part of its journal already.
+    let summaries = transaction.open_table(tables::SUMMARIES).map_err(failed)?;
+    if summaries.get(id.as_bytes()).map_err(failed)?.is_none() {
+        return Ok(entries);
+    }
+    let journals = transaction.open_table(tables::JOURNALS).map_err(failed)?;
     // The row that holds `from` begins there or before.
     let mut upto = journals.range(tables::journal_key(id, 0)..=tables::journal_key(id, from)).map_err(failed)?;
     let first = match upto.next_back() {
@@ -188,6 +193,12 @@ pub(crate) fn count(transaction: &ReadTransaction, key: &CountKey) -> Result<u64
     let counts = transaction.open_table(tables::COUNTS).map_err(failed)?;
     let count = counts.get(tables::count_key(key).as_slice()).map_err(failed)?;
     Ok(count.map_or(0, |count| count.value()))
+}
+
+pub(crate) fn used_bytes(transaction: &ReadTransaction) -> Result<u64, StoreError> {
+    let meta = transaction.open_table(tables::META).map_err(failed)?;
+    let used = meta.get(tables::USED_ROW).map_err(failed)?;
+    Ok(used.map_or(0, |used| used.value()))
 }
 
 pub(crate) fn resource(transaction: &ReadTransaction, key: &ResourceKey) -> Result<Option<Resource>, StoreError> {

@@ -1,12 +1,13 @@
 //! The tables of the database and the keys of their rows. Nothing here reads or writes.
 //!
 //! ```text
-//! meta          "format" | "fence"                                -> u64
+//! meta          "format" | "fence" | "used"                       -> u64
 //! journals      execution 16, first sequence u64                  -> the entries of one append
 //! summaries     execution 16                                      -> next sequence, status, summary
 //! by_workflow   workspace NUL, workflow 16, status, execution 16  -> ()
 //! by_status     workspace NUL, status, execution 16               -> ()
 //! open          execution 16                                      -> ()
+//! ended_at      time u64, execution 16                            -> ()
 //! deliveries    lengths and texts of workspace, scope, id         -> delivery
 //! delivered_at  time u64, key of `deliveries`                     -> ()
 //! counts        period NUL, workflow 16                           -> u64
@@ -24,19 +25,52 @@ use camshaft_model::resource::{ResourceKey, ResourceKind};
 use camshaft_model::seams::CountKey;
 use camshaft_model::summary::Status;
 use camshaft_model::time::{Period, Timestamp};
-use redb::TableDefinition;
+use redb::{Key, TableDefinition, Value};
 
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+/// Row of `meta`: the format.
+pub(crate) const FORMAT_ROW: &str = "format";
+/// Row of `meta`: the fence of the latest server.
+pub(crate) const FENCE_ROW: &str = "fence";
+/// Row of `meta`: bytes of the keys and values of all other tables.
+pub(crate) const USED_ROW: &str = "used";
 pub(crate) const JOURNALS: TableDefinition<'_, [u8; 24], &[u8]> = TableDefinition::new("journals");
 pub(crate) const SUMMARIES: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("summaries");
 pub(crate) const BY_WORKFLOW: TableDefinition<'_, &[u8], ()> = TableDefinition::new("by_workflow");
 pub(crate) const BY_STATUS: TableDefinition<'_, &[u8], ()> = TableDefinition::new("by_status");
 pub(crate) const OPEN: TableDefinition<'_, [u8; 16], ()> = TableDefinition::new("open");
+pub(crate) const ENDED_AT: TableDefinition<'_, [u8; 24], ()> = TableDefinition::new("ended_at");
 pub(crate) const DELIVERIES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("deliveries");
 pub(crate) const DELIVERED_AT: TableDefinition<'_, &[u8], ()> = TableDefinition::new("delivered_at");
 pub(crate) const COUNTS: TableDefinition<'_, &[u8], u64> = TableDefinition::new("counts");
 pub(crate) const RESOURCES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("resources");
 pub(crate) const BLOBS: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("blobs");
+
+/// Something that is done with each table.
+pub(crate) trait Visit {
+    type Error;
+
+    /// Does it with one.
+    fn table<K: Key + 'static, V: Value + 'static>(
+        &mut self,
+        definition: TableDefinition<'static, K, V>,
+    ) -> Result<(), Self::Error>;
+}
+
+/// Visits every table but `meta`.
+pub(crate) fn visit<T: Visit>(visitor: &mut T) -> Result<(), T::Error> {
+    visitor.table(JOURNALS)?;
+    visitor.table(SUMMARIES)?;
+    visitor.table(BY_WORKFLOW)?;
+    visitor.table(BY_STATUS)?;
+    visitor.table(OPEN)?;
+    visitor.table(ENDED_AT)?;
+    visitor.table(DELIVERIES)?;
+    visitor.table(DELIVERED_AT)?;
+    visitor.table(COUNTS)?;
+    visitor.table(RESOURCES)?;
+    visitor.table(BLOBS)
+}
 
 /// Key of the entries of an append.
 pub(crate) fn journal_key(id: ExecutionId, first: Sequence) -> [u8; 24] {
@@ -80,6 +114,14 @@ pub(crate) fn index_key(mut prefix: Vec<u8>, id: ExecutionId) -> Vec<u8> {
 /// The execution at the end of a key of an index.
 pub(crate) fn index_execution(key: &[u8]) -> Option<ExecutionId> {
     key.last_chunk().map(|bytes| ExecutionId::from_bytes(*bytes))
+}
+
+/// Key of the index of ended executions by time.
+pub(crate) fn ended_at_key(at: Timestamp, id: ExecutionId) -> [u8; 24] {
+    let mut key = [0; 24];
+    key[..8].copy_from_slice(&at.0.to_be_bytes());
+    key[8..].copy_from_slice(id.as_bytes());
+    key
 }
 
 /// The workspace that a key of an index or of a resource (behind its kind) begins with.

@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 
 use camshaft_model::ids::Digest;
 use camshaft_model::resource::{Change, Resource};
-use camshaft_model::seams::{Fence, StoreError};
+use camshaft_model::seams::{Fence, Prune, Pruned, StoreError};
 use camshaft_model::time::{Period, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -39,6 +39,7 @@ pub(crate) enum Work {
     Change(Vec<Change>),
     Forget { before: Timestamp, limit: usize },
     ForgetCounts { before: Period, limit: usize },
+    Prune(Prune),
     PutBlob { digest: Digest, bytes: Vec<u8> },
 }
 
@@ -47,6 +48,7 @@ pub(crate) enum Done {
     Appended,
     Changed(Vec<Option<Resource>>),
     Forgotten(usize),
+    Pruned(Pruned),
     Kept,
 }
 
@@ -251,7 +253,11 @@ impl Loop {
             }
         }
         let written = tables.written();
-        drop(tables);
+        match tables.finish() {
+            Ok(()) => {}
+            Err(Refusal::Failed(error)) => return Err((disk_error(error), None)),
+            Err(Refusal::Refused(error)) => return Err((error, None)),
+        }
         if !written {
             return match transaction.abort() {
                 Ok(()) => Ok(answers),
@@ -282,6 +288,7 @@ fn carry_out(tables: &mut Batch<'_>, work: &Work) -> Result<Done, Refusal> {
         Work::Change(changes) => tables.change(changes).map(Done::Changed),
         Work::Forget { before, limit } => tables.forget(*before, *limit).map(Done::Forgotten),
         Work::ForgetCounts { before, limit } => tables.forget_counts(before, *limit).map(Done::Forgotten),
+        Work::Prune(prune) => tables.prune(prune).map(Done::Pruned),
         Work::PutBlob { digest, bytes } => tables.put_blob(*digest, bytes).map(|()| Done::Kept),
     }
 }

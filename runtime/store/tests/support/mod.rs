@@ -16,6 +16,7 @@ use camshaft_model::seams::{Append, Count, CountKey, Fence, JournalAppend};
 use camshaft_model::summary::{Status, Summary};
 use camshaft_model::time::{Period, Timestamp};
 use camshaft_model::{Value, json};
+use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableHandle};
 
 pub fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -42,11 +43,18 @@ pub struct Run {
     pub workspace: Name,
     pub workflow: u8,
     pub event: Value,
+    pub ended_at: Timestamp,
 }
 
 impl Run {
     pub fn new(number: u64) -> Self {
-        Self { id: execution_id(number), workspace: name("default"), workflow: 1, event: json!({"n": number}) }
+        Self {
+            id: execution_id(number),
+            workspace: name("default"),
+            workflow: 1,
+            event: json!({"n": number}),
+            ended_at: Timestamp(2),
+        }
     }
 
     pub fn revision(&self) -> RevisionRef {
@@ -79,7 +87,7 @@ impl Run {
             accepted_at: Timestamp(1),
             started_at: None,
             updated_at: Timestamp(2),
-            ended_at: status.is_final().then_some(Timestamp(2)),
+            ended_at: status.is_final().then_some(self.ended_at),
             failure: None,
             labels: Default::default(),
             test: false,
@@ -125,6 +133,14 @@ impl Run {
         let entries = vec![self.started(), self.ended()];
         Append { journals: vec![self.journal(fence, 1, entries, Status::Succeeded)], ..Append::default() }
     }
+}
+
+/// Bytes of all keys and values on a disk, as redb itself counts them. No store may have it open.
+pub fn measured(disk: &disk::FaultyDisk) -> u64 {
+    let database = Database::builder().create_with_backend(disk.clone()).unwrap();
+    let transaction = database.begin_read().unwrap();
+    let tables = transaction.list_tables().unwrap().filter(|table| table.name() != "meta");
+    tables.map(|table| transaction.open_untyped_table(table).unwrap().stats().unwrap().stored_bytes()).sum()
 }
 
 pub fn delivery_key(id: &str) -> DeliveryKey {

@@ -450,6 +450,15 @@ impl Store for World {
     fn forget_counts(&self, _: &Period, _: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
         unreachable!("triggers forget nothing")
     }
+    fn prune(&self, _: Prune) -> BoxFuture<'_, Result<Pruned, StoreError>> {
+        unreachable!("triggers forget no executions")
+    }
+    fn size(&self) -> BoxFuture<'_, Result<StoreSize, StoreError>> {
+        unreachable!("triggers measure nothing")
+    }
+    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, StoreError>> {
+        unreachable!("triggers copy nothing")
+    }
     fn change(&self, _: Vec<Change>) -> BoxFuture<'_, Result<Vec<Option<Resource>>, StoreError>> {
         unreachable!("triggers change nothing")
     }
