@@ -34,6 +34,8 @@ pub const ITEMS_MAX: usize = 100_000;
 pub const CONCURRENCY_MAX: u32 = 100;
 /// Most turns of one `repeat`.
 pub const TURNS_MAX: u32 = 100_000;
+/// Most turns of a `repeat` that has an `until` and does not say.
+pub const TURNS_DEFAULT: u32 = 1_000;
 /// Most branches of one `parallel`.
 pub const BRANCHES_MAX: usize = 100;
 /// Longest wait.
@@ -44,6 +46,8 @@ pub const KEY_BYTES_MAX: usize = 256;
 pub const RECEIVED_MAX: usize = 1_000;
 /// Deepest line of workflows that start each other.
 pub const CHILDREN_DEPTH_MAX: u32 = 16;
+/// Most executions at once that a workflow may ask for.
+pub const EXECUTIONS_AT_ONCE_MAX: u32 = 1_000_000;
 /// How long an execution may stand in line for its workflow's concurrency before it is dropped.
 pub const QUEUED_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// An execution that has nothing to do for longer than this is let go of, and taken up again when something is due.

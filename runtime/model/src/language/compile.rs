@@ -1,12 +1,13 @@
 //! From a document to a workflow and its program: what all parts of it share.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::diagnose::{Diagnostic, Mark};
-use super::document::{Content, Node, read};
-use super::expression::{Expression, Form, Path, Root, Segment};
-use super::faults::{Faults, get, nearest};
+use super::document::{Node, read};
+use super::expression::{Expression, Form};
+use super::faults::{Faults, get};
 use super::native::{self, Part, RawPath};
+use super::visible::Visible;
 use super::{Compiled, FindTask, filter, head, triggers};
 use crate::ids::SecretName;
 use crate::limits;
@@ -26,8 +27,7 @@ pub fn compile(text: &str, plugins: &dyn FindTask) -> Result<Compiled, Vec<Diagn
         faults: Faults::default(),
         steps: Vec::new(),
         blocks: Vec::new(),
-        ids: HashMap::new(),
-        known_ids: HashMap::new(),
+        visible: Visible::default(),
         pins: BTreeMap::new(),
         secrets: Vec::new(),
     };
@@ -53,6 +53,8 @@ pub(crate) enum Place {
     Step,
     /// In a trigger: the event alone.
     Trigger,
+    /// In a wait's `match`: everything of the execution, and the event that came.
+    Match,
 }
 
 /// What an expression turned out to be.
@@ -68,10 +70,8 @@ pub(crate) struct Compiler<'a> {
     /// By address; none while its blocks are still being read.
     pub(crate) steps: Vec<Option<Step>>,
     pub(crate) blocks: Vec<Vec<StepAddress>>,
-    /// Steps with an id that have begun so far.
-    pub(crate) ids: HashMap<String, StepAddress>,
-    /// Every id of the document, and where it stands.
-    pub(crate) known_ids: HashMap<String, Mark>,
+    /// What expressions can read where the compiler has got to.
+    pub(crate) visible: Visible,
     pub(crate) pins: BTreeMap<String, PluginPin>,
     pub(crate) secrets: Vec<SecretName>,
 }
@@ -91,7 +91,7 @@ impl Compiler<'_> {
         }
         match get(entries, "steps") {
             Some(node) => {
-                self.collect_ids(node);
+                self.visible.note_ids(node);
                 self.faults_within("steps", |compiler| compiler.block(node, ""));
             }
             None => self.faults.add(start, "the document has no `steps`"),
@@ -113,25 +113,6 @@ impl Compiler<'_> {
         let value = read(self);
         self.faults.leave();
         value
-    }
-
-    /// Every id, wherever it stands, so that a reference can be told apart from a slip.
-    fn collect_ids(&mut self, node: &Node) {
-        match &node.content {
-            Content::List(items) => items.iter().for_each(|item| self.collect_ids(item)),
-            Content::Map(entries) => {
-                for (key, value) in entries {
-                    match (key.text.as_str(), &value.content) {
-                        ("id", Content::Scalar(text)) => {
-                            self.known_ids.entry(text.text.clone()).or_insert(value.mark);
-                        }
-                        ("with" | "set" | "exit", _) => {}
-                        _ => self.collect_ids(value),
-                    }
-                }
-            }
-            Content::Scalar(_) => {}
-        }
     }
 
     /// Reads one expression. `mark` is where its text begins; `at` tells the place of a byte of it.
@@ -178,7 +159,7 @@ impl Compiler<'_> {
             Ok(None) => {}
             Err(()) => return None,
         }
-        let filter = filter::rewrite(text);
+        let filter = filter::rewrite(text, &self.visible.words(place));
         if let Err((offset_inside, message)) = filter::check(&filter) {
             self.faults.add(at(offset + offset_inside), format!("expression `{text}`: {message}"));
             return None;
@@ -193,87 +174,13 @@ impl Compiler<'_> {
             }
         }
         if filter.whole {
-            for root in self.all_roots(place) {
+            for root in self.visible.all_roots(place) {
                 if !roots.contains(&root) {
                     roots.push(root);
                 }
             }
         }
         done(Form::Jq { filter: filter.text, roots })
-    }
-
-    fn all_roots(&self, place: Place) -> Vec<Root> {
-        if place == Place::Trigger {
-            return vec![Root::Event];
-        }
-        let mut steps: Vec<_> = self.ids.iter().map(|(id, address)| Root::Step(id.clone(), *address)).collect();
-        steps.sort_by(|a, b| a.key().cmp(b.key()));
-        let fixed = [Root::Event, Root::Params, Root::Vars, Root::Env, Root::Execution, Root::Connection];
-        fixed.into_iter().chain(steps).collect()
-    }
-
-    /// Finds what a path begins with.
-    fn resolve(&mut self, path: RawPath, mark: Mark, place: Place) -> Result<Form, ()> {
-        const ROOTS: [&str; 7] = ["event", "params", "steps", "vars", "env", "execution", "connection"];
-        let mut parts = path.parts.into_iter();
-        let Some(Part::Key(first)) = parts.next() else { return Err(()) };
-        if place == Place::Trigger && first != "event" {
-            self.faults.add(
-                mark,
-                format!("`$.{first}` is not there before an execution; a trigger's `when` looks at `$.event`"),
-            );
-            return Err(());
-        }
-        let root = match first.as_str() {
-            "event" => Root::Event,
-            "params" => Root::Params,
-            "vars" => Root::Vars,
-            "env" => Root::Env,
-            "execution" => Root::Execution,
-            "connection" => Root::Connection,
-            "steps" => match parts.next() {
-                Some(Part::Key(id)) => self.step_root(id, mark)?,
-                _ => {
-                    self.faults.add(mark, "`$.steps` is followed by the id of a step");
-                    return Err(());
-                }
-            },
-            "secrets" => {
-                let message = "a secret is handed to a task whole, as `{{ $.secrets.NAME }}` in its `with`, and used nowhere else";
-                self.faults.add(mark, message);
-                return Err(());
-            }
-            other => {
-                let message = format!("`$.{other}` is not there; `$.` has {}, secrets", ROOTS.join(", "));
-                self.faults.suggest(mark, message, nearest(other, ROOTS.into_iter()));
-                return Err(());
-            }
-        };
-        let segments = parts
-            .map(|part| match part {
-                Part::Key(key) => Segment::Key(key),
-                Part::Index(index) => Segment::Index(index),
-            })
-            .collect();
-        Ok(Form::Path(Path { root, segments }))
-    }
-
-    fn step_root(&mut self, id: String, mark: Mark) -> Result<Root, ()> {
-        if let Some(address) = self.ids.get(&id) {
-            return Ok(Root::Step(id, *address));
-        }
-        match self.known_ids.get(&id) {
-            Some(place) => {
-                let line = place.line;
-                self.faults
-                    .add(mark, format!("step `{id}` (line {line}) has not run when this is read; it comes later"));
-            }
-            None => {
-                let nearest = nearest(&id, self.known_ids.keys().map(String::as_str));
-                self.faults.suggest(mark, format!("step `{id}` is not defined"), nearest);
-            }
-        }
-        Err(())
     }
 }
 

@@ -41,8 +41,8 @@ enum Inside {
     String,
 }
 
-/// Rewrites `$.`, `$[` and a bare `$`; leaves strings, comments and `$name` alone.
-pub(crate) fn rewrite(source: &str) -> Rewritten {
+/// Rewrites `$.`, `$[` and a bare `$`; leaves strings, comments and `$name` alone. `words` can stand behind `$.` there.
+pub(crate) fn rewrite(source: &str, words: &[&str]) -> Rewritten {
     let mut rewritten = Rewritten { text: String::new(), inserted: Vec::new(), roots: Vec::new(), whole: false };
     let mut inside = vec![Inside::Filter(0)];
     let mut letters = source.char_indices().peekable();
@@ -81,7 +81,7 @@ pub(crate) fn rewrite(source: &str) -> Rewritten {
             (_, '.') if !before.is_alphanumeric() && !"_.$)]?\"".contains(before) => {
                 // `.event` where a term begins may mean the context, so all of it is given.
                 let word = word(&source[at + 1..]);
-                rewritten.whole |= ["event", "params", "steps", "vars", "execution", "env"].contains(&word);
+                rewritten.whole |= words.contains(&word);
             }
             _ => {}
         }
@@ -190,20 +190,35 @@ mod tests {
             ("$x.a # $.b\n| $[0]", "$x.a # $.b\n| $__[0]"),
             ("[$]", "[$__]"),
         ] {
-            assert_eq!(rewrite(source).text, expected);
+            assert_eq!(rewrite(source, &[]).text, expected);
+        }
+    }
+
+    #[test]
+    fn a_word_of_the_context_where_a_term_begins_means_all_of_it() {
+        for (source, whole) in [
+            (".line.price * 2", true),
+            ("[.line]", true),
+            ("$.event | .line", true),
+            ("$.line.price * 2", false),
+            ("$.event.line + 1", false),
+            ("$.event | .lines", false),
+            ("\".line\" | length", false),
+        ] {
+            assert_eq!(rewrite(source, &["event", "line"]).whole, whole, "{source}");
         }
     }
 
     #[test]
     fn faults_name_their_place_in_the_source() {
-        let fault = |source: &str| check(&rewrite(source)).unwrap_err();
+        let fault = |source: &str| check(&rewrite(source, &[])).unwrap_err();
         assert_eq!(fault("$.a | lenght").0, 6);
         assert!(fault("$.headers.X-Y | length").1.contains("brackets"));
         assert!(fault("$.a | (").1.contains("the end"));
         for absent in ["env", "now", "$ENV.PATH", "input_filename", "halt"] {
-            assert!(check(&rewrite(absent)).is_err(), "{absent}");
+            assert!(check(&rewrite(absent, &[])).is_err(), "{absent}");
         }
-        assert!(check(&rewrite("[$.a[] | select(.b > 1)] | map(.c) | add")).is_ok());
+        assert!(check(&rewrite("[$.a[] | select(.b > 1)] | map(.c) | add", &[])).is_ok());
         for more in [
             "$.a[] | @csv",
             "$.a | @tsv",
@@ -212,7 +227,7 @@ mod tests {
             "$.a | toarray",
             "$.a | trimstr(\"x\")",
         ] {
-            assert_eq!(check(&rewrite(more)), Ok(()), "{more}");
+            assert_eq!(check(&rewrite(more, &[])), Ok(()), "{more}");
         }
     }
 }

@@ -1,17 +1,16 @@
 //! The head of a document: name, description, labels, params, limits.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::diagnose::Mark;
 use super::document::{Content, Key, Node};
 use super::faults::{Faults, get};
-use crate::ids::Name;
+use super::scalars::{boolean, count, duration, name};
 use crate::limits;
-use crate::workflow::{Param, ParamKind, Workflow, WorkflowLimits};
+use crate::workflow::{Param, ParamKind, WhenFull, Workflow, WorkflowLimits};
 
 /// Keys of `limits`.
-pub(crate) const LIMIT_KEYS: [&str; 1] = ["timeout"];
+pub(crate) const LIMIT_KEYS: [&str; 5] = ["timeout", "concurrency", "when_full", "per_day", "per_month"];
 /// Keys of a parameter's long form.
 pub(crate) const PARAM_KEYS: [&str; 4] = ["type", "required", "default", "description"];
 
@@ -30,40 +29,6 @@ pub(crate) fn read(faults: &mut Faults, entries: &[(Key, Node)], start: Mark) ->
     let params = get(entries, "params").map(|node| params(faults, node)).unwrap_or_default();
     let limits = get(entries, "limits").map(|node| limits_of(faults, node)).unwrap_or_default();
     Some(Workflow { name: name?, description, labels, params, triggers: Vec::new(), limits })
-}
-
-/// A name of a workflow or integration.
-pub(crate) fn name(faults: &mut Faults, node: &Node) -> Option<Name> {
-    let text = faults.text(node, "a name")?;
-    Name::new(&text.text).map_err(|malformed| faults.add(node.mark, malformed.to_string())).ok()
-}
-
-/// A duration as people write it, longer than nothing.
-pub(crate) fn duration(faults: &mut Faults, node: &Node, what: &str) -> Option<Duration> {
-    let text = faults.text(node, what)?;
-    match humantime::parse_duration(&text.text) {
-        Ok(duration) if !duration.is_zero() => Some(duration),
-        Ok(_) => {
-            faults.add(node.mark, format!("{what} is `{}`; it is longer than nothing", text.text));
-            None
-        }
-        Err(_) => {
-            faults.add(
-                node.mark,
-                format!("{what} is `{}`, which is no duration; write 500ms, 30s, 1h30m, 2d", text.text),
-            );
-            None
-        }
-    }
-}
-
-/// `true` or `false`.
-pub(crate) fn boolean(faults: &mut Faults, node: &Node, what: &str) -> Option<bool> {
-    let value = node.to_value().as_bool();
-    if value.is_none() {
-        faults.add(node.mark, format!("{what} is true or false, found {}", node.describe()));
-    }
-    value
 }
 
 fn labels(faults: &mut Faults, node: &Node) -> BTreeMap<String, String> {
@@ -128,13 +93,33 @@ fn kind(faults: &mut Faults, node: &Node) -> Option<ParamKind> {
 }
 
 fn limits_of(faults: &mut Faults, node: &Node) -> WorkflowLimits {
-    let mut limits = WorkflowLimits::default();
-    let Some(entries) = faults.map(node, "`limits`") else { return limits };
+    let mut found = WorkflowLimits::default();
+    let Some(entries) = faults.map(node, "`limits`") else { return found };
     faults.within("limits".to_owned(), |faults| {
         faults.keys(entries, "`limits`", &LIMIT_KEYS);
         if let Some(timeout) = get(entries, "timeout").and_then(|node| duration(faults, node, "`timeout`")) {
-            limits.timeout = timeout;
+            found.timeout = timeout;
         }
+        let most = u64::from(limits::EXECUTIONS_AT_ONCE_MAX);
+        found.concurrency = get(entries, "concurrency")
+            .and_then(|node| count(faults, node, "`concurrency`", most))
+            .map(|most| most as u32);
+        if let Some(when_full) = get(entries, "when_full").and_then(|node| when_full(faults, node)) {
+            found.when_full = when_full;
+        }
+        found.per_day = get(entries, "per_day").and_then(|node| count(faults, node, "`per_day`", u64::MAX));
+        found.per_month = get(entries, "per_month").and_then(|node| count(faults, node, "`per_month`", u64::MAX));
     });
-    limits
+    found
+}
+
+fn when_full(faults: &mut Faults, node: &Node) -> Option<WhenFull> {
+    match faults.text(node, "`when_full`")?.text.as_str() {
+        "queue" => Some(WhenFull::Queue),
+        "reject" => Some(WhenFull::Reject),
+        other => {
+            faults.word(node.mark, "`when_full`", other, &["queue", "reject"]);
+            None
+        }
+    }
 }

@@ -17,9 +17,11 @@ mod filter;
 mod head;
 mod holes;
 mod native;
+mod scalars;
 mod schema;
 mod steps;
 mod triggers;
+mod visible;
 
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@ use super::compile::{Compiler, Place, Read};
 use super::document::{Key, Node};
 use super::expression::Expression;
 use super::faults::get;
-use super::head::name;
+use super::scalars::name;
 use crate::workflow::{Param, Trigger};
 
 /// Kinds of triggers.

@@ -3,7 +3,7 @@
 use super::super::compile::Compiler;
 use super::super::document::Node;
 use super::super::faults::get;
-use super::super::head::{boolean, duration};
+use super::super::scalars::{boolean, count, duration};
 use crate::limits;
 use crate::outcome::FailureKind;
 use crate::program::Retry;
@@ -21,15 +21,11 @@ impl Compiler<'_> {
         let mut retry = Retry::default();
         match get(entries, "attempts") {
             None => faults.add(node.mark, "`retry` has no `attempts`"),
-            Some(node) => match node.to_value().as_u64() {
-                Some(attempts) if (1..=u64::from(limits::ATTEMPTS_MAX)).contains(&attempts) => {
-                    retry.attempts = attempts as u32
+            Some(node) => {
+                if let Some(attempts) = count(faults, node, "`attempts`", u64::from(limits::ATTEMPTS_MAX)) {
+                    retry.attempts = attempts as u32;
                 }
-                _ => {
-                    let (found, limit) = (node.describe(), limits::ATTEMPTS_MAX);
-                    faults.add(node.mark, format!("`attempts` is {found}; it is a number from 1 to {limit}"));
-                }
-            },
+            }
         }
         if let Some(first) = get(entries, "first").and_then(|node| duration(faults, node, "`first`")) {
             retry.first = first;

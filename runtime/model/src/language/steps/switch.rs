@@ -22,10 +22,7 @@ impl Compiler<'_> {
             let part = format!(".cases.{}", key.text);
             blocks.push((key.text.clone(), self.faults_within(part, |this| this.block(node, &path))));
         }
-        let default = get(reading.entries, "default").map(|node| {
-            let path = format!("{}.default", reading.path);
-            self.faults_within(".default", |this| this.block(node, &path))
-        });
+        let default = self.part(reading, "default");
         Some(StepKind::Switch(Switch { value: value?, cases: blocks, default }))
     }
 }
