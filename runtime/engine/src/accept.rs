@@ -119,7 +119,7 @@ impl Engine {
                 Admission::Queues => entries.push(Entry::Queued { time: now }),
                 Admission::Rejected => {
                     let (workflow, limit) = (published.revision.workflow.clone(), limit.into());
-                    return Err(LimitReached { workflow, what: "executions at once", limit, free_at: None });
+                    return Err(LimitReached { workflow, what: "executions at once", limit, retry_after_s: 1 });
                 }
             }
         }
@@ -327,7 +327,8 @@ fn reached(workflow: Name, period: &Period, limit: u64, now: Timestamp) -> Limit
         "day/" => "executions a day",
         _ => "executions a month",
     };
-    LimitReached { workflow, what, limit, free_at: period.end().filter(|end| *end > now) }
+    let retry_after_s = period.end().map_or(1, |end| end.since(now).as_secs() + 1);
+    LimitReached { workflow, what, limit, retry_after_s }
 }
 
 /// The engine behind the seam. A handle of its own, because executions hold the engine for as long as they run.

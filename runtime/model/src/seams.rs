@@ -506,8 +506,8 @@ pub struct LimitReached {
     pub what: &'static str,
     /// The limit.
     pub limit: u64,
-    /// When there is room again, where that is known.
-    pub free_at: Option<Timestamp>,
+    /// When to try again, seconds from now; 1 where that hangs on other executions.
+    pub retry_after_s: u64,
 }
 
 /// Why nothing was started.

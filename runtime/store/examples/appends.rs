@@ -99,6 +99,8 @@ fn execution(store: &dyn Store, delivered: bool) -> Append {
         labels: Default::default(),
         request_id: Some(id.to_string()),
         test: false,
+        parent: None,
+        repeats: None,
     };
     let output = Arc::new(json!({"label": "bug", "priority": 2, "text": prose(id, 240)}));
     let at = At(FrameId::ROOT, StepAddress(0));
@@ -144,6 +146,7 @@ fn execution(store: &dyn Store, delivered: bool) -> Append {
         failure: None,
         labels: Default::default(),
         test: false,
+        outlook: Default::default(),
     };
     let delivery = delivered.then(|| {
         let key = DeliveryKey {

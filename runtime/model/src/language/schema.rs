@@ -1,4 +1,4 @@
-//! The JSON Schema of the document, for editors. It admits every document that the compiler takes; the compiler knows more.
+//! The JSON Schema of the document, for editors: its keys, and what their values look like. The compiler knows more.
 
 use serde_json::{Map, Value, json};
 

@@ -212,8 +212,8 @@ fn an_id_stands_once_wherever_it_stands() {
         "{ try: [], finally: [ S ] }",
         "{ lock: { key: a }, do: [ S ] }",
     ] {
-        let block = block.replace('S', "{ id: twice, set: {a: 1} }");
-        let document = format!("name: a\nsteps:\n  - {{ id: twice, set: {{a: 1}} }}\n  - {block}\n");
+        let block = block.replace('S', "{ id: twice, set: {a: 1} }, { id: twice, set: {a: 1} }");
+        let document = format!("name: a\nsteps:\n  - {block}\n");
         let said = show(&compile(&document, &Shelf).expect_err(&block));
         assert!(said.contains("the id `twice` stands on line 3 already"), "{block}: {said}");
     }

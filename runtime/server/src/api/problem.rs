@@ -6,7 +6,7 @@ use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use camshaft_model::ids::Malformed;
-use camshaft_model::seams::{CancelError, DispatchError, StoreError};
+use camshaft_model::seams::{DispatchError, StoreError, TellError};
 use camshaft_model::{Map, Value};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -235,6 +235,10 @@ impl From<DispatchError> for Problem {
             DispatchError::DifferentBody { id } => {
                 Self::new(Fault::Conflict, format!("idempotency key `{id}` came before with a different body"))
             }
+            DispatchError::LimitReached(reached) => {
+                let problem = Self::new(Fault::TooMany, reached.to_string()).with("limit", reached.limit);
+                problem.with_header(header::RETRY_AFTER, HeaderValue::from(reached.retry_after_s))
+            }
             DispatchError::NotDurable(why) => Self::new(
                 Fault::Unavailable,
                 "the execution cannot be made durable now; nothing was started, try again",
@@ -245,14 +249,14 @@ impl From<DispatchError> for Problem {
     }
 }
 
-impl From<CancelError> for Problem {
-    fn from(error: CancelError) -> Self {
+impl From<TellError> for Problem {
+    fn from(error: TellError) -> Self {
         match error {
-            CancelError::Unknown(id) => Self::not_found("execution", id),
-            CancelError::Ended(id, status) => {
-                Self::new(Fault::Conflict, format!("execution {id} has ended already: it {}", status.as_str()))
-            }
-            CancelError::Store(error) => error.into(),
+            TellError::Unknown(id) => Self::not_found("execution", id),
+            error @ TellError::Ended(..) => Self::new(Fault::Conflict, error.to_string()),
+            TellError::Unfit(why) => Self::new(Fault::Conflict, why),
+            error @ TellError::NotAsked { .. } => Self::new(Fault::Forbidden, error.to_string()),
+            TellError::Store(error) => error.into(),
         }
     }
 }

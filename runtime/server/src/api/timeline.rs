@@ -2,10 +2,10 @@
 //!
 //! Steps stand in the order in which they began; a step of a loop stands once for each turn, told apart by `iteration`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use camshaft_model::Value;
-use camshaft_model::entry::{At, Entry, FrameId};
+use camshaft_model::entry::{At, Awaited, Entry, FrameId, Part};
 use camshaft_model::outcome::{AttemptOutcome, Ending, Failure, LogLine, Outcome, StepOutcome, Usage};
 use camshaft_model::program::{Program, StepAddress};
 use camshaft_model::time::Timestamp;
@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 pub enum Stage {
     /// Under way.
     Running,
-    /// Waits for its next attempt.
+    /// Waits: for its next attempt, a time, an event, a person, a lock or a child.
     Waiting,
     /// Ended well.
     Succeeded,
@@ -26,8 +26,10 @@ pub enum Stage {
     Failed,
     /// Its `when` did not hold.
     Skipped,
-    /// Ended because the execution was stopped.
+    /// Ended because the execution, or the step around it, was stopped.
     Cancelled,
+    /// Not run: its output is that of the execution which this one repeats.
+    Kept,
 }
 
 /// One step, once for each turn of the loops around it.
@@ -41,7 +43,7 @@ pub struct StepView {
     /// Its `name`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// `task`, `if`, `switch`, `set`, `exit`
+    /// `task`, `if`, `for_each`, …: the kind key of the language.
     pub kind: String,
     /// How many blocks it is in: 0 at the top of the document.
     pub depth: u32,
@@ -62,7 +64,14 @@ pub struct StepView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub failure: Option<Failure>,
-    /// Each try of a task.
+    /// What it waits for, while it does: `{time|event|approval|lock|child, until}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub waits_for: Option<Value>,
+    /// The execution that it started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub child: Option<String>,
+    /// Each try of a task, and the failed ones of any other step.
     pub attempts: Vec<AttemptView>,
 }
 
@@ -112,8 +121,15 @@ pub struct Timeline {
 
 /// Folds a journal. Without a program (its revision cannot be read any more) steps go by their address: `#3`.
 pub fn fold<'a>(program: Option<&Program>, entries: impl IntoIterator<Item = &'a Entry>) -> Timeline {
-    let mut folding =
-        Folding { program, timeline: Timeline::default(), at: HashMap::new(), turns: HashMap::new(), frames: 1 };
+    let mut folding = Folding {
+        program,
+        timeline: Timeline::default(),
+        at: HashMap::new(),
+        open: BTreeSet::new(),
+        blocks: HashMap::new(),
+        frames: 1,
+        exit_seen: false,
+    };
     for entry in entries {
         folding.take(entry);
     }
@@ -125,22 +141,92 @@ struct Folding<'a> {
     timeline: Timeline,
     /// Where in the timeline a step stands, and when it began.
     at: HashMap<At, (usize, Timestamp)>,
-    /// The turns around the steps of a frame, and how many blocks.
-    turns: HashMap<FrameId, (Vec<u32>, u32)>,
+    /// Steps that have begun and not ended.
+    open: BTreeSet<At>,
+    blocks: HashMap<FrameId, Block>,
     /// Frames made so far; each `entered` makes the next.
     frames: u32,
+    /// Whether the `exit` that ends the execution has an entry of its own.
+    exit_seen: bool,
+}
+
+/// What is around the steps of a frame.
+#[derive(Clone, Default)]
+struct Block {
+    turns: Vec<u32>,
+    depth: u32,
+    owner: Option<At>,
 }
 
 impl Folding<'_> {
     fn take(&mut self, entry: &Entry) {
         match entry {
-            Entry::Accepted { .. } | Entry::Started { .. } | Entry::CancelRequested { .. } => {}
-            Entry::Entered { time, at, turn, .. } => {
-                self.step(*at, *time);
-                let (mut turns, depth) = self.turns.get(&at.0).cloned().unwrap_or_default();
-                turns.extend(turn.as_ref().map(|turn| turn.index));
-                self.turns.insert(FrameId(self.frames), (turns, depth + 1));
+            Entry::Accepted { .. }
+            | Entry::Queued { .. }
+            | Entry::Started { .. }
+            | Entry::EventReceived { .. }
+            | Entry::CancelRequested { .. } => {}
+            Entry::Seeded { time, outputs, .. } => {
+                for (address, output) in outputs {
+                    self.end(At(FrameId::ROOT, *address), *time, Stage::Kept, Some((**output).clone()), None);
+                }
+            }
+            Entry::Entered { time, at, part, .. } => {
+                self.step(*at, *time).status = Stage::Running;
+                let mut block = self.blocks.get(&at.0).cloned().unwrap_or_default();
+                if let Part::Turn(index) = part {
+                    block.turns.push(*index);
+                }
+                block.depth += 1;
+                block.owner = Some(*at);
+                self.blocks.insert(FrameId(self.frames), block);
                 self.frames += 1;
+            }
+            Entry::LoopStarted { time, at, .. } | Entry::LockTaken { time, at } | Entry::EventEmitted { time, at, .. } => {
+                let step = self.step(*at, *time);
+                step.status = Stage::Running;
+                step.waits_for = None;
+            }
+            Entry::Left { time, frame, .. } => self.close(*frame, *time),
+            Entry::RetryScheduled { time, at, attempt, failure, due } => {
+                self.close_inside(*at, *time);
+                let step = self.step(*at, *time);
+                step.status = Stage::Waiting;
+                step.attempts.push(AttemptView {
+                    attempt: *attempt,
+                    status: Stage::Failed,
+                    started_at: step.started_at.clone(),
+                    duration_us: None,
+                    input: Value::Null,
+                    output: None,
+                    failure: Some(failure.clone()),
+                    retry_at: Some(due.to_string()),
+                    usage: None,
+                    log: Vec::new(),
+                });
+            }
+            Entry::WaitStarted { time, at, awaited, until } => {
+                let mut waits_for = match serde_json::to_value(awaited) {
+                    Ok(Value::Object(fields)) => fields,
+                    // `time` alone is a word.
+                    _ => [("time".to_owned(), Value::Bool(true))].into_iter().collect(),
+                };
+                if let Some(until) = until {
+                    waits_for.insert("until".to_owned(), until.to_string().into());
+                }
+                let step = self.step(*at, *time);
+                step.status = Stage::Waiting;
+                step.waits_for = Some(Value::Object(waits_for));
+                if let Awaited::Child { execution, .. } = awaited {
+                    step.child = Some(execution.to_string());
+                }
+            }
+            Entry::EventTaken { time, at, .. }
+            | Entry::ApprovalGiven { time, at, .. }
+            | Entry::ChildEnded { time, at, .. } => self.step(*at, *time).status = Stage::Running,
+            Entry::ExitReached { time, at, outcome } => {
+                self.exit_seen = true;
+                self.end(*at, *time, Stage::Succeeded, Some((*outcome.output).clone()), None);
             }
             Entry::AttemptStarted { time, at, attempt, input } => {
                 let step = self.step(*at, *time);
@@ -192,6 +278,7 @@ impl Folding<'_> {
                 self.end(*at, *time, Stage::Succeeded, Some(Value::Object((**values).clone())), None);
             }
             Entry::StepEnded { time, at, outcome, .. } => match outcome {
+                StepOutcome::Exited => self.end(*at, *time, Stage::Succeeded, None, None),
                 StepOutcome::Succeeded(output) => {
                     self.end(*at, *time, Stage::Succeeded, Some((**output).clone()), None);
                 }
@@ -210,10 +297,7 @@ impl Folding<'_> {
             Ending::Failed => Stage::Failed,
             Ending::Cancelled | Ending::TimedOut | Ending::Dropped => Stage::Cancelled,
         };
-        let open = |step: &StepView| matches!(step.status, Stage::Running | Stage::Waiting);
-        let mut ending: Vec<_> =
-            self.at.iter().filter(|(_, (index, _))| open(&self.timeline.steps[*index])).map(|(at, _)| *at).collect();
-        ending.sort();
+        let ending: Vec<At> = self.open.iter().copied().collect();
         // An `exit` is in the innermost of the blocks that it ends.
         let around = ending.iter().map(|at| self.timeline.steps[self.at[at].0].depth + 1).max().unwrap_or(0);
         for at in ending {
@@ -225,7 +309,7 @@ impl Folding<'_> {
             }
             self.end(at, time, stage, None, None);
         }
-        if let (Some(path), true) = (&outcome.step, outcome.exit.is_some()) {
+        if let (Some(path), true, false) = (&outcome.step, outcome.exit.is_some(), self.exit_seen) {
             let known = self.program.and_then(|program| program.steps.iter().find(|step| step.path == *path));
             self.timeline.steps.push(StepView {
                 path: path.clone(),
@@ -239,6 +323,8 @@ impl Folding<'_> {
                 duration_us: Some(0),
                 output: Some((*outcome.output).clone()),
                 failure: None,
+                waits_for: None,
+                child: None,
                 attempts: Vec::new(),
             });
         }
@@ -246,13 +332,37 @@ impl Folding<'_> {
     }
 
     fn end(&mut self, at: At, time: Timestamp, status: Stage, output: Option<Value>, failure: Option<Failure>) {
+        self.close_inside(at, time);
         self.step(at, time);
+        self.open.remove(&at);
         let (index, began) = self.at[&at];
         let step = &mut self.timeline.steps[index];
         step.status = status;
         step.duration_us = Some(u64::try_from(time.since(began).as_micros()).unwrap_or(u64::MAX));
         step.output = output;
         step.failure = failure;
+        step.waits_for = None;
+    }
+
+    /// What runs in the blocks of a step is stopped with it.
+    fn close_inside(&mut self, at: At, time: Timestamp) {
+        let frames: Vec<FrameId> =
+            self.blocks.iter().filter(|(_, block)| block.owner == Some(at)).map(|(frame, _)| *frame).collect();
+        frames.into_iter().for_each(|frame| self.close(frame, time));
+    }
+
+    fn close(&mut self, frame: FrameId, time: Timestamp) {
+        self.blocks.remove(&frame);
+        let inside = At(frame, StepAddress(0))..=At(frame, StepAddress(u32::MAX));
+        let stopped: Vec<At> = self.open.range(inside).copied().collect();
+        for at in stopped {
+            for attempt in &mut self.timeline.steps[self.at[&at].0].attempts {
+                if attempt.status == Stage::Running {
+                    attempt.status = Stage::Cancelled;
+                }
+            }
+            self.end(at, time, Stage::Cancelled, None, None);
+        }
     }
 
     /// The step's view; it begins here if it has not before.
@@ -260,11 +370,12 @@ impl Folding<'_> {
         let index = match self.at.get(&at) {
             Some((index, _)) => *index,
             None => {
-                let (iteration, depth) = self.turns.get(&at.0).cloned().unwrap_or_default();
-                let view = StepView { depth, iteration, ..self.begun(at.1, time) };
+                let Block { turns, depth, .. } = self.blocks.get(&at.0).cloned().unwrap_or_default();
+                let view = StepView { depth, iteration: turns, ..self.begun(at.1, time) };
                 self.timeline.steps.push(view);
                 let index = self.timeline.steps.len() - 1;
                 self.at.insert(at, (index, time));
+                self.open.insert(at);
                 index
             }
         };
@@ -285,6 +396,8 @@ impl Folding<'_> {
             duration_us: None,
             output: None,
             failure: None,
+            waits_for: None,
+            child: None,
             attempts: Vec::new(),
         }
     }
@@ -294,7 +407,6 @@ impl Folding<'_> {
 mod tests {
     use std::sync::Arc;
 
-    use camshaft_model::entry::Turn;
     use camshaft_model::json;
     use camshaft_model::language::template::Input;
     use camshaft_model::outcome::{Exit, FailureKind, LogLevel};
@@ -369,7 +481,7 @@ mod tests {
             time: Timestamp(1),
             at: at(0, 0),
             block: BlockAddress(1),
-            turn: Some(Turn { index, item: Arc::new(json!(index)) }),
+            part: Part::Turn(index),
         };
         let task = |frame| attempt_started(2, at(frame, 1), 1);
         let timeline = fold(None, &[entered(0), task(1), entered(1), task(2)]);
@@ -379,7 +491,7 @@ mod tests {
 
     #[test]
     fn an_exit_is_a_step_and_ends_what_is_around_it() {
-        let entered = Entry::Entered { time: Timestamp(1), at: at(0, 0), block: BlockAddress(1), turn: None };
+        let entered = Entry::Entered { time: Timestamp(1), at: at(0, 0), block: BlockAddress(1), part: Part::Body };
         let exit = Some(Exit { status: 201, headers: vec![] });
         let timeline = fold(None, &[entered, ended(9, Ending::Failed, exit, Some("0.then.0"))]);
         assert_eq!(timeline.steps[0].status, Stage::Succeeded);

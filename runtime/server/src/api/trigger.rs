@@ -115,6 +115,8 @@ pub async fn trigger(
         event: Arc::new(given.event),
         params: Arc::new(params.into()),
         test: false,
+        repeats: None,
+        seed: None,
     };
     let request_id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     let reply = if waits.is_some() { Reply::Wait } else { Reply::Detach };

@@ -73,6 +73,8 @@ impl Run {
             labels: Default::default(),
             request_id: None,
             test: false,
+            parent: None,
+            repeats: None,
         }
     }
 
@@ -91,6 +93,7 @@ impl Run {
             failure: None,
             labels: Default::default(),
             test: false,
+            outlook: Default::default(),
         }
     }
 

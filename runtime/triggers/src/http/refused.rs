@@ -3,7 +3,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use camshaft_model::seams::{DispatchError, StoreError};
+use camshaft_model::seams::{DispatchError, LimitReached, StoreError};
 use serde_json::json;
 
 /// Why a delivery is refused.
@@ -30,6 +30,9 @@ pub(crate) enum Refused {
     /// Too many executions a second.
     #[error("workspace `{workspace}` starts more than {limit} executions a second; try again in {retry_after_s} s")]
     TooMany { workspace: String, limit: u32, retry_after_s: u64 },
+    /// A limit of the workflow leaves no room.
+    #[error("{0}")]
+    LimitReached(LimitReached),
     /// What it asks for cannot be kept now.
     #[error("the delivery cannot be made durable now; nothing was lost, send it again")]
     NotDurable(#[source] DispatchError),
@@ -48,6 +51,7 @@ impl Refused {
             Self::DifferentBody(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::LimitReached(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotDurable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -68,6 +72,7 @@ impl From<DispatchError> for Refused {
     fn from(error: DispatchError) -> Self {
         match error {
             DispatchError::DifferentBody { id } => Self::DifferentBody(id),
+            DispatchError::LimitReached(reached) => Self::LimitReached(reached),
             error @ (DispatchError::NotDurable(_) | DispatchError::Stopping) => Self::NotDurable(error),
         }
     }
@@ -90,6 +95,7 @@ impl IntoResponse for Refused {
         let mut response = (self.status(), axum::Json(json!({"message": self.to_string()}))).into_response();
         let retry_after_s = match self {
             Self::TooMany { retry_after_s, .. } => retry_after_s,
+            Self::LimitReached(LimitReached { retry_after_s, .. }) => retry_after_s,
             Self::NotDurable(_) => 1,
             _ => return response,
         };

@@ -94,6 +94,8 @@ impl Receiver {
             event: event.value.clone(),
             params,
             test: false,
+            repeats: None,
+            seed: None,
         })
     }
 

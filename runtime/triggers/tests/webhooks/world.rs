@@ -365,6 +365,15 @@ impl Dispatch for World {
         async move { Ok(outcome) }.boxed()
     }
 
+    fn send<'a>(&'a self, _: &'a Name, _: Message) -> BoxFuture<'a, Result<Vec<ExecutionId>, TellError>> {
+        unreachable!("webhooks send no events")
+    }
+    fn send_to(&self, _: ExecutionId, _: Message) -> BoxFuture<'_, Result<(), TellError>> {
+        unreachable!("webhooks send no events")
+    }
+    fn answer(&self, _: ExecutionId, _: camshaft_model::seams::Answer) -> BoxFuture<'_, Result<(), TellError>> {
+        unreachable!("webhooks answer no approvals")
+    }
     fn cancel(&self, _: ExecutionId, _: String) -> BoxFuture<'_, Result<(), TellError>> {
         unreachable!("triggers cancel nothing")
     }
@@ -384,7 +393,7 @@ impl World {
             && delivery.at.since(seen.at) <= limits::DEDUPE_WINDOW
         {
             return if seen.body == delivery.body {
-                Ok(Dispatched { executions: seen.executions.clone(), replayed: true, outcome })
+                Ok(Dispatched { executions: seen.executions.clone(), replayed: true, refused: vec![], outcome })
             } else {
                 Err(DispatchError::DifferentBody { id: delivery.key.id.clone() })
             };
@@ -399,7 +408,7 @@ impl World {
                 .insert(delivery.key.clone(), SeenDelivery { executions: executions.clone(), ..delivery.clone() });
         }
         self.dispatched.lock().unwrap().push(request);
-        Ok(Dispatched { executions, replayed: false, outcome })
+        Ok(Dispatched { executions, replayed: false, refused: vec![], outcome })
     }
 }
 
