@@ -15,6 +15,9 @@ use clap::Parser;
 use arguments::Cli;
 use client::ClientError;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match commands::run(cli) {

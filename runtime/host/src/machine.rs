@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use camshaft_model::limits::Budget;
 use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Result, WasmBacktraceDetails,
-    WasmFeatures,
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Result,
+    WasmBacktraceDetails, WasmFeatures,
 };
 
 /// How often the epoch moves: the grain of time budgets, and how long a busy guest may keep a worker from other tasks.
@@ -95,6 +95,8 @@ fn config(instances_max: u32, budget: &Budget) -> Config {
         .max_unused_warm_slots(WARM_SLOTS_MAX)
         .decommit_batch_size(16)
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        // Wipes the pages that were written, and no others, where the kernel can tell which (Linux 6.7 and later).
+        .pagemap_scan(Enabled::Auto)
         .table_keep_resident(64 << 10);
     let mut config = Config::new();
     config
