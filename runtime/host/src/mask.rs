@@ -67,6 +67,21 @@ impl Mask {
         masked
     }
 
+    /// Bytes without secrets. A secret is UTF-8, so it stands within what of them is; the others stay as they are.
+    pub(crate) fn bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
+        match String::from_utf8(bytes) {
+            Ok(text) => self.text(text).into_bytes(),
+            Err(error) => {
+                let mut masked = Vec::with_capacity(error.as_bytes().len());
+                for chunk in error.as_bytes().utf8_chunks() {
+                    masked.extend_from_slice(self.text(chunk.valid().to_owned()).as_bytes());
+                    masked.extend_from_slice(chunk.invalid());
+                }
+                masked
+            }
+        }
+    }
+
     /// A value without secrets, in keys as well.
     pub(crate) fn value(&self, value: Value) -> Value {
         if self.needles.is_empty() {
@@ -175,6 +190,18 @@ mod tests {
     fn marks_are_not_masked_again_and_the_longest_secret_wins() {
         let mask = mask(&[("a", "secret"), ("b", "secretary"), ("c", "e")]);
         assert_eq!(mask.text("the secretary's secret".into()), "th<secret c> <secret b>'s <secret a>");
+    }
+
+    #[test]
+    fn a_secret_is_found_among_bytes_that_are_no_text() {
+        let mask = mask(&[("key", "ähem")]);
+        assert_eq!(mask.bytes("say ähem".into()), b"say <secret key>");
+        // Each of these could be taken for the beginning of what follows.
+        for around in [&b"\xff"[..], b"\xc3", b"\xe2\x82", b"\xf0\x9f\x92", b"\x00"] {
+            let bytes = [around, "ähem".as_bytes(), around, b"other", around].concat();
+            let expected = [around, b"<secret key>", around, b"other", around].concat();
+            assert_eq!(mask.bytes(bytes), expected, "{around:?}");
+        }
     }
 
     #[test]

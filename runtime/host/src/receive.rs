@@ -35,11 +35,10 @@ impl Host {
         };
         let Ok(_place) = self.places.acquire().await else { return Err(broken("the host is stopping")) };
         let mut store = CallState::store(&self.machine, caller, self.budget, &self.permissions);
-        let mut mask = Mask::default();
+        let mask = &mut store.data_mut().mask;
         for (name, values) in &integration.secrets {
             values.iter().for_each(|value| mask.add(name, value));
         }
-        store.data_mut().mask = mask.clone();
 
         let wall = self.budget.wall;
         let (request, integration) = (lower_request(request), lower_integration(integration));
@@ -54,11 +53,16 @@ impl Host {
             tracing::debug!(integration = integration.name, level = ?line.level, "{}", line.message);
         }
         let breach = state.meter.breach.map(Breach::failure);
-        match returned {
+        let received = match returned {
             Returned::Value(Ok(receipt)) => lift(receipt, self.budget.output_bytes).map_err(Refusal::Broken),
-            Returned::Value(Err(rejection)) => Err(refused(rejection, &mask)),
+            Returned::Value(Err(rejection)) => Err(refused(rejection)),
             Returned::Trapped(error) => Err(Refusal::Broken(breach.unwrap_or_else(|| trapped(&error)))),
             Returned::OutOfTime => Err(Refusal::Broken(out_of_time(wall))),
+        };
+        // The store's own mask: it has grown by what the guest was granted on the way.
+        match received {
+            Ok(receipt) => Ok(masked(receipt, &state.mask)),
+            Err(refusal) => Err(masked_refusal(refusal, &state.mask)),
         }
     }
 }
@@ -88,12 +92,11 @@ fn lower_integration(integration: &Integration) -> guest::Integration {
     }
 }
 
-fn refused(rejection: guest::Rejection, mask: &Mask) -> Refusal {
-    let safe = |message| shorten(mask.text(message));
+fn refused(rejection: guest::Rejection) -> Refusal {
     match rejection {
-        guest::Rejection::Unauthorized(message) => Refusal::Unauthorized(safe(message)),
-        guest::Rejection::Malformed(message) => Refusal::Malformed(safe(message)),
-        guest::Rejection::Unsupported(message) => Refusal::Unsupported(safe(message)),
+        guest::Rejection::Unauthorized(message) => Refusal::Unauthorized(message),
+        guest::Rejection::Malformed(message) => Refusal::Malformed(message),
+        guest::Rejection::Unsupported(message) => Refusal::Unsupported(message),
     }
 }
 
@@ -139,4 +142,39 @@ fn lift_response(response: guest::Response) -> Result<AdapterResponse, Failure> 
         return Err(Failure::new(FailureKind::Failed, message));
     }
     Ok(AdapterResponse { status: response.status, headers: response.headers, body: response.body })
+}
+
+/// A receipt without secrets. An event that holds one is taken all the same: the delivery is the vendor's, the slip the
+/// adapter's.
+fn masked(receipt: Receipt, mask: &Mask) -> Receipt {
+    let text = |text| mask.text(text);
+    let event = |event: AdapterEvent| AdapterEvent {
+        id: event.id.map(text),
+        kind: text(event.kind),
+        source: event.source.map(text),
+        subject: event.subject.map(text),
+        time: event.time,
+        body: event.body.map(|body| mask.value(body)),
+    };
+    let respond = |response: AdapterResponse| AdapterResponse {
+        status: response.status,
+        headers: response.headers.into_iter().map(|(name, value)| (text(name), text(value))).collect(),
+        body: mask.bytes(response.body),
+    };
+    Receipt { events: receipt.events.into_iter().map(event).collect(), respond: receipt.respond.map(respond) }
+}
+
+/// A refusal without secrets, and as short as messages are kept: masked before it is cut, so that no part of one is left.
+fn masked_refusal(refusal: Refusal, mask: &Mask) -> Refusal {
+    let safe = |message| shorten(mask.text(message));
+    match refusal {
+        Refusal::Unauthorized(message) => Refusal::Unauthorized(safe(message)),
+        Refusal::Malformed(message) => Refusal::Malformed(safe(message)),
+        Refusal::Unsupported(message) => Refusal::Unsupported(safe(message)),
+        Refusal::Broken(failure) => Refusal::Broken(Failure {
+            message: safe(failure.message),
+            details: failure.details.map(|details| mask.value(details)),
+            ..failure
+        }),
+    }
 }

@@ -360,7 +360,7 @@ pub struct AdapterResponse {
     pub body: Vec<u8>,
 }
 
-/// What becomes of a delivery that an adapter accepted.
+/// What becomes of a delivery that an adapter accepted. Secrets that the adapter was given are masked in all of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Receipt {
     /// Events to start workflows with.
@@ -369,7 +369,7 @@ pub struct Receipt {
     pub respond: Option<AdapterResponse>,
 }
 
-/// Why a delivery was not accepted.
+/// Why a delivery was not accepted, with the same secrets masked.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Refusal {
     /// 401: the signature or token is missing, wrong or too old.

@@ -3,6 +3,9 @@
 use super::*;
 use camshaft_sdk::testing::{self, Host};
 use camshaft_sdk::verify::Algorithm;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
 
 const NOW_MS: u64 = 1_700_000_000_000;
 const KEY: &str = "s3cret";
@@ -195,5 +198,95 @@ fn a_key_that_is_misspelt_does_not_open_the_door() {
         json!({ "signature": { "headr": "x" } }),
     ] {
         assert!(matches!(receive(&request, config, &[]), Err(Rejection::Unsupported(_))));
+    }
+}
+
+/// Bodies that hold what a configuration may point at, or anything.
+fn bodies() -> impl Strategy<Value = Vec<u8>> {
+    let bodies = &["{\"a\":{\"b\":[\"x\",7,null]}}", "[[\"x\"]]", "\"a\"", "{\"\":1}", "{}", "", "{\"a\":"];
+    prop_oneof![select(bodies).prop_map(|body| body.as_bytes().to_vec()), vec(any::<u8>(), 0..64)]
+}
+
+/// What an integration may say is signed, most of it usable.
+fn templates() -> impl Strategy<Value = String> {
+    let pieces =
+        &["{{body}}", "{{ timestamp }}", "{{timestamp}}", "{{method}}", "{{url}}", ".", "v0:", "{{", "}}", "{{x}}"];
+    vec(select(pieces), 1..6).prop_map(|pieces| pieces.concat())
+}
+
+fn headers() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
+    let names = &["x-sig", "X-Sig", "x-time", "x-token", "authorization"];
+    let hex = vec(any::<u8>(), 31..34).prop_map(|bytes| hex(&bytes).into_bytes());
+    let basic = "Basic [A-Za-z0-9+/=:]{0,16}".prop_map(String::into_bytes);
+    let now = Just((NOW_MS / 1000).to_string().into_bytes());
+    let values = prop_oneof![hex, basic, now, vec(any::<u8>(), 0..16)];
+    vec((select(names).prop_map(str::to_owned), values), 0..6)
+}
+
+proptest! {
+    #[test]
+    fn what_a_vendor_signed_is_verified_and_nothing_under_the_signature_may_change(
+        (algorithm, name) in select(vec![(Algorithm::Sha1, "sha1"), (Algorithm::Sha256, "sha256"), (Algorithm::Sha512, "sha512")]),
+        sent in NOW_MS / 1000 - 60..=NOW_MS / 1000 + 60,
+        body in bodies(),
+        at in any::<Index>(),
+        flip in 1..=255_u8,
+    ) {
+        let timestamp = sent.to_string();
+        let mac = verify::hmac_of(algorithm, KEY.as_bytes(), &[b"POST.", timestamp.as_bytes(), b".", &body]);
+        let signature = format!("v1={}", hex(&mac));
+        let config = json!({ "signature": {
+            "header": "x-sig", "algorithm": name, "prefix": "v1=", "signed": "{{method}}.{{timestamp}}.{{body}}",
+            "timestamp_header": "x-time", "tolerance": 60,
+        } });
+        let signed = |timestamp: &str, body: &[u8], key: &str| {
+            let request = testing::delivery(&[("x-sig", &signature), ("x-time", timestamp)], body, NOW_MS);
+            receive(&request, config.clone(), &[("signing_secret", &["next", key])])
+        };
+        prop_assert!(signed(&timestamp, &body, KEY).is_ok());
+        let mut changed = body.clone();
+        match changed.as_mut_slice() {
+            [] => changed.push(flip),
+            body => body[at.index(body.len())] ^= flip,
+        }
+        prop_assert!(unauthorized(signed(&timestamp, &changed, KEY)));
+        prop_assert!(unauthorized(signed(&(sent + 1).to_string(), &body, KEY)));
+        prop_assert!(unauthorized(signed(&timestamp, &body, "s3cre")));
+    }
+
+    #[test]
+    fn what_nobody_signed_is_never_taken_however_it_is_configured(
+        algorithm in select(vec!["sha1", "sha256", "sha512", "ed25519"]),
+        encoding in select(vec!["hex", "base64"]),
+        signed in templates(),
+        stamped in any::<bool>(),
+        headers in headers(),
+        body in bodies(),
+    ) {
+        let timestamp_header = stamped.then_some("x-time");
+        let signature = json!({
+            "header": "x-sig", "algorithm": algorithm, "encoding": encoding, "signed": signed,
+            "timestamp_header": timestamp_header,
+        });
+        let request = Request { headers, ..testing::delivery(&[], body, NOW_MS) };
+        for config in [
+            json!({ "signature": signature }),
+            json!({ "auth": { "header": "x-token" } }),
+            json!({ "auth": { "basic": true } }),
+        ] {
+            let secrets: &[(&str, &[&str])] =
+                &[("signing_secret", &[KEY]), ("header_value", &[KEY]), ("basic_credentials", &["ada:s3cret"])];
+            let rejection = receive(&request, config, secrets).unwrap_err();
+            prop_assert!(!rejection.message().contains(KEY));
+        }
+    }
+
+    #[test]
+    fn what_is_read_of_a_body_is_found_or_malformed(path in "[a-c0-9.]{0,8}", body in bodies()) {
+        let request = testing::delivery(&[], body, NOW_MS);
+        for place in ["type", "id", "subject"] {
+            let config = json!({ place: { "body": path } });
+            prop_assert!(matches!(receive(&request, config, &[]), Ok(_) | Err(Rejection::Malformed(_))));
+        }
     }
 }

@@ -2,6 +2,9 @@
 
 use super::*;
 use camshaft_sdk::testing;
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
 
 /// Published by GitHub with its documentation.
 const SECRET: &str = "It's a Secret to Everybody";
@@ -168,5 +171,93 @@ fn the_samples_are_json_and_named_as_the_adapter_would_name_them() {
         let sample = event.sample.unwrap();
         let header = event.name.split('.').next().unwrap();
         assert_eq!(receive(&request(header, sample.as_bytes())).unwrap().events[0].kind, event.name);
+    }
+}
+
+/// Payloads with GitHub's fields, of the right type or not.
+fn payloads() -> impl Strategy<Value = String> {
+    let names = &["action", "zen", "hook_id", "ref", "repository", "organization", "issue", "discussion"];
+    let values = &[
+        "\"opened\"",
+        "\"a b\"",
+        "null",
+        "7",
+        "-1",
+        "18446744073709551616",
+        "[]",
+        "{\"number\":7}",
+        "{\"html_url\":\"https://github.com/o/r\"}",
+        "{\"login\":\"\\u00e4\"}",
+    ];
+    btree_map(select(names), select(values), 0..4).prop_map(|fields| {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        format!("{{{}}}", fields.join(","))
+    })
+}
+
+/// Bodies that are a payload, a form that holds one, or anything.
+fn bodies() -> impl Strategy<Value = Vec<u8>> {
+    let form = |payload: String| payload.bytes().fold("payload=".to_owned(), |form, byte| format!("{form}%{byte:02X}"));
+    prop_oneof![
+        payloads().prop_map(String::into_bytes),
+        payloads().prop_map(move |payload| form(payload).into_bytes()),
+        vec(any::<u8>(), 0..64),
+    ]
+}
+
+/// Deliveries that GitHub signed.
+fn deliveries() -> impl Strategy<Value = Request> {
+    let events = &["push", "issues", "ping", "Issues", "a\u{e4}", ""];
+    let types = &["application/json", "application/x-www-form-urlencoded; charset=utf-8", "text/plain"];
+    (bodies(), select(events), select(types)).prop_map(|(body, event, media_type)| {
+        let mut delivery = request(event, &body);
+        set(&mut delivery, "Content-Type", Some(media_type.as_bytes()));
+        delivery
+    })
+}
+
+/// Signatures that somebody made up.
+fn signatures() -> impl Strategy<Value = Vec<u8>> {
+    let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let written = vec(any::<u8>(), 31..34).prop_map(move |bytes| format!("sha256={}", hex(bytes)).into_bytes());
+    prop_oneof![written, vec(any::<u8>(), 0..16)]
+}
+
+/// A header more, of those that the adapter reads.
+fn extra_header() -> impl Strategy<Value = (String, Vec<u8>)> {
+    let names = &["x-hub-signature-256", "X-GitHub-Event", "X-GitHub-Delivery", "Content-Type", "X-Other"];
+    (select(names).prop_map(str::to_owned), vec(any::<u8>(), 0..16))
+}
+
+proptest! {
+    #[test]
+    fn what_github_signed_is_verified_and_no_byte_of_it_may_change(
+        delivery in deliveries(),
+        at in any::<Index>(),
+        flip in 1..=255_u8,
+    ) {
+        prop_assert!(!unauthorized(receive(&delivery)));
+        let mut changed = delivery.clone();
+        match changed.body.as_mut_slice() {
+            [] => changed.body.push(flip),
+            body => body[at.index(body.len())] ^= flip,
+        }
+        prop_assert!(unauthorized(receive(&changed)));
+        let cut = Request { body: delivery.body[..at.index(delivery.body.len() + 1)].to_vec(), ..delivery.clone() };
+        prop_assert_eq!(unauthorized(receive(&cut)), cut.body != delivery.body);
+    }
+
+    #[test]
+    fn what_nobody_signed_is_never_taken(
+        mut delivery in deliveries(),
+        method in select(vec!["POST", "POST", "GET", "post"]),
+        signature in signatures(),
+        extra in proptest::option::of(extra_header()),
+    ) {
+        delivery.method = method.to_owned();
+        set(&mut delivery, "X-Hub-Signature-256", Some(&signature));
+        delivery.headers.extend(extra);
+        let rejection = receive(&delivery).unwrap_err();
+        prop_assert!(!rejection.message().contains(SECRET));
     }
 }

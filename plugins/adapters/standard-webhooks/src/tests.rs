@@ -2,6 +2,9 @@
 
 use super::*;
 use camshaft_sdk::testing;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
 
 /// Published with the reference libraries.
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -172,4 +175,79 @@ fn a_body_that_is_not_utf_8_or_no_object_is_malformed_when_signed() {
 fn only_post_is_taken() {
     let request = Request { method: "GET".into(), ..published() };
     assert!(matches!(receive(&request, &[SECRET]), Err(Rejection::Unsupported(_))));
+}
+
+/// Bodies that are the specification's, or anything.
+fn bodies() -> impl Strategy<Value = Vec<u8>> {
+    let bodies = &["{}", "{\"type\":\"a.b\"}", "{\"type\":7}", "{\"type\":null,\"data\":[]}", "[]", "\"type\"", ""];
+    prop_oneof![select(bodies).prop_map(|body| body.as_bytes().to_vec()), vec(any::<u8>(), 0..64)]
+}
+
+/// Signatures that somebody made up, several of them in one header.
+fn signatures() -> impl Strategy<Value = String> {
+    let encoded = prop_oneof![vec(any::<u8>(), 32), vec(any::<u8>(), 64), vec(any::<u8>(), 0..8)];
+    let signature = (select(&["v1,", "v1a,", "v2,", "", ","]), encoded)
+        .prop_map(|(version, bytes)| format!("{version}{}", STANDARD.encode(bytes)));
+    vec(signature, 0..20).prop_map(|signatures| signatures.join(" "))
+}
+
+/// A header more, of those that the adapter reads.
+fn extra_header() -> impl Strategy<Value = (String, Vec<u8>)> {
+    let names = &["Webhook-Id", "webhook-timestamp", "svix-id", "svix-timestamp", "svix-signature", "x-other"];
+    (select(names).prop_map(str::to_owned), vec(any::<u8>(), 0..16))
+}
+
+proptest! {
+    #[test]
+    fn what_a_vendor_signed_is_verified_and_nothing_under_the_signature_may_change(
+        id in "[!-~]{1,16}",
+        sent in SENT - 300..=SENT + 300,
+        body in bodies(),
+        asymmetric_too in any::<bool>(),
+        at in any::<Index>(),
+        flip in 1..=255_u8,
+    ) {
+        let timestamp = sent.to_string();
+        let (public, signature) = asymmetric(&id, &timestamp, &body);
+        let (keys, signature) = match asymmetric_too {
+            true => (vec![OTHER, &public], format!("v1,AAAA v1a,{signature}")),
+            false => (vec![OTHER, SECRET], sign(SECRET, &id, &timestamp, &body)),
+        };
+        let signed = |id: &str, timestamp: &str, body: &[u8]| {
+            receive(&delivery("webhook", id, timestamp, &signature, body), &keys)
+        };
+        prop_assert!(!unauthorized(signed(&id, &timestamp, &body)));
+        let mut changed = body.clone();
+        match changed.as_mut_slice() {
+            [] => changed.push(flip),
+            body => body[at.index(body.len())] ^= flip,
+        }
+        prop_assert!(unauthorized(signed(&id, &timestamp, &changed)));
+        let (other, later) = (format!("{id}0"), (sent + 1).to_string());
+        prop_assert!(unauthorized(signed(&other, &timestamp, &body)));
+        prop_assert!(unauthorized(signed(&id, &later, &body)));
+        prop_assert!(unauthorized(receive(&delivery("webhook", &id, &timestamp, &signature, &body), &[OTHER])));
+    }
+
+    #[test]
+    fn what_nobody_signed_is_never_taken(
+        method in select(vec!["POST", "POST", "GET", "post"]),
+        family in select(vec!["webhook", "svix"]),
+        timestamp in prop_oneof![(SENT - 400..SENT + 400).prop_map(|sent| sent.to_string()), ".{0,12}"],
+        signatures in signatures(),
+        extra in proptest::option::of(extra_header()),
+        body in bodies(),
+    ) {
+        let mut request = delivery(family, ID, &timestamp, &signatures, &body);
+        request.method = method.to_owned();
+        request.headers.extend(extra);
+        let (public, _) = asymmetric(ID, &timestamp, &body);
+        let rejection = receive(&request, &[SECRET, &public]).unwrap_err();
+        prop_assert!(!rejection.message().contains(&SECRET[6..]));
+    }
+
+    #[test]
+    fn with_another_secret_nothing_is_taken(secret in "(whsec_)?([A-Za-z0-9+/]{4}){0,12}|(whsec_|whpk_)?[ -~]{0,48}") {
+        prop_assert!(unauthorized(receive(&published(), &[&secret])));
+    }
 }

@@ -15,7 +15,7 @@ use crate::state::CallState;
 pub(super) const LINE_BYTES: usize = 16;
 
 impl CallState {
-    /// Keeps a line, without secrets. The line that goes over the bound is cut.
+    /// Keeps a line, without secrets.
     pub(crate) fn write_log(
         &mut self,
         level: LogLevel,
@@ -23,22 +23,31 @@ impl CallState {
         fields: Map<String, Value>,
         bytes: usize,
     ) -> Result<()> {
+        let (message, fields) = (self.mask.text(message), self.mask.fields(fields));
+        self.keep_line(level, message, fields, bytes)
+    }
+
+    /// Keeps a line that has been masked. The one that goes over the bound is cut: after its masking, so that no part of a
+    /// secret is left over.
+    pub(super) fn keep_line(
+        &mut self,
+        level: LogLevel,
+        message: String,
+        fields: Map<String, Value>,
+        bytes: usize,
+    ) -> Result<()> {
         self.log_bytes = self.log_bytes.saturating_add(bytes);
+        let after_us = self.begun.elapsed().as_micros() as u64;
         if self.log_bytes > self.budget.log_bytes {
             let (limit, used) = (self.budget.log_bytes as u64, self.log_bytes as u64);
             self.meter.broke(Breach { bound: "log", limit, used, unit: "bytes" });
             let room = self.budget.log_bytes.saturating_sub(self.log_bytes - bytes);
-            let after_us = self.begun.elapsed().as_micros() as u64;
-            // Masked before it is cut, so that no part of a secret is left over.
-            let masked = self.mask.text(message);
-            let kept = &masked[..masked.floor_char_boundary(room.saturating_sub(LINE_BYTES))];
+            let kept = &message[..message.floor_char_boundary(room.saturating_sub(LINE_BYTES))];
             if !kept.is_empty() {
                 self.log.push(LogLine { after_us, level, message: format!("{kept}…"), fields: Map::new() });
             }
             return Err(format_err!("the log is full"));
         }
-        let after_us = self.begun.elapsed().as_micros() as u64;
-        let (message, fields) = (self.mask.text(message), self.mask.fields(fields));
         self.log.push(LogLine { after_us, level, message, fields });
         Ok(())
     }

@@ -48,8 +48,10 @@ impl CallState {
     pub(crate) fn log_what_was_printed(&mut self) {
         let Some(wasi) = self.wasi.take() else { return };
         for (pipe, level) in wasi.printed.iter().zip([LogLevel::Info, LogLevel::Warn]) {
-            for line in String::from_utf8_lossy(&pipe.contents()).lines() {
-                if self.write_log(level, line.to_owned(), Map::new(), line.len() + LINE_BYTES).is_err() {
+            // Masked as a whole: a key may be of several lines.
+            let printed = self.mask.text(String::from_utf8_lossy(&pipe.contents()).into_owned());
+            for line in printed.lines() {
+                if self.keep_line(level, line.to_owned(), Map::new(), line.len() + LINE_BYTES).is_err() {
                     return;
                 }
             }
@@ -125,11 +127,11 @@ mod tests {
         let permissions: Arc<dyn Permissions> = Arc::new(Nothing);
         let mut store = CallState::store(&machine, caller, budget, &permissions);
         let state = store.data_mut();
-        state.mask.add("word", "swordfish");
+        state.mask.add("word", "sword\nfish");
         let _ = state.ctx();
         let [out, err] = state.wasi.as_ref().unwrap().printed.clone();
         let print = |mut pipe: MemoryOutputPipe, text: String| pipe.write(text.into()).unwrap();
-        print(out, "say swordfish\n".to_owned());
+        print(out, "say sword\nfish\n".to_owned());
         print(err, "x".repeat(101));
         state.log_what_was_printed();
         assert_eq!(state.log[0].message, "say <secret word>");

@@ -1,5 +1,6 @@
 //! The sandbox from outside: hostile guests end as the right failure, and nobody else notices.
 
+mod adapters;
 mod cache;
 mod hostile;
 mod jq;

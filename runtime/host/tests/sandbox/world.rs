@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use camshaft_host::{Components, Host, HostConfig, digest};
 use camshaft_model::Value;
-use camshaft_model::ids::{Digest, ExecutionId, Name, SecretName};
+use camshaft_model::ids::{Digest, ExecutionId, Name, ResourceId, SecretName};
 use camshaft_model::json;
 use camshaft_model::language::template::Input;
 use camshaft_model::limits::Budget;
 use camshaft_model::outcome::{Failure, FailureKind};
 use camshaft_model::plugin::{Grant, PluginPin};
-use camshaft_model::seams::{Permissions, Plugins, StoreError, TaskCall, TaskDone};
+use camshaft_model::seams::{Integration, Permissions, Plugins, StoreError, TaskCall, TaskDone, WebhookRequest};
+use camshaft_model::time::Timestamp;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -27,7 +28,9 @@ pub fn shipped(name: &str) -> Vec<u8> {
 }
 
 fn built(folder: &str, name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").join(folder).join(format!("{name}.wasm"));
+    // Asked when the test runs: what was compiled in may be another clone with the same target folder.
+    let host = std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
+    let path = Path::new(&host).join("../../target").join(folder).join(format!("{name}.wasm"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask plugins`", path.display()))
 }
 
@@ -113,11 +116,39 @@ impl World {
         self.host.call(call).await
     }
 
+    /// An integration of an adapter.
+    pub fn integration(&self, adapter: Vec<u8>, config: Value, secrets: &[(&str, &[&str])]) -> Integration {
+        let owned = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect();
+        Integration {
+            id: ResourceId(uuid::Uuid::nil()),
+            name: name("shop"),
+            workspace: name("default"),
+            adapter: self.add(adapter),
+            config,
+            secrets: secrets.iter().map(|&(field, values)| (field.to_owned(), owned(values))).collect(),
+            enabled: true,
+        }
+    }
+
     /// A well-behaved call right after a bad one: it has an instance of its own, and ends well.
     pub async fn assert_next_call_is_unhurt(&self) {
         let done = self.call(guest("counter"), Value::Null).await;
         assert_eq!(done.result, Ok(json!({"calls": 1})));
         assert!(done.log.is_empty(), "{:?}", done.log);
+    }
+}
+
+/// A delivery: `POST` with these headers and this body, received at this time.
+pub fn delivery(headers: &[(&str, &str)], body: &str, received_at_ms: u64) -> WebhookRequest {
+    WebhookRequest {
+        method: "POST".to_owned(),
+        path: String::new(),
+        query: String::new(),
+        headers: headers.iter().map(|&(name, value)| (name.to_owned(), value.as_bytes().to_owned())).collect(),
+        body: body.to_owned().into(),
+        remote_address: None,
+        received_at: Timestamp::from_millis(received_at_ms),
+        public_url: "https://camshaft.example/v1/webhooks/shop".to_owned(),
     }
 }
 
