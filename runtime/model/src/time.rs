@@ -38,7 +38,8 @@ impl std::str::FromStr for Timestamp {
 
     /// RFC 3339 with an offset: `2026-12-24T18:00:00Z`, `2026-12-24T19:00:00+01:00`. Not before 1970.
     fn from_str(text: &str) -> Result<Self, String> {
-        let time: jiff::Timestamp = text.parse().map_err(|_| format!("`{text}` is no time with an offset (RFC 3339)"))?;
+        let time: jiff::Timestamp =
+            text.parse().map_err(|_| format!("`{text}` is no time with an offset (RFC 3339)"))?;
         let us = u64::try_from(time.as_microsecond()).map_err(|_| format!("`{text}` is before 1970"))?;
         Ok(Self(us))
     }

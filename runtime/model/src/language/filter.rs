@@ -2,8 +2,12 @@
 //!
 //! The evaluator runs a filter with the context as its input and as the variable `$__`, so that `$.` becomes `$__.`.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use jaq_core::compile::Undefined;
 use jaq_core::data::JustLut;
+use jaq_core::load::parse::Def;
 use jaq_core::load::{self, Arena, File, Loader};
 use jaq_json::Val;
 
@@ -132,6 +136,39 @@ pub(crate) fn check(filter: &Rewritten) -> Result<(), (usize, String)> {
     })
 }
 
+/// A definition of jq's library, and every word in it.
+struct Known {
+    definition: Def<&'static str>,
+    words: HashSet<String>,
+}
+
+/// The whole library, read once.
+static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
+    let own = load::parse(LIBRARY, |parser| parser.defs()).expect("the library is jq");
+    let all = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).chain(own);
+    all.map(|definition| Known { words: words(&format!("{definition:?}")), definition }).collect()
+});
+
+fn words(text: &str) -> HashSet<String> {
+    let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || "_@".contains(letter)));
+    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// The definitions that a filter may use, in the order of the library. Reading all of it for each expression would make a
+/// document of many steps slow.
+fn needed(filter: &str) -> impl Iterator<Item = Def<&'static str>> {
+    let mut wanted = words(filter);
+    // A definition names those before it, so one walk from the end finds all.
+    let mut chosen: Vec<_> = Vec::new();
+    for known in KNOWN.iter().rev() {
+        if wanted.contains(known.definition.name) {
+            wanted.extend(known.words.iter().cloned());
+            chosen.push(known.definition.clone());
+        }
+    }
+    chosen.into_iter().rev()
+}
+
 fn check_here(filter: &Rewritten) -> Result<(), (usize, String)> {
     let text = filter.text.as_str();
     let place = |part: &str| {
@@ -139,10 +176,8 @@ fn check_here(filter: &Rewritten) -> Result<(), (usize, String)> {
         filter.source(if offset <= text.len() { offset } else { 0 })
     };
     let available = |name: &str| !ABSENT.contains(&name);
-    let own = load::parse(LIBRARY, |parser| parser.defs()).expect("the library is jq");
-    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).chain(own);
     let arena = Arena::default();
-    let modules = Loader::new(definitions.filter(|definition| available(definition.name)))
+    let modules = Loader::new(needed(text).filter(|definition| available(definition.name)))
         .load(&arena, File { code: text, path: () })
         .map_err(|errors| match errors.into_iter().next() {
             Some((_, load::Error::Lex(errors))) => {
@@ -206,6 +241,19 @@ mod tests {
             ("\".line\" | length", false),
         ] {
             assert_eq!(rewrite(source, &["event", "line"]).whole, whole, "{source}");
+        }
+    }
+
+    /// Each on its own, so that none misses another one that it is made of.
+    #[test]
+    fn every_definition_of_the_library_comes_with_what_it_needs() {
+        for Known { definition, .. } in KNOWN.iter().filter(|known| !ABSENT.contains(&known.definition.name)) {
+            let arguments = vec!["."; definition.args.len()].join("; ");
+            let call = match definition.args.len() {
+                0 => definition.name.to_owned(),
+                _ => format!("{}({arguments})", definition.name),
+            };
+            assert_eq!(check(&rewrite(&call, &[])), Ok(()), "{call}");
         }
     }
 

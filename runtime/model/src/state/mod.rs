@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 pub use self::open::{
-    Forked, Frame, Inbox, Leaving, Looping, Open, Passed, Received, Repeating, Stage, Trying, TryPart,
+    Forked, Frame, Inbox, Leaving, Looping, Open, Passed, Received, Repeating, Stage, TryPart, Trying,
 };
 use self::scope::Turn;
 use crate::entry::{At, Awaited, Entry, FrameId, IllegalEntry, Part, Sequence};
@@ -385,13 +385,8 @@ impl State {
         self.frames_made += 1;
         let scope = match turn {
             Some((index, items)) => {
-                let turn = Turn {
-                    outer: Some(outer),
-                    owner: Some(at),
-                    index: json!(index),
-                    items,
-                    outputs: HashMap::new(),
-                };
+                let turn =
+                    Turn { outer: Some(outer), owner: Some(at), index: json!(index), items, outputs: HashMap::new() };
                 self.turns.insert(frame, turn);
                 frame
             }
@@ -442,8 +437,7 @@ impl State {
 
     fn end_step(&mut self, at: At, outcome: &StepOutcome, go_on: bool) -> Result<(), String> {
         self.check_current(at)?;
-        let (attempt, frames) =
-            self.open.get(&at).map_or((1, Vec::new()), |open| (open.attempt, open.stage.frames()));
+        let (attempt, frames) = self.open.get(&at).map_or((1, Vec::new()), |open| (open.attempt, open.stage.frames()));
         match outcome {
             StepOutcome::Succeeded(output) => {
                 self.close_inside(at);
@@ -457,7 +451,9 @@ impl State {
             StepOutcome::Failed(failure) => {
                 // A failure keeps the step that it began with, however many blocks it goes up through.
                 let inner = self.left_by(at, &frames).find_map(|leaving| match leaving {
-                    Leaving::Failed { origin, attempt, failure: inner } if inner == failure => Some((*origin, *attempt)),
+                    Leaving::Failed { origin, attempt, failure: inner } if inner == failure => {
+                        Some((*origin, *attempt))
+                    }
                     _ => None,
                 });
                 let (origin, attempt) = inner.unwrap_or((at, attempt));

@@ -18,7 +18,11 @@ impl Compiler<'_> {
         };
         let mut blocks = Vec::new();
         for (key, node) in cases.unwrap_or_default() {
-            let path = format!("{}.{}", reading.path, key.text);
+            // `default` is the name of the block beside the cases.
+            let path = match key.text.as_str() {
+                "default" => format!("{}.cases.default", reading.path),
+                case => format!("{}.{case}", reading.path),
+            };
             let part = format!(".cases.{}", key.text);
             blocks.push((key.text.clone(), self.faults_within(part, |this| this.block(node, &path))));
         }
