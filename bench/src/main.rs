@@ -7,6 +7,7 @@ mod contender;
 mod load;
 mod report;
 mod single;
+mod steps;
 
 use std::path::PathBuf;
 
@@ -40,6 +41,9 @@ struct Compare {
     /// The component for `wasmtime serve`.
     #[arg(long)]
     component: PathBuf,
+    /// The component of the steps that compute; workflows of many steps are left out where it is missing.
+    #[arg(long)]
+    fibonacci: Option<PathBuf>,
     /// The `wasmtime` program, version 48; left out of the comparison where it is missing.
     #[arg(long)]
     wasmtime: Option<PathBuf>,
@@ -62,6 +66,9 @@ fn compare(options: &Compare) -> Result<()> {
     load::check_wrk()?;
     let mut report = report::Report::default();
     single::measure(&options.camshaft, &mut report)?;
+    if let Some(fibonacci) = &options.fibonacci {
+        steps::measure(&options.camshaft, fibonacci, &mut report)?;
+    }
 
     let mut contenders = vec![contender::bare()?, contender::camshaft(&options.camshaft)?];
     match &options.wasmtime {

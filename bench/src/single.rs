@@ -131,7 +131,8 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-struct Stop(Child);
+/// A server that is stopped when this is dropped.
+pub(crate) struct Stop(pub(crate) Child);
 
 impl Drop for Stop {
     fn drop(&mut self) {

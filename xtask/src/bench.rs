@@ -27,14 +27,19 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     progress::step("building for release", &build)?;
 
     let components = workspace.components_for(&[Role::Bench]);
-    let component = components.first().context("no crate under bench/ is a component")?;
+    let file = |name: &str| {
+        let found = components.iter().find(|component| component.name == name);
+        found.map(|component| component.file()).with_context(|| format!("no crate under bench/ is the plugin `{name}`"))
+    };
     let release = workspace.target.join("release");
     let mut compare = Process::new(release.join("camshaft-bench"), &workspace.root)
         .arg("compare")
         .arg("--camshaft")
         .arg(release.join("camshaft"))
         .arg("--component")
-        .arg(component.file());
+        .arg(file("bench-http")?)
+        .arg("--fibonacci")
+        .arg(file("fibonacci")?);
     if wasmtime_is_there(workspace) {
         compare = compare.args(["--wasmtime", "wasmtime"]);
     } else {
