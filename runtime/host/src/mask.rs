@@ -155,6 +155,8 @@ mod tests {
     use super::*;
     use base64::engine::general_purpose::STANDARD;
     use camshaft_model::json;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn mask(secrets: &[(&str, &str)]) -> Mask {
         let mut mask = Mask::default();
@@ -213,5 +215,33 @@ mod tests {
         });
         assert_eq!(mask.value(value), expected);
         assert_eq!(Mask::default().text("ab".into()), "ab");
+    }
+
+    proptest! {
+        // Of letters that no mark has, and so few that secrets begin, end and overlap everywhere.
+        #[test]
+        fn no_secret_is_left_and_nothing_else_is_lost(
+            secrets in vec("[xyz\"]{1,5}", 1..4),
+            pieces in vec(("[xyz\" ]{0,6}", any::<prop::sample::Index>()), 0..8),
+            between in prop::sample::select(vec![&b""[..], b"\xff", b"\xe2\x82"]),
+        ) {
+            let named: Vec<_> = secrets.iter().map(|secret| ("a", secret.as_str())).collect();
+            let mask = mask(&named);
+            let texts: Vec<_> = pieces.iter().map(|(text, at)| format!("{text}{}", at.get(&secrets))).collect();
+            let (text, bytes) = (texts.concat(), texts.join("\u{0}").into_bytes());
+            let masked = mask.text(text.clone());
+            let bytes = mask.bytes([&bytes, between, &bytes].concat());
+            for secret in &secrets {
+                prop_assert!(!masked.contains(secret), "{:?} in {:?}", secret, masked);
+                prop_assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()));
+            }
+            // What stands between the marks stood there before, in this order.
+            let mut rest = text.as_str();
+            for part in masked.split("<secret a>") {
+                let at = rest.find(part);
+                prop_assert!(at.is_some(), "{:?} of {:?} is not in {:?}", part, masked, text);
+                rest = &rest[at.unwrap_or_default() + part.len()..];
+            }
+        }
     }
 }
