@@ -225,18 +225,17 @@ impl Engine {
                 append.journals.extend(journals);
                 append.counts.extend(counts);
             }
-            append.delivery = delivery.clone().map(|(delivery, after)| {
-                (SeenDelivery { executions: executions.clone(), ..delivery }, after)
-            });
+            append.delivery = delivery
+                .clone()
+                .map(|(delivery, after)| (SeenDelivery { executions: executions.clone(), ..delivery }, after));
             match self.parts.store.append(append).await {
                 Ok(()) => {
                     begin_all(self, accepted);
                     return Ok(Ok(executions));
                 }
                 Err(StoreError::LimitReached { key, limit }) => {
-                    let (over, rest): (Vec<_>, _) = accepted
-                        .into_iter()
-                        .partition(|one| one.start.published.revision.workflow_id == key.workflow);
+                    let (over, rest): (Vec<_>, _) =
+                        accepted.into_iter().partition(|one| one.start.published.revision.workflow_id == key.workflow);
                     accepted = rest;
                     for one in over {
                         self.turn_away(&one);

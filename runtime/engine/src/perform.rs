@@ -22,11 +22,7 @@ use crate::decide::{Call, settle};
 /// What has come back.
 pub(crate) enum Performed {
     /// A plugin call.
-    Called {
-        at: At,
-        attempt: u32,
-        done: TaskDone,
-    },
+    Called { at: At, attempt: u32, done: TaskDone },
     /// An event has reached everybody.
     Emitted { at: At },
 }

@@ -1,8 +1,9 @@
 //! One delivery through an adapter: verify, answer, or hand back events.
 
+use camshaft_model::Value;
 use camshaft_model::ids::Name;
 use camshaft_model::limits;
-use camshaft_model::outcome::{Failure, FailureKind};
+use camshaft_model::outcome::{Failure, FailureKind, LogLevel, LogLine};
 use camshaft_model::seams::{AdapterEvent, AdapterResponse, Integration, Receipt, Refusal, WebhookRequest};
 use camshaft_model::time::Timestamp;
 
@@ -50,7 +51,7 @@ impl Host {
         let state = store.data_mut();
         state.log_what_was_printed();
         for line in std::mem::take(&mut state.log) {
-            tracing::debug!(integration = integration.name, level = ?line.level, "{}", line.message);
+            tell(integration.name.as_str(), &line);
         }
         let breach = state.meter.breach.map(Breach::failure);
         let received = match returned {
@@ -176,5 +177,18 @@ fn masked_refusal(refusal: Refusal, mask: &Mask) -> Refusal {
             details: failure.details.map(|details| mask.value(details)),
             ..failure
         }),
+    }
+}
+
+/// A line of an adapter goes to the server's own log: there is no execution yet that could keep it.
+fn tell(integration: &str, line: &LogLine) {
+    let LogLine { message, fields, .. } = line;
+    let fields = if fields.is_empty() { String::new() } else { Value::Object(fields.clone()).to_string() };
+    match line.level {
+        LogLevel::Error => tracing::error!(integration, fields, "{message}"),
+        LogLevel::Warn => tracing::warn!(integration, fields, "{message}"),
+        LogLevel::Info => tracing::info!(integration, fields, "{message}"),
+        LogLevel::Debug => tracing::debug!(integration, fields, "{message}"),
+        LogLevel::Trace => tracing::trace!(integration, fields, "{message}"),
     }
 }

@@ -13,13 +13,7 @@ use super::{Action, Moment, text_of};
 use crate::perform::idempotency_key;
 
 impl Moment<'_> {
-    pub(super) fn begin_emit(
-        &self,
-        at: At,
-        step: &Step,
-        emit: &Emit,
-        scope: &dyn Scope,
-    ) -> Result<Action, Failure> {
+    pub(super) fn begin_emit(&self, at: At, step: &Step, emit: &Emit, scope: &dyn Scope) -> Result<Action, Failure> {
         let text = |template: &Template| template.render(scope, self.jq).map(text_of);
         let kind = text(&emit.kind)?;
         let topic = emit.topic.as_ref().map_or_else(|| Ok(kind.clone()), text)?;

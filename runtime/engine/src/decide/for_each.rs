@@ -16,7 +16,8 @@ impl Moment<'_> {
         let items = match step.items.evaluate(scope, self.jq)? {
             Value::Array(items) => items,
             other => {
-                let message = format!("`for_each: {}` goes over an array, found {}", step.items.source, type_of(&other));
+                let message =
+                    format!("`for_each: {}` goes over an array, found {}", step.items.source, type_of(&other));
                 return Err(Failure::new(FailureKind::Expression, message));
             }
         };
@@ -80,6 +81,7 @@ pub(super) fn within_bounds(output: &Value) -> Result<(), Failure> {
     if used <= limit {
         return Ok(());
     }
-    let message = format!("the step's output has {used} bytes of JSON; {limit} is the limit; `collect` less of each turn");
+    let message =
+        format!("the step's output has {used} bytes of JSON; {limit} is the limit; `collect` less of each turn");
     Err(Failure::new(FailureKind::Budget, message))
 }

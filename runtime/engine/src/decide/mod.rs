@@ -22,7 +22,6 @@ mod workflow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use camshaft_model::{Value, limits};
 use camshaft_model::entry::{At, Awaited, Entry, FrameId, Part};
 use camshaft_model::ids::Name;
 use camshaft_model::language::expression::Jq;
@@ -32,6 +31,7 @@ use camshaft_model::plugin::PluginPin;
 use camshaft_model::program::{BlockAddress, OnError, Program, RepeatAfterCrash, Step, StepKind};
 use camshaft_model::state::{Frame, Leaving, Open, Passed, Stage, State, passed};
 use camshaft_model::time::Timestamp;
+use camshaft_model::{Value, limits};
 
 pub use retry::settle;
 

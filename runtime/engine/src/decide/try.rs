@@ -5,7 +5,7 @@ use std::sync::Arc;
 use camshaft_model::entry::{At, Part};
 use camshaft_model::json;
 use camshaft_model::program::Try;
-use camshaft_model::state::{Leaving, Passed, Trying, TryPart};
+use camshaft_model::state::{Leaving, Passed, TryPart, Trying};
 
 use super::{Action, Moment};
 

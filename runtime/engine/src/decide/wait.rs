@@ -87,7 +87,8 @@ fn duration(value: &Value) -> Result<Duration, Failure> {
         _ => None,
     };
     found.ok_or_else(|| {
-        let message = format!("`wait` is {value}, which is no duration; write 500ms, 30s, 1h30m, 2d or a number of seconds");
+        let message =
+            format!("`wait` is {value}, which is no duration; write 500ms, 30s, 1h30m, 2d or a number of seconds");
         Failure::new(FailureKind::Failed, message)
     })
 }

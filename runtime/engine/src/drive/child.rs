@@ -75,23 +75,21 @@ impl Driver {
         self.record(failed(&self.published.program, &self.state, at, failure, now, &*self.engine.parts.jq))
     }
 
-    fn accept_child(
-        &self,
-        at: At,
-        workflow: &Name,
-        params: Value,
-        waits: bool,
-    ) -> Result<(Accepted, Append), Failure> {
+    fn accept_child(&self, at: At, workflow: &Name, params: Value, waits: bool) -> Result<(Accepted, Append), Failure> {
         let invocation = &self.state.invocation;
         let depth = invocation.parent.as_ref().map_or(0, |parent| parent.depth) + 1;
         if depth > limits::CHILDREN_DEPTH_MAX {
             let limit = limits::CHILDREN_DEPTH_MAX;
-            let what = format!("workflow `{workflow}` would be number {depth} in a line of workflows; {limit} is the limit");
+            let what =
+                format!("workflow `{workflow}` would be number {depth} in a line of workflows; {limit} is the limit");
             return Err(Failure::new(FailureKind::Failed, what));
         }
         let published = self.find(workflow)?;
         let Value::Object(given) = params else {
-            return Err(Failure::new(FailureKind::InvalidInput, format!("`with` of workflow `{workflow}` is no object")));
+            return Err(Failure::new(
+                FailureKind::InvalidInput,
+                format!("`with` of workflow `{workflow}` is no object"),
+            ));
         };
         let bound = published.workflow.bind_params(&given).map_err(|faults| {
             Failure::new(FailureKind::InvalidInput, format!("workflow `{workflow}`: {}", faults.join("; ")))

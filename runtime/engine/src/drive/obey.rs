@@ -1,10 +1,10 @@
 //! What an execution does when it is told something.
 
 use camshaft_model::entry::{At, Awaited, Entry};
-use camshaft_model::outcome::AttemptOutcome;
-use camshaft_model::seams::{Answer, Message, StoreError, TellError};
 use camshaft_model::ids::ExecutionId;
 use camshaft_model::limits;
+use camshaft_model::outcome::AttemptOutcome;
+use camshaft_model::seams::{Answer, Message, StoreError, TellError};
 use camshaft_model::state::Stage;
 
 use super::{Driver, Stop};

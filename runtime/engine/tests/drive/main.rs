@@ -12,7 +12,7 @@ use camshaft_model::invocation::Reply;
 use camshaft_model::json;
 use camshaft_model::outcome::{Ending, Failure, FailureKind};
 use camshaft_model::program::{OnError, RepeatAfterCrash, Retry};
-use camshaft_model::seams::{TellError, Dispatch, DispatchError};
+use camshaft_model::seams::{Dispatch, DispatchError, TellError};
 use camshaft_model::state::State;
 use camshaft_model::summary::Status;
 use futures::FutureExt;

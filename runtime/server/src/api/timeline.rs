@@ -182,7 +182,9 @@ impl Folding<'_> {
                 self.blocks.insert(FrameId(self.frames), block);
                 self.frames += 1;
             }
-            Entry::LoopStarted { time, at, .. } | Entry::LockTaken { time, at } | Entry::EventEmitted { time, at, .. } => {
+            Entry::LoopStarted { time, at, .. }
+            | Entry::LockTaken { time, at }
+            | Entry::EventEmitted { time, at, .. } => {
                 let step = self.step(*at, *time);
                 step.status = Stage::Running;
                 step.waits_for = None;
