@@ -7,3 +7,4 @@ mod crash;
 mod guests;
 mod main_path;
 mod star;
+mod steps;
