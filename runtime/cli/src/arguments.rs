@@ -295,6 +295,45 @@ pub(crate) enum Execution {
         /// Its id.
         id: String,
     },
+    /// Runs an execution again, with the event and parameters that it had.
+    Rerun {
+        /// Its id.
+        id: String,
+        /// Begins with this step of the top of the document; what the steps before it put out is kept.
+        #[arg(long)]
+        from: Option<String>,
+        /// With another revision; the new execution is then a test.
+        #[arg(long)]
+        revision: Option<u32>,
+    },
+    /// Answers an approval that a step asks for.
+    Approve {
+        /// The execution's id.
+        id: String,
+        /// The step, where several ask.
+        #[arg(long)]
+        step: Option<String>,
+        /// Says no.
+        #[arg(long)]
+        reject: bool,
+        /// For whoever reads it later.
+        #[arg(long)]
+        comment: Option<String>,
+    },
+    /// Sends an event to executions that wait for its topic: to all of them, or to one.
+    Send {
+        /// Its topic.
+        topic: String,
+        /// What it carries: JSON, or `@FILE`.
+        #[arg(long)]
+        data: Option<String>,
+        /// Its id: the same one again counts once.
+        #[arg(long)]
+        event_id: Option<String>,
+        /// To this execution alone.
+        #[arg(long)]
+        execution: Option<String>,
+    },
 }
 
 #[derive(Subcommand)]

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Session, say};
+use super::{Session, read_json, say};
 use crate::arguments::Execution;
 use crate::client::escape;
 use crate::timeline::{entry_line, render};
@@ -58,6 +58,36 @@ pub(super) fn run(session: &Session, command: Execution) -> Result<ExitCode> {
             session.print(&cancelled, |_| format!("execution {id}  asked to end"))?;
         }
         Execution::Watch { id } => return watch(session, &id),
+        Execution::Rerun { id, from, revision } => {
+            let path = format!("/api/v1/executions/{}/rerun", escape(&id));
+            let begun = client.json("POST", &path, &json!({"from": from, "revision": revision}))?;
+            session.print(&begun, |begun| {
+                let test = if begun["test"] == true { ", as a test" } else { "" };
+                format!("execution {}  repeats {id}{test}", text(&begun["execution_id"]))
+            })?;
+        }
+        Execution::Approve { id, step, reject, comment } => {
+            let path = format!("/api/v1/executions/{}/approval", escape(&id));
+            let body = json!({"approved": !reject, "step": step, "comment": comment});
+            let noted = client.json("POST", &path, &body)?;
+            session.print(&noted, |noted| {
+                let word = if reject { "rejected" } else { "approved" };
+                format!("execution {id}  {word} by {}", text(&noted["by"]))
+            })?;
+        }
+        Execution::Send { topic, data, event_id, execution } => {
+            let data = data.as_deref().map(|data| read_json(data, "--data")).transpose()?;
+            let path = match &execution {
+                Some(id) => format!("/api/v1/executions/{}/events", escape(id)),
+                None => "/api/v1/events".to_owned(),
+            };
+            let sent = client.json("POST", &path, &json!({"topic": topic, "data": data, "id": event_id}))?;
+            session.print(&sent, |sent| {
+                let reached = sent["executions"].as_array().map_or(0, Vec::len);
+                let noun = if reached == 1 { "execution" } else { "executions" };
+                format!("event {}  reached {reached} {noun}", text(&sent["event_id"]))
+            })?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

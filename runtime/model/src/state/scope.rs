@@ -54,6 +54,14 @@ impl State {
         FrameScope { state: self, frame, turn, received }
     }
 
+    /// What can be read of steps at the top of the document, and in blocks of theirs that are no loops; by address.
+    pub fn root_outputs(&self) -> Vec<(StepAddress, Arc<Value>)> {
+        let root = self.turns.get(&FrameId::ROOT);
+        let mut outputs: Vec<_> = root.map(|turn| turn.outputs.clone()).unwrap_or_default().into_iter().collect();
+        outputs.sort_by_key(|(address, _)| *address);
+        outputs
+    }
+
     /// Indexes of the loop turns around a frame, outermost first.
     pub fn turns(&self, frame: FrameId) -> Vec<u32> {
         let mut turns = Vec::new();

@@ -20,6 +20,9 @@ const OF_WORKFLOW_TOKENS: &[(&str, &str)] = &[
     ("GET", "/api/v1/executions/{execution}"),
     ("GET", "/api/v1/executions/{execution}/journal"),
     ("POST", "/api/v1/executions/{execution}/cancel"),
+    ("POST", "/api/v1/executions/{execution}/rerun"),
+    ("POST", "/api/v1/executions/{execution}/events"),
+    ("POST", "/api/v1/executions/{execution}/approval"),
     ("GET", "/public/v1alpha/executions/{execution}"),
 ];
 

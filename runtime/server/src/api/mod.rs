@@ -17,7 +17,9 @@ pub mod plugins;
 pub mod public;
 pub mod publish;
 pub mod requirements;
+pub mod rerun;
 pub mod secrets;
+pub mod tell;
 pub mod timeline;
 pub mod tokens;
 pub mod trigger;
@@ -121,6 +123,10 @@ fn watching() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(executions::show))
         .routes(routes!(executions::journal))
         .routes(routes!(executions::cancel))
+        .routes(routes!(rerun::rerun))
+        .routes(routes!(tell::send))
+        .routes(routes!(tell::send_to))
+        .routes(routes!(tell::answer))
         .routes(routes!(public::show))
         .routes(routes!(health::metrics))
 }

@@ -10,6 +10,7 @@ mod publishing;
 mod restart;
 mod routes;
 mod secrets;
+mod telling;
 mod tokens;
 mod triggering;
 mod workflows;

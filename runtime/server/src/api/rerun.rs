@@ -1,0 +1,150 @@
+//! Running an execution again: with the event and parameters that it had, from its beginning or from a step on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use camshaft_model::Value;
+use camshaft_model::entry::{Entry, FrameId, IllegalEntry};
+use camshaft_model::invocation::{Reply, RevisionRef};
+use camshaft_model::program::{Program, ROOT};
+use camshaft_model::seams::{Directory, DispatchRequest, Published, Seed, Start};
+use camshaft_model::state::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::App;
+use super::body::JsonBody;
+use super::executions::visible;
+use super::problem::{Fault, Problem};
+use crate::tokens::Caller;
+
+/// How to run it again.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RerunBody {
+    /// Which revision: a number; its own where it is left out. Another one runs as a test.
+    pub revision: Option<u32>,
+    /// Path of a step at the top of the document: the steps before it are not run again, their outputs are kept. Only with
+    /// the execution's own revision.
+    pub from: Option<String>,
+}
+
+/// The new execution.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Rerun {
+    /// Its id.
+    pub execution_id: String,
+    /// The one that it repeats.
+    pub repeats: String,
+    /// Its revision.
+    pub revision: u32,
+    /// Whether it runs as a test.
+    pub test: bool,
+}
+
+/// Run an execution again, with the event and parameters that it had.
+#[utoipa::path(
+    post, path = "/api/v1/executions/{execution}/rerun", tag = "executions", operation_id = "rerun_execution",
+    params(("execution" = String, Path, description = "its id")),
+    request_body = RerunBody,
+    responses(
+        (status = 201, description = "it is durable and runs", body = Rerun),
+        (status = 404, description = "unknown"),
+        (status = 413, description = "too large"),
+        (status = 422, description = "no such revision, or it cannot begin with that step"),
+        (status = 429, description = "a limit of the workflow leaves no room"),
+    )
+)]
+pub async fn rerun(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(which): Path<String>,
+    JsonBody(body): JsonBody<RerunBody>,
+) -> Result<(StatusCode, Json<Rerun>), Problem> {
+    let summary = visible(&app, &caller, &which).await?;
+    let own = summary.revision.revision;
+    let number = body.revision.unwrap_or(own);
+    let workflow = app.workflow(summary.revision.workflow.as_str())?;
+    if number == 0 || number > workflow.spec.latest_revision {
+        let (name, latest) = (&workflow.key.name, workflow.spec.latest_revision);
+        let detail = format!("workflow `{name}` has no revision {number}; the latest is {latest}");
+        return Err(Problem::new(Fault::Invalid, detail));
+    }
+    let revision = RevisionRef { revision: number, ..summary.revision.clone() };
+    let published = app.catalog.revision(&summary.workspace, &revision, &summary.environment).await?;
+    let entries = app.store.entries(summary.id, 0, usize::MAX).await?;
+    let Some(Entry::Accepted { invocation, .. }) = entries.first() else {
+        return Err(Problem::internal(format!("the journal of execution {} has no beginning", summary.id)));
+    };
+    let seed = match &body.from {
+        Some(from) if number != own => {
+            let detail = format!("`from: {from}` needs the execution's own revision {own}, not {number}");
+            return Err(Problem::new(Fault::Invalid, detail));
+        }
+        Some(from) => Some(seed(&published, &entries, from)?),
+        None => None,
+    };
+    let test = invocation.test || number != own;
+    let start = Start {
+        published,
+        trigger: invocation.trigger.clone(),
+        event: invocation.event.clone(),
+        params: invocation.params.clone(),
+        test,
+        repeats: Some(summary.id),
+        seed,
+    };
+    let request = DispatchRequest {
+        delivery: None,
+        starts: vec![start],
+        reply: Reply::Detach,
+        window: Duration::ZERO,
+        request_id: None,
+    };
+    let dispatched = app.dispatch.dispatch(request).await?;
+    let Some((_, id)) = dispatched.executions.first() else {
+        return Err(Problem::internal("a dispatch of one workflow started none"));
+    };
+    let (execution_id, repeats) = (id.to_string(), summary.id.to_string());
+    Ok((StatusCode::CREATED, Json(Rerun { execution_id, repeats, revision: number, test })))
+}
+
+/// What the steps before `from` have put out, where the execution has come to it.
+fn seed(published: &Published, entries: &[Entry], from: &str) -> Result<Seed, Problem> {
+    let program: &Program = &published.program;
+    let root = program.block(ROOT);
+    let Some(next) = root.iter().position(|address| program.step(*address).path == from) else {
+        let inside = program.steps.iter().any(|step| step.path == from);
+        let why = if inside { "stands inside a block" } else { "is not there" };
+        let known: Vec<_> = root.iter().map(|address| format!("`{}`", program.step(*address).path)).collect();
+        let detail = format!("step `{from}` {why}; begin with one of {}", known.join(", "));
+        return Err(Problem::new(Fault::Invalid, detail));
+    };
+    // The journal up to the step says what could be read there.
+    let internal = |illegal: IllegalEntry| Problem::internal(illegal.to_string());
+    let mut entries = entries.iter();
+    let mut state = match entries.next() {
+        Some(first) => State::begin(first).map_err(internal)?,
+        None => return Err(Problem::internal("an execution has no journal")),
+    };
+    while state.frames.get(&FrameId::ROOT).is_some_and(|root| (root.next as usize) < next) {
+        match entries.next() {
+            Some(entry) => state.apply(entry).map_err(internal)?,
+            None => break,
+        }
+    }
+    match state.frames.get(&FrameId::ROOT) {
+        Some(root) if root.next as usize == next => {}
+        _ => {
+            let detail = format!("the execution has not come to step `{from}`, so there is nothing to begin it with");
+            return Err(Problem::new(Fault::Invalid, detail));
+        }
+    }
+    let Value::Object(variables) = state.variables.clone() else {
+        return Err(Problem::internal("the variables of an execution are no object"));
+    };
+    Ok(Seed { outputs: state.root_outputs(), variables: Arc::new(variables), next: next as u32 })
+}

@@ -1,0 +1,113 @@
+//! What executions are told while they wait, and running them again.
+
+use camshaft_model::{Value, json};
+
+use crate::bench::Bench;
+
+const WAITING: &str = "
+name: waiting
+triggers: [{ manual: {} }]
+steps:
+  - { id: first, set: { n: 1 } }
+  - { id: paid, wait: { event: { topic: paid, match: '$.received.data.n == $.event.n' } } }
+  - exit: { body: { paid: '{{ $.steps.paid.data }}', n: '{{ $.steps.first.n }}' } }
+";
+
+const ASKING: &str = "
+name: asking
+triggers: [{ manual: {} }]
+steps:
+  - { id: ok, approval: { ask: 'Ship {{ $.event.id }}?', of: [ops] } }
+  - exit: { body: { by: '{{ $.steps.ok.by }}', comment: '{{ $.steps.ok.comment }}' } }
+";
+
+async fn begin(bench: &Bench, name: &str, event: Value) -> String {
+    let body = json!({"event": event}).to_string();
+    let begun = bench.call("POST", &format!("/api/v1/workflows/{name}/trigger"), body).await.is(200).json();
+    let id = begun["execution_id"].as_str().unwrap().to_owned();
+    loop {
+        let execution = bench.get(&format!("/api/v1/executions/{id}")).await;
+        assert!(execution["ended_at"].is_null(), "{execution}");
+        if execution["status"] == "waiting" {
+            return id;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn an_event_reaches_those_who_wait_for_it_and_one_with_the_same_id_counts_once() {
+    let bench = Bench::new().await;
+    bench.publish("waiting", WAITING).await;
+    let (one, two) = (begin(&bench, "waiting", json!({"n": 1})).await, begin(&bench, "waiting", json!({"n": 2})).await);
+    let shown = bench.get(&format!("/api/v1/executions/{one}")).await;
+    assert_eq!(shown["steps"][1]["waits_for"], json!({"event": {"topic": "paid"}}), "{shown}");
+
+    let event = json!({"topic": "paid", "id": "e-1", "data": {"n": 2}}).to_string();
+    for _ in 0..2 {
+        let reached = bench.call("POST", "/api/v1/events", event.clone()).await.is(202).json();
+        assert_eq!(reached["event_id"], "e-1");
+        assert!(reached["executions"].as_array().unwrap().contains(&json!(one)), "{reached}");
+    }
+    assert_eq!(bench.ended(&two).await["output"]["body"], json!({"paid": {"n": 2}, "n": 1}));
+    let event = json!({"topic": "paid", "data": {"n": 1}}).to_string();
+    let to_one = format!("/api/v1/executions/{one}/events");
+    bench.call("POST", &to_one, event.clone()).await.is(202);
+    assert_eq!(bench.ended(&one).await["output"]["body"], json!({"paid": {"n": 1}, "n": 1}));
+
+    bench.call("POST", &to_one, event).await.problem(409, &["ended already"]);
+    bench.call("POST", "/api/v1/events", r#"{"topic": ""}"#).await.problem(400, &["topic"]);
+    let long = json!({"topic": "x".repeat(257)}).to_string();
+    bench.call("POST", "/api/v1/events", long).await.problem(400, &["topic", "256"]);
+}
+
+#[tokio::test]
+async fn an_approval_is_given_by_whom_it_is_asked_of() {
+    let bench = Bench::new().await;
+    bench.publish("asking", ASKING).await;
+    let made = async |label: &str| {
+        let body = json!({"label": label}).to_string();
+        let made = bench.call("POST", "/api/v1/workflows/asking/tokens", body).await.is(201).json();
+        made["token"].as_str().unwrap().to_owned()
+    };
+    let (ops, shop) = (made("ops").await, made("shop").await);
+    let id = begin(&bench, "asking", json!({"id": 7})).await;
+    let shown = bench.get(&format!("/api/v1/executions/{id}")).await;
+    assert_eq!(shown["steps"][0]["waits_for"], json!({"approval": {"ask": "Ship 7?", "of": ["ops"]}}));
+    let path = format!("/api/v1/executions/{id}/approval");
+    let yes = r#"{"approved": true, "comment": "go"}"#;
+    bench.call_as(&shop, "POST", &path, yes).await.problem(403, &["`shop`", "ops"]);
+    bench.call_as(&ops, "POST", &path, r#"{"approved": true, "step": "no"}"#).await.problem(409, &["`no`"]);
+    bench.call_as(&ops, "POST", &path, yes).await.is(200);
+    assert_eq!(bench.ended(&id).await["output"]["body"], json!({"by": "ops", "comment": "go"}));
+
+    let id = begin(&bench, "asking", json!({"id": 8})).await;
+    let no = r#"{"approved": false, "comment": "out of stock"}"#;
+    bench.call("POST", &format!("/api/v1/executions/{id}/approval"), no).await.is(200);
+    let ended = bench.ended(&id).await;
+    assert_eq!((&ended["failure"]["kind"], &ended["failed_step"]), (&json!("rejected"), &json!("ok")));
+    assert!(ended["failure"]["message"].as_str().unwrap().contains("out of stock"), "{ended}");
+}
+
+#[tokio::test]
+async fn an_execution_runs_again_from_a_step_with_what_those_before_it_put_out() {
+    let bench = Bench::new().await;
+    bench.publish("waiting", WAITING).await;
+    let id = begin(&bench, "waiting", json!({"n": 5})).await;
+    let event = json!({"topic": "paid", "data": {"n": 5}}).to_string();
+    bench.call("POST", "/api/v1/events", event.clone()).await.is(202);
+    bench.ended(&id).await;
+
+    let path = format!("/api/v1/executions/{id}/rerun");
+    let again = bench.call("POST", &path, r#"{"from": "paid"}"#).await.is(201).json();
+    assert_eq!((&again["repeats"], &again["test"]), (&json!(id), &json!(false)));
+    let again = again["execution_id"].as_str().unwrap().to_owned();
+    bench.call("POST", &format!("/api/v1/executions/{again}/events"), event).await.is(202);
+    let ended = bench.ended(&again).await;
+    assert_eq!(ended["output"]["body"], json!({"paid": {"n": 5}, "n": 1}), "`first` was not run again: {ended}");
+    assert_eq!((&ended["steps"][0]["path"], &ended["steps"][0]["status"]), (&json!("first"), &json!("kept")));
+    assert_eq!(ended["event"], json!({"n": 5}));
+
+    bench.call("POST", &path, r#"{"from": "nope"}"#).await.problem(422, &["`nope`", "`first`, `paid`"]);
+    bench.call("POST", &path, r#"{"revision": 9}"#).await.problem(422, &["9"]);
+}
