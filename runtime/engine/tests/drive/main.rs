@@ -1,5 +1,10 @@
 //! The engine against its seams: the output rule, acceptance, retries, cancelling, and recovery from every crash.
 
+mod branches;
+mod disk;
+mod hold;
+mod loops;
+mod options;
 mod program;
 mod world;
 
@@ -18,7 +23,7 @@ use camshaft_model::summary::Status;
 use futures::FutureExt;
 use program::{Build, branch, exit, path, set, task};
 use tokio::sync::Notify;
-use world::{Disk, FakePlugins, World, publish};
+use world::{Disk, FakePlugins, World, eventually, publish};
 
 /// `silent` and `observable` echo what they are given.
 fn echoes() -> FakePlugins {
@@ -37,17 +42,6 @@ fn echoes() -> FakePlugins {
 
 fn world(build: Build) -> World {
     World::new(Arc::new(Disk::default()), echoes(), publish(build.done()), 1)
-}
-
-/// Lets other tasks run until `holds`. Bounded, so that a mistake shows as a failure and not as a hang.
-async fn eventually(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..10_000 {
-        if holds() {
-            return;
-        }
-        tokio::task::yield_now().await;
-    }
-    panic!("{what} did not come to pass");
 }
 
 #[tokio::test]
