@@ -1,6 +1,7 @@
 //! `parallel` and `try`, and how failures and exits go up through them.
 
 use camshaft_model::outcome::{Ending, FailureKind};
+use camshaft_model::seams::Dispatch;
 use camshaft_model::{Value, json};
 
 use crate::world::World;

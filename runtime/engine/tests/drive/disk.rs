@@ -14,6 +14,7 @@ use camshaft_model::summary::{Status, Summary};
 use camshaft_model::time::{Period, Timestamp};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio::sync::Notify;
 
 /// What a disk would hold. Every append is one element of `log`, so that a crash can cut between any two.
 #[derive(Default)]
@@ -24,6 +25,7 @@ pub struct Disk {
     pub unreadable: AtomicBool,
     /// Journals read so far.
     pub reads: AtomicUsize,
+    delay: Mutex<Option<Arc<Notify>>>,
 }
 
 /// The log, and what follows from it.
@@ -91,6 +93,13 @@ impl Disk {
         self.kept.lock().unwrap().summaries.clone()
     }
 
+    /// The next append waits until it is told to go on.
+    pub fn delay(&self) -> Arc<Notify> {
+        let gate = Arc::new(Notify::new());
+        *self.delay.lock().unwrap() = Some(gate.clone());
+        gate
+    }
+
     pub fn status(&self, id: ExecutionId) -> Option<Status> {
         self.kept.lock().unwrap().summaries.get(&id).map(|summary| summary.status)
     }
@@ -104,6 +113,10 @@ impl Disk {
 impl Store for Disk {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>> {
         async move {
+            let delay = self.delay.lock().unwrap().take();
+            if let Some(gate) = delay {
+                gate.notified().await;
+            }
             if self.broken.load(Ordering::SeqCst) {
                 return Err(StoreError::Unavailable("the disk is full".into()));
             }

@@ -3,8 +3,6 @@
 mod branches;
 mod disk;
 mod hold;
-mod loops;
-mod options;
 mod program;
 mod world;
 
@@ -176,6 +174,7 @@ async fn a_step_is_tried_again_when_it_is_due_and_not_before() {
     let mut step = task("a", "observable", json!(1));
     step.retry = Retry { attempts: 3, first: Duration::from_secs(10), jitter: false, ..Retry::default() };
     let world = World::new(Arc::new(Disk::default()), plugins, publish(Build::default().step(step).done()), 1);
+    world.engine.recover().await.unwrap();
     let id = world.dispatcher.dispatch(world.request(Reply::Detach)).await.unwrap().executions[0].1;
     eventually("the wait", || world.disk.appends() >= 2 || world.calls() == 1).await;
     world.clock.0.advance(Duration::from_secs(9));
