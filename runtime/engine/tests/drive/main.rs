@@ -3,6 +3,7 @@
 mod branches;
 mod disk;
 mod hold;
+mod options;
 mod program;
 mod world;
 
