@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use camshaft_model::outcome::{Ending, FailureKind};
+use camshaft_model::seams::Dispatch;
 use camshaft_model::{Value, json, limits};
 
 use crate::world::World;

@@ -1,10 +1,14 @@
 //! The engine against its seams: the output rule, acceptance, retries, cancelling, and recovery from every crash.
 
 mod branches;
+mod children;
 mod disk;
 mod hold;
+mod locks;
+mod loops;
 mod options;
 mod program;
+mod waits;
 mod world;
 
 use std::sync::Arc;
