@@ -8,6 +8,7 @@ mod locks;
 mod loops;
 mod options;
 mod program;
+mod shares;
 mod waits;
 mod world;
 
