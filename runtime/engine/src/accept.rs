@@ -75,7 +75,12 @@ pub(crate) fn begin_all(engine: &Arc<Engine>, accepted: Vec<Accepted>) {
             let topics = published.program.topics().map(str::to_owned);
             engine.live.listen(&published.workspace, topics, state.invocation.id);
             let due = Some(queued_at.plus(limits::QUEUED_MAX));
-            engine.live.park(state.invocation.id, Parked { due, fence });
+            let id = state.invocation.id;
+            engine.live.park(id, Parked { due, fence });
+            if !engine.gates.is_in_line(published.revision.workflow_id, id) {
+                // Its turn came before it could be told.
+                engine.tell_later(id, Command::Start);
+            }
             continue;
         }
         Driver::spawn(engine, Beginning { published, state, pending: Vec::new(), delivery: None, fence });
@@ -234,8 +239,16 @@ impl Engine {
                     return Ok(Ok(executions));
                 }
                 Err(StoreError::LimitReached { key, limit }) => {
-                    let (over, rest): (Vec<_>, _) =
-                        accepted.into_iter().partition(|one| one.start.published.revision.workflow_id == key.workflow);
+                    let is_of_it = |one: &Accepted| one.start.published.revision.workflow_id == key.workflow;
+                    let count = self.parts.store.count(&key).await.unwrap_or(limit);
+                    // At least one goes, so that this comes to an end.
+                    let most = accepted.iter().filter(|one| is_of_it(one)).count().saturating_sub(1);
+                    let mut room = most.min(usize::try_from(limit.saturating_sub(count)).unwrap_or(usize::MAX));
+                    let (over, rest): (Vec<_>, _) = accepted.into_iter().partition(|one| {
+                        let is_over = is_of_it(one) && room == 0;
+                        room -= usize::from(is_of_it(one) && !is_over);
+                        is_over
+                    });
                     accepted = rest;
                     for one in over {
                         self.turn_away(&one);

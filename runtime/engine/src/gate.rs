@@ -80,6 +80,11 @@ impl Gates {
         gate.admit()
     }
 
+    /// Whether an execution stands in line.
+    pub(crate) fn is_in_line(&self, workflow: ResourceId, id: ExecutionId) -> bool {
+        self.lock().get(&workflow).is_some_and(|gate| gate.line.contains(&id))
+    }
+
     /// Workflows of which something stands in line, with the first of each.
     pub(crate) fn in_line(&self) -> Vec<(ResourceId, ExecutionId)> {
         self.lock().iter().filter_map(|(workflow, gate)| Some((*workflow, *gate.line.front()?))).collect()

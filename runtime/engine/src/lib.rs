@@ -66,7 +66,7 @@ pub struct Engine {
 
 impl Engine {
     /// An engine that drives nothing yet; [`Engine::recover`] takes up what a former server left open, and has to be called
-    /// before locks, limits and events work. Within a tokio runtime.
+    /// before locks, limits and events work and before what is parked wakes. Within a tokio runtime.
     pub fn start(parts: EngineParts) -> Arc<Self> {
         let calls = Arc::new(Semaphore::new(parts.parallel_calls.clamp(1, Semaphore::MAX_PERMITS)));
         let first = parts.ids.execution();

@@ -13,7 +13,7 @@ use futures::stream::{self, StreamExt};
 
 use crate::Engine;
 use crate::drive::{Beginning, Driver};
-use crate::live::{Command, Parked};
+use crate::live::{Command, Parked, Told};
 
 /// Open executions that are claimed at once.
 const PAGE: usize = 1_024;
@@ -26,18 +26,12 @@ const LEASE: Duration = Duration::from_secs(30);
 /// When to try again with an execution that cannot be read now.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// What becomes of an open execution at a start.
-enum Fate {
-    Drive(ExecutionId, Fence),
-    Parked,
-}
-
 impl Engine {
-    /// Takes up every open execution: puts locks, lines and topics back, parks what has nothing to do, and goes on with
-    /// the others. Returns how many go on or wait. One that cannot be read is reported and left as it is; it keeps nobody
-    /// else from going on.
+    /// Takes up every open execution: puts locks, lines and topics back, parks all of them, and goes on with those that have
+    /// something to do. Returns how many go on or wait. One that cannot be read is reported and tried again later; it keeps
+    /// nobody else from going on.
     pub async fn recover(self: &Arc<Self>) -> Result<usize, StoreError> {
-        let (mut parked, mut to_drive) = (0, Vec::new());
+        let (mut parked, mut to_wake) = (0, Vec::new());
         let mut gated: HashMap<ResourceId, Summary> = HashMap::new();
         let mut after = None;
         'pages: loop {
@@ -52,9 +46,10 @@ impl Engine {
                 if claim.summary.outlook.gated {
                     gated.insert(claim.summary.revision.workflow_id, claim.summary.clone());
                 }
+                let id = claim.id;
                 match self.place(claim) {
-                    Fate::Drive(id, fence) => to_drive.push((id, fence)),
-                    Fate::Parked => parked += 1,
+                    true => to_wake.push(id),
+                    false => parked += 1,
                 }
             }
         }
@@ -63,21 +58,20 @@ impl Engine {
             self.tell_later(id, Command::LockGranted(at));
         }
         self.completed.send_replace(true);
-        let driven = stream::iter(to_drive).map(|(id, fence)| async move {
-            match self.take_up(id, fence).await {
-                Ok(goes_on) => usize::from(goes_on),
-                Err(why) => {
-                    tracing::error!(execution = %id, why, "an open execution cannot go on");
-                    0
-                }
+        let woken = stream::iter(to_wake).map(|id| async move {
+            match self.live.tell(id, Command::Wake) {
+                Told::Wake(parked) => self.wake(id, parked).await,
+                // Somebody was faster.
+                Told::Yes => true,
+                Told::Again(_) | Told::Unknown => false,
             }
         });
-        let driven: Vec<usize> = driven.buffer_unordered(AT_ONCE).collect().await;
-        Ok(parked + driven.iter().sum::<usize>())
+        let woken: Vec<bool> = woken.buffer_unordered(AT_ONCE).collect().await;
+        Ok(parked + woken.into_iter().filter(|goes_on| *goes_on).count())
     }
 
-    /// Puts an execution in its place, going by its summary alone.
-    fn place(&self, claim: Claim) -> Fate {
+    /// Puts an execution in its place, going by its summary alone. Whether it has something to do.
+    fn place(&self, claim: Claim) -> bool {
         let Claim { id, fence, summary } = claim;
         let is_queued = summary.status == Status::Queued;
         let outlook = summary.outlook;
@@ -89,12 +83,11 @@ impl Engine {
         }
         let is_due = outlook.due.is_some_and(|due| due <= self.parts.clock.now());
         let waits = matches!(summary.status, Status::Waiting | Status::Queued);
-        if !waits || is_due {
-            return Fate::Drive(id, fence);
-        }
+        let goes_on = !waits || is_due;
         self.live.listen(&summary.workspace, outlook.topics, id);
-        self.live.park(id, Parked { due: outlook.due, fence });
-        Fate::Parked
+        // One that goes on is woken once everything is in its place.
+        self.live.park(id, Parked { due: outlook.due.filter(|_| !goes_on), fence });
+        goes_on
     }
 
     /// There may be room for executions that stand in line: the former server had no time to say so.
@@ -124,15 +117,20 @@ impl Engine {
         let _ = completed.wait_for(|completed| *completed).await;
     }
 
-    /// A parked execution that somebody talks to, or that is due.
-    pub(crate) async fn wake(self: &Arc<Self>, id: ExecutionId, parked: Parked) {
+    /// A parked execution that somebody talks to, or that is due. Whether it goes on.
+    pub(crate) async fn wake(self: &Arc<Self>, id: ExecutionId, parked: Parked) -> bool {
+        self.complete().await;
         match self.take_up(id, parked.fence).await {
-            Ok(true) => {}
-            Ok(false) => self.live.remove(id),
+            Ok(true) => true,
+            Ok(false) => {
+                self.live.remove(id);
+                false
+            }
             Err(why) => {
                 tracing::error!(execution = %id, why, "a parked execution cannot go on; trying again in a minute");
                 let due = Some(self.parts.clock.now().plus(AGAIN));
                 self.live.park(id, Parked { due, ..parked });
+                false
             }
         }
     }

@@ -71,6 +71,8 @@ pub const DEDUPE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 pub const EXECUTION_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How far entries may run ahead of the disk before they are written though nothing asks for it.
 pub const JOURNAL_LAG_MAX: Duration = Duration::from_millis(10);
+/// How many entries may run ahead of the disk before they are written, however short a time they took.
+pub const JOURNAL_AHEAD_MAX: usize = 1_024;
 
 /// What one plugin call may use. A breach is a failure of kind `budget` that names bound, limit and use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

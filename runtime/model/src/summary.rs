@@ -129,7 +129,8 @@ pub struct Summary {
 /// What an open execution waits for and holds, so that nobody has to read its journal to know.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outlook {
-    /// When it goes on though nothing happens.
+    /// When it goes on though nothing happens. The time of its latest entry where it may have something to do at once, or
+    /// waits for what may happen while no server runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
     /// Topics that its steps wait for, now or later.

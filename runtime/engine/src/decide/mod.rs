@@ -120,9 +120,13 @@ pub fn decide(program: &Program, state: &State, now: Timestamp, jq: &dyn Jq) -> 
     for (id, frame) in &state.frames {
         let before = actions.len();
         moment.frame(*id, frame, &mut actions);
-        if actions[before..].iter().any(|action| moment.closes_others(action)) {
+        if actions[before..].iter().any(|action| moment.closes_others(*id, action)) {
             // What other frames would do may no longer be theirs to do.
             return actions.split_off(before);
+        }
+        if actions[before..].iter().any(|action| matches!(action, Action::Record(Entry::EventTaken { .. }))) {
+            // It is one step's only; what the others take is decided behind that.
+            return actions;
         }
     }
     actions
@@ -207,12 +211,12 @@ impl Moment<'_> {
         })
     }
 
-    /// Whether an action ends a step in which more than one block is open.
-    fn closes_others(&self, action: &Action) -> bool {
+    /// Whether an action of a frame ends a step in which another block is open.
+    fn closes_others(&self, frame: FrameId, action: &Action) -> bool {
         let Action::Record(Entry::StepEnded { at, .. } | Entry::RetryScheduled { at, .. }) = action else {
             return false;
         };
-        self.state.open.get(at).is_some_and(|open| open.stage.frames().len() > 1)
+        self.state.open.get(at).is_some_and(|open| open.stage.frames().into_iter().any(|other| other != frame))
     }
 
     fn frame(&self, id: FrameId, frame: &Frame, actions: &mut Vec<Action>) {
@@ -354,11 +358,7 @@ impl Moment<'_> {
     /// A step has failed: it is tried again, passed over, or fails the block around it.
     fn fail(&self, at: At, failure: Failure) -> Action {
         let step = self.program.step(at.1);
-        let attempt = match self.state.open.get(&at) {
-            None => 1,
-            Some(Open { attempt, stage: Stage::Retrying { .. }, .. }) => attempt + 1,
-            Some(open) => open.attempt,
-        };
+        let attempt = self.state.attempt(at);
         // A task's attempts were counted when each ended.
         if !matches!(step.kind, StepKind::Task(_))
             && let Some(wait) = retry::next_wait(&step.retry, attempt, &failure, retry::spread(self.state, at, attempt))

@@ -40,7 +40,8 @@ impl Driver {
         };
         // Both or neither: an entry that names a child which is not there, or a child that nobody knows of, would be lost.
         self.flush().await?;
-        let before = self.state.clone();
+        // Only a counter can refuse it, and a state may be large.
+        let before = (!append.counts.is_empty()).then(|| self.state.clone());
         self.record(entry)?;
         append.journals.push(self.journal());
         match self.append(append).await {
@@ -53,8 +54,10 @@ impl Driver {
             }
             Err(Stop::Store(error)) => {
                 self.engine.turn_away(&child);
-                self.state = before;
-                self.pending.clear();
+                if let Some(before) = before {
+                    self.state = before;
+                    self.pending.clear();
+                }
                 let what = match error {
                     StoreError::LimitReached { key, limit } => {
                         format!("workflow `{workflow}` has reached its limit of {limit} executions in {}", key.period)
@@ -144,16 +147,14 @@ impl Driver {
         }
     }
 
-    pub(super) fn cancel_children(&mut self, is_over: impl Fn(&At) -> bool) {
-        let over: Vec<At> = self.children.keys().filter(|at| is_over(at)).copied().collect();
-        for at in over {
-            if let Some(child) = self.children.remove(&at) {
-                let (engine, by) = (self.engine.clone(), format!("its parent {}", self.id));
-                tokio::spawn(async move {
-                    // One that has ended needs no cancelling.
-                    let _ = engine.cancel(child, by).await;
-                });
-            }
+    /// Cancels the children that nobody waits for any more.
+    pub(super) fn cancel_forsaken(&mut self) {
+        for child in std::mem::take(&mut self.forsaken) {
+            let (engine, by) = (self.engine.clone(), format!("its parent {}", self.id));
+            tokio::spawn(async move {
+                // One that has ended needs no cancelling.
+                let _ = engine.cancel(child, by).await;
+            });
         }
     }
 }

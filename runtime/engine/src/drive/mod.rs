@@ -7,7 +7,7 @@
 mod child;
 mod obey;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,13 +20,13 @@ use camshaft_model::seams::{Append, Fence, JournalAppend, Published, StoreError}
 use camshaft_model::state::{Stage, State};
 use camshaft_model::summary::{Outlook, Summary};
 use camshaft_model::time::Timestamp;
-use futures::StreamExt;
 use futures::future::{AbortHandle, Abortable, Aborted, BoxFuture};
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, watch};
 
 use crate::Engine;
-use crate::decide::{Action, decide, next_due, resume};
+use crate::decide::{Action, Call, decide, next_due, resume};
 use crate::live::{Appended, Command, Handle, Parked, Progress};
 use crate::perform::{self, Elsewhere, Performed, perform};
 
@@ -51,6 +51,10 @@ pub(crate) struct Driver {
     returned: Vec<(At, String)>,
     /// Children that steps wait for.
     children: BTreeMap<At, ExecutionId>,
+    /// Children to be cancelled once what led to it is durable.
+    forsaken: Vec<ExecutionId>,
+    /// Whether nothing is to be done without the world's help.
+    is_idle: bool,
     commands: mpsc::UnboundedReceiver<Command>,
     progress: watch::Sender<Progress>,
 }
@@ -103,6 +107,8 @@ impl Driver {
             locks: BTreeMap::new(),
             returned: Vec::new(),
             children: BTreeMap::new(),
+            forsaken: Vec::new(),
+            is_idle: false,
             commands,
             progress,
         };
@@ -149,7 +155,8 @@ impl Driver {
         if self.published.workflow.limits.concurrency.is_some() {
             self.engine.leave_gate(self.published.revision.workflow_id, self.id);
         }
-        self.cancel_children(|_| true);
+        self.forsaken.extend(std::mem::take(&mut self.children).into_values());
+        self.cancel_forsaken();
         self.tell_parent();
     }
 
@@ -162,15 +169,17 @@ impl Driver {
                 // An event on its way needs no second sending.
                 actions.retain(|action| !matches!(action, Action::Emit { at, .. } if self.under_way.contains_key(at)));
                 if actions.is_empty() {
+                    self.is_idle = true;
                     break;
                 }
                 self.carry_out(actions).await?;
+                self.keep_up().await?;
             }
             if self.state.outcome.is_some() {
                 self.calls.clear();
                 return self.flush().await;
             }
-            if !self.returned.is_empty() {
+            if !self.returned.is_empty() || !self.forsaken.is_empty() {
                 self.flush().await?;
                 continue;
             }
@@ -179,8 +188,29 @@ impl Driver {
         }
     }
 
+    /// Much can be done without the world's help. It is written down in between, and others get their turn.
+    async fn keep_up(&mut self) -> Result<(), Stop> {
+        let is_late = self.engine.parts.clock.now() >= self.pending_since.plus(limits::JOURNAL_LAG_MAX);
+        if self.pending.is_empty() || !is_late && self.pending.len() < limits::JOURNAL_AHEAD_MAX {
+            return Ok(());
+        }
+        self.flush().await?;
+        while self.state.outcome.is_none()
+            && let Ok(command) = self.commands.try_recv()
+        {
+            self.obey(command).await?;
+        }
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
     /// Goes on where a former driver stopped.
     async fn take_up(&mut self) -> Result<(), Stop> {
+        let is_in_line = || self.engine.gates.is_in_line(self.published.revision.workflow_id, self.id);
+        if self.state.queued_at.is_some() && self.state.started_at.is_none() && !is_in_line() {
+            // It was let in while nobody could tell it.
+            self.record(Entry::Started { time: self.engine.parts.clock.now() })?;
+        }
         for claim in self.state.locks() {
             let claimant = (self.id, claim.at);
             self.locks.insert(claim.at, claim.key.clone());
@@ -200,23 +230,29 @@ impl Driver {
     }
 
     async fn carry_out(&mut self, actions: Vec<Action>) -> Result<(), Stop> {
+        let mut observable = Vec::new();
         for action in actions {
             if self.state.outcome.is_some() {
                 // One frame ended the execution; what the others would have done no longer counts.
                 return Ok(());
             }
             match action {
-                Action::Record(entry) => self.record(entry)?,
+                Action::Record(entry) => {
+                    let stands_in_line = matches!(&entry, Entry::WaitStarted { awaited: Awaited::Lock { .. }, .. });
+                    if stands_in_line && !self.returned.is_empty() {
+                        // It may be the same step that gives the lock back, tried again: first the one, then the other.
+                        self.flush().await?;
+                    }
+                    self.record(entry)?;
+                }
                 Action::Call { entry, call } => {
                     if let Some(entry) = entry {
                         self.record(entry)?;
                     }
-                    if call.plugin.observable {
-                        self.flush().await?;
+                    match call.plugin.observable {
+                        true => observable.push(call),
+                        false => self.call(call),
                     }
-                    let at = call.at;
-                    let future = perform(&self.engine, &self.published.program, &self.state, call);
-                    self.begin(at, future);
                 }
                 Action::StartChild { at, workflow, params, waits } => {
                     self.start_child(at, &workflow, params, waits).await?;
@@ -228,7 +264,18 @@ impl Driver {
                 }
             }
         }
+        if !observable.is_empty() {
+            // One append for all that begin together.
+            self.flush().await?;
+            observable.into_iter().for_each(|call| self.call(call));
+        }
         Ok(())
+    }
+
+    fn call(&mut self, call: Call) {
+        let at = call.at;
+        let future = perform(&self.engine, &self.published.program, &self.state, call);
+        self.begin(at, future);
     }
 
     /// The first call runs right here, which costs nothing; further ones on workers of their own, so that they really run
@@ -247,10 +294,7 @@ impl Driver {
         let due = next_due(&self.published.program, &self.state).unwrap_or(Timestamp(u64::MAX));
         tokio::select! {
             biased;
-            Some(performed) = self.calls.next() => match performed {
-                Ok(performed) => self.settle(performed),
-                Err(Aborted) => Ok(()),
-            },
+            Some(performed) = self.calls.next() => self.settle_all(performed),
             command = self.commands.recv() => match command {
                 Some(command) => self.obey(command).await,
                 // Nobody can reach it any more; it still has its work to do.
@@ -259,6 +303,18 @@ impl Driver {
             () = clock.sleep_until(due), if due.0 != u64::MAX => Ok(()),
             () = clock.sleep_until(lag_end), if !self.pending.is_empty() => self.flush().await,
         }
+    }
+
+    /// Takes in all that is there already, so that what follows from it begins together.
+    fn settle_all(&mut self, first: Result<Performed, Aborted>) -> Result<(), Stop> {
+        let mut next = Some(first);
+        while let Some(performed) = next {
+            if let Ok(performed) = performed {
+                self.settle(performed)?;
+            }
+            next = self.calls.next().now_or_never().flatten();
+        }
+        Ok(())
     }
 
     fn settle(&mut self, performed: Performed) -> Result<(), Stop> {
@@ -308,6 +364,12 @@ impl Driver {
     /// Applies an entry and keeps it for the next append. `decide` makes only entries that follow; should one ever not,
     /// driving stops here, since going on would repeat the same mistake for ever.
     fn record(&mut self, entry: Entry) -> Result<(), Stop> {
+        let ended = match &entry {
+            Entry::StepEnded { at, .. } | Entry::RetryScheduled { at, .. } => Some(*at),
+            _ => None,
+        };
+        let others = |state: &State| state.open.len() - ended.map_or(0, |at| usize::from(state.open.contains_key(&at)));
+        let before = others(&self.state);
         if let Err(illegal) = self.state.apply(&entry) {
             tracing::error!(execution = %self.id, %illegal, "driving stopped: an entry does not follow");
             return Err(Stop::LetGo);
@@ -319,18 +381,10 @@ impl Driver {
             Entry::WaitStarted { at, awaited: Awaited::Lock { key }, time, .. } => Some((*at, key.clone(), *time)),
             _ => None,
         };
-        let may_close = matches!(
-            entry,
-            Entry::StepEnded { .. }
-                | Entry::Left { .. }
-                | Entry::RetryScheduled { .. }
-                | Entry::ExitReached { .. }
-                | Entry::ChildEnded { .. }
-                | Entry::Ended { .. }
-        );
         self.pending.push(Arc::new(entry));
-        if may_close {
-            self.tidy();
+        self.is_idle = false;
+        if let Some(at) = ended {
+            self.tidy(at, others(&self.state) < before);
         }
         if let Some((at, key, since)) = standing_in_line {
             let is_its_own = self.engine.locks.ask(&self.published.workspace, &key, (self.id, at), since);
@@ -346,39 +400,27 @@ impl Driver {
         self.record(Entry::LockTaken { time: self.engine.parts.clock.now(), at })
     }
 
-    /// Steps have ended, and others with them: what those had under way is stopped.
-    fn tidy(&mut self) {
-        let state = &self.state;
-        self.under_way.retain(|at, handle| {
-            let goes_on = state
-                .open
-                .get(at)
-                .is_some_and(|open| matches!(open.stage, Stage::Attempting { .. } | Stage::Emitting { .. }));
-            if !goes_on {
+    /// A step has ended, perhaps with others inside it: what they had under way is stopped.
+    fn tidy(&mut self, at: At, with_others: bool) {
+        let over = match with_others {
+            true => self.under_way.keys().chain(self.locks.keys()).chain(self.children.keys()).copied().collect(),
+            false => vec![at],
+        };
+        for at in over {
+            let stage = self.state.open.get(&at).map(|open| &open.stage);
+            if !matches!(stage, Some(Stage::Attempting { .. } | Stage::Emitting { .. }))
+                && let Some(handle) = self.under_way.remove(&at)
+            {
                 handle.abort();
             }
-            goes_on
-        });
-        let is_lock = |stage: &Stage| {
-            matches!(stage, Stage::Locked { .. } | Stage::Waiting { awaited: Awaited::Lock { .. }, .. })
-        };
-        let over: BTreeSet<At> = self
-            .locks
-            .keys()
-            .filter(|at| !state.open.get(at).is_some_and(|open| is_lock(&open.stage)))
-            .copied()
-            .collect();
-        for at in over {
-            self.returned.extend(self.locks.remove(&at).map(|key| (at, key)));
-        }
-        let waits_for = |at: &At, child: ExecutionId| match state.open.get(at).map(|open| &open.stage) {
-            Some(Stage::Waiting { awaited: Awaited::Child { execution, .. }, .. }) => *execution == child,
-            _ => false,
-        };
-        let over: BTreeSet<At> =
-            self.children.iter().filter(|(at, child)| !waits_for(at, **child)).map(|(at, _)| *at).collect();
-        if !over.is_empty() {
-            self.cancel_children(|at| over.contains(at));
+            if !matches!(stage, Some(Stage::Locked { .. } | Stage::Waiting { awaited: Awaited::Lock { .. }, .. }))
+                && let Some(key) = self.locks.remove(&at)
+            {
+                self.returned.push((at, key));
+            }
+            if !matches!(stage, Some(Stage::Waiting { awaited: Awaited::Child { .. }, .. })) {
+                self.forsaken.extend(self.children.remove(&at));
+            }
         }
     }
 
@@ -387,7 +429,10 @@ impl Driver {
         let mut summary = self.state.summary();
         if self.state.outcome.is_none() {
             summary.outlook = Outlook {
-                due: next_due(&self.published.program, &self.state),
+                due: match self.is_idle && self.children.is_empty() {
+                    true => next_due(&self.published.program, &self.state),
+                    false => Some(self.state.updated_at),
+                },
                 topics: self.published.program.topics().map(str::to_owned).collect(),
                 locks: if self.locks.is_empty() { Vec::new() } else { self.state.locks() },
                 gated: self.published.workflow.limits.concurrency.is_some(),
@@ -453,6 +498,7 @@ impl Driver {
         for (at, key) in std::mem::take(&mut self.returned) {
             self.engine.give_back(&self.published.workspace, &key, (self.id, at));
         }
+        self.cancel_forsaken();
         // Nobody may be listening.
         let _ = self.engine.live.appended.send(Appended { execution: self.id, next: self.state.next_sequence });
     }

@@ -1,6 +1,15 @@
 //! The engine against its seams: the output rule, acceptance, retries, cancelling, and recovery from every crash.
 
+mod branches;
+mod children;
+mod disk;
+mod hold;
+mod locks;
+mod loops;
+mod options;
 mod program;
+mod shares;
+mod waits;
 mod world;
 
 use std::sync::Arc;
@@ -18,7 +27,7 @@ use camshaft_model::summary::Status;
 use futures::FutureExt;
 use program::{Build, branch, exit, path, set, task};
 use tokio::sync::Notify;
-use world::{Disk, FakePlugins, World, publish};
+use world::{Disk, FakePlugins, World, eventually, publish};
 
 /// `silent` and `observable` echo what they are given.
 fn echoes() -> FakePlugins {
@@ -37,17 +46,6 @@ fn echoes() -> FakePlugins {
 
 fn world(build: Build) -> World {
     World::new(Arc::new(Disk::default()), echoes(), publish(build.done()), 1)
-}
-
-/// Lets other tasks run until `holds`. Bounded, so that a mistake shows as a failure and not as a hang.
-async fn eventually(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..10_000 {
-        if holds() {
-            return;
-        }
-        tokio::task::yield_now().await;
-    }
-    panic!("{what} did not come to pass");
 }
 
 #[tokio::test]
@@ -182,6 +180,7 @@ async fn a_step_is_tried_again_when_it_is_due_and_not_before() {
     let mut step = task("a", "observable", json!(1));
     step.retry = Retry { attempts: 3, first: Duration::from_secs(10), jitter: false, ..Retry::default() };
     let world = World::new(Arc::new(Disk::default()), plugins, publish(Build::default().step(step).done()), 1);
+    world.engine.recover().await.unwrap();
     let id = world.dispatcher.dispatch(world.request(Reply::Detach)).await.unwrap().executions[0].1;
     eventually("the wait", || world.disk.appends() >= 2 || world.calls() == 1).await;
     world.clock.0.advance(Duration::from_secs(9));

@@ -1,21 +1,22 @@
 //! A world for the engine without disk, sandbox or clock: each seam in its simplest honest form.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use camshaft_engine::{Dispatcher, Engine, EngineParts};
-use camshaft_model::entry::{Entry, Sequence};
+use camshaft_model::entry::Entry;
 use camshaft_model::ids::{Digest, ExecutionId, IdOrName, Name, ResourceId};
 use camshaft_model::invocation::{DeliveryKey, Reply, RevisionRef, SeenDelivery, TriggerSource};
+use camshaft_model::language::diagnose::Diagnostic;
 use camshaft_model::language::expression::Jq;
-use camshaft_model::outcome::{Failure, FailureKind};
+use camshaft_model::language::{FindTask, TaskMissing, compile};
+use camshaft_model::outcome::{Failure, FailureKind, Outcome};
+use camshaft_model::plugin::PluginPin;
 use camshaft_model::program::Program;
-use camshaft_model::resource::{Change, Resource, ResourceKey, ResourceKind};
 use camshaft_model::seams::*;
-use camshaft_model::summary::Summary;
-use camshaft_model::time::{Period, Timestamp};
+use camshaft_model::time::Timestamp;
 use camshaft_model::workflow::{Workflow, WorkflowLimits};
 use camshaft_model::{Value, json};
 use futures::FutureExt;
@@ -23,133 +24,8 @@ use futures::future::BoxFuture;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-/// What a disk would hold. Every append is one element of `log`, so that a crash can cut between any two.
-#[derive(Default)]
-pub struct Disk {
-    pub log: Mutex<Vec<Append>>,
-    pub broken: AtomicBool,
-}
-
-impl Disk {
-    /// A disk as a crash after the first `appends` appends leaves it.
-    pub fn cut(&self, appends: usize) -> Arc<Self> {
-        let log = self.log.lock().unwrap()[..appends].to_vec();
-        Arc::new(Self { log: Mutex::new(log), broken: AtomicBool::new(false) })
-    }
-
-    pub fn journal(&self, id: ExecutionId) -> Vec<Entry> {
-        let log = self.log.lock().unwrap();
-        let journals = log.iter().flat_map(|append| &append.journals).filter(|journal| journal.id == id);
-        journals.flat_map(|journal| journal.entries.iter().map(|entry| (**entry).clone())).collect()
-    }
-
-    pub fn appends(&self) -> usize {
-        self.log.lock().unwrap().len()
-    }
-
-    fn summaries(&self) -> BTreeMap<ExecutionId, Summary> {
-        let log = self.log.lock().unwrap();
-        log.iter().flat_map(|append| &append.journals).map(|journal| (journal.id, journal.summary.clone())).collect()
-    }
-
-    fn seen(&self, key: &DeliveryKey) -> Option<SeenDelivery> {
-        let log = self.log.lock().unwrap();
-        log.iter()
-            .filter_map(|append| append.delivery.as_ref())
-            .map(|(seen, _)| seen)
-            .find(|seen| seen.key == *key)
-            .cloned()
-    }
-}
-
-impl Store for Disk {
-    fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>> {
-        async move {
-            if self.broken.load(Ordering::SeqCst) {
-                return Err(StoreError::Unavailable("the disk is full".into()));
-            }
-            if let Some(seen) = append.delivery.as_ref().and_then(|(seen, _)| self.seen(&seen.key)) {
-                return Err(StoreError::Duplicate(Box::new(seen)));
-            }
-            for journal in &append.journals {
-                assert_eq!(journal.from, self.journal(journal.id).len() as u64, "entries follow those on disk");
-            }
-            self.log.lock().unwrap().push(append);
-            Ok(())
-        }
-        .boxed()
-    }
-    fn entries(&self, id: ExecutionId, from: Sequence, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
-        async move { Ok(self.journal(id).into_iter().skip(from as usize).take(limit).collect()) }.boxed()
-    }
-    fn summary(&self, id: ExecutionId) -> BoxFuture<'_, Result<Option<Summary>, StoreError>> {
-        async move { Ok(self.summaries().remove(&id)) }.boxed()
-    }
-    fn summaries(&self, _: SummaryQuery) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>> {
-        async move { Ok(self.summaries().into_values().collect()) }.boxed()
-    }
-    fn claim(
-        &self,
-        after: Option<ExecutionId>,
-        limit: usize,
-        _: Duration,
-    ) -> BoxFuture<'_, Result<Vec<Claim>, StoreError>> {
-        async move {
-            let open = self.summaries().into_values().filter(|s| !s.status.is_final() && Some(s.id) > after);
-            Ok(open.take(limit).map(|s| Claim { id: s.id, fence: Fence(1), summary: s }).collect())
-        }
-        .boxed()
-    }
-    fn fence(&self) -> Fence {
-        Fence(1)
-    }
-    fn delivery(&self, key: &DeliveryKey, _: Timestamp) -> BoxFuture<'_, Result<Option<SeenDelivery>, StoreError>> {
-        let seen = self.seen(key);
-        async move { Ok(seen) }.boxed()
-    }
-    fn forget_deliveries(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
-        async { Ok(0) }.boxed()
-    }
-    fn count(&self, _: &CountKey) -> BoxFuture<'_, Result<u64, StoreError>> {
-        unreachable!("the engine reads no counters")
-    }
-    fn forget_counts(&self, _: &Period, _: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
-        unreachable!("the engine forgets no counters")
-    }
-    fn prune(&self, _: Prune) -> BoxFuture<'_, Result<Pruned, StoreError>> {
-        unreachable!("the engine forgets no executions")
-    }
-    fn size(&self) -> BoxFuture<'_, Result<StoreSize, StoreError>> {
-        unreachable!("the engine measures nothing")
-    }
-    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, StoreError>> {
-        unreachable!("the engine copies nothing")
-    }
-    fn change(&self, _: Vec<Change>) -> BoxFuture<'_, Result<Vec<Option<Resource>>, StoreError>> {
-        unreachable!("the engine changes no resources")
-    }
-    fn resource(&self, _: ResourceKey) -> BoxFuture<'_, Result<Option<Resource>, StoreError>> {
-        unreachable!("the engine reads no resources")
-    }
-    fn resources(
-        &self,
-        _: ResourceKind,
-        _: Option<Name>,
-        _: Option<ResourceKey>,
-        _: usize,
-    ) -> BoxFuture<'_, Result<Vec<Resource>, StoreError>> {
-        unreachable!("the engine reads no resources")
-    }
-    fn put_blob(&self, _: Digest, _: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
-        unreachable!("the engine keeps no blobs")
-    }
-    fn blob(&self, _: Digest) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
-        unreachable!("the engine reads no blobs")
-    }
-    fn healthy(&self) -> bool {
-        !self.broken.load(Ordering::SeqCst)
-    }
-}
+pub use crate::disk::Disk;
+use crate::hold::Hold;
 
 /// A clock that moves when a test says so.
 #[derive(Default)]
@@ -202,13 +78,43 @@ impl Ids for Counted {
     }
 }
 
-type Behaviour = dyn Fn(&TaskCall) -> BoxFuture<'static, Result<Value, Failure>> + Send + Sync;
+pub type Behaviour = dyn Fn(&TaskCall) -> BoxFuture<'static, Result<Value, Failure>> + Send + Sync;
 
 /// Task plugins by name.
 #[derive(Default)]
 pub struct FakePlugins {
     pub behaviours: HashMap<&'static str, Box<Behaviour>>,
     pub calls: Mutex<Vec<TaskCall>>,
+}
+
+impl FakePlugins {
+    /// `silent` and `observable` echo what they are given, `fails` fails as it is told, and `hold` and `observable-hold` end
+    /// when a test says so.
+    pub fn holding(hold: &Arc<Hold>) -> Self {
+        let mut plugins = Self::default();
+        for echo in ["silent", "observable"] {
+            plugins
+                .behaviours
+                .insert(echo, Box::new(|call| futures::future::ready(Ok(call.input.value.clone())).boxed()));
+        }
+        let fail = |call: &TaskCall| {
+            let kind = serde_json::from_value(call.input.value["kind"].clone()).unwrap_or(FailureKind::Failed);
+            let message = call.input.value["message"].as_str().unwrap_or("as it was told").to_owned();
+            futures::future::ready(Err(Failure::new(kind, message))).boxed()
+        };
+        plugins.behaviours.insert("fails", Box::new(fail));
+        for holds in ["hold", "observable-hold"] {
+            let hold = hold.clone();
+            plugins.behaviours.insert(holds, Box::new(move |call| hold.enter(call)));
+        }
+        plugins
+    }
+
+    /// What the calls of a plugin were given, in their order.
+    pub fn inputs(&self, plugin: &str) -> Vec<Value> {
+        let calls = self.calls.lock().unwrap();
+        calls.iter().filter(|call| call.plugin.name.as_str() == plugin).map(|call| call.input.value.clone()).collect()
+    }
 }
 
 impl Plugins for FakePlugins {
@@ -234,26 +140,27 @@ impl Jq for NoJq {
     }
 }
 
-/// One workflow.
-pub struct OneWorkflow(pub Arc<Published>);
+/// What is published, by name.
+pub struct Workflows(pub Vec<Arc<Published>>);
 
-impl Directory for OneWorkflow {
+impl Directory for Workflows {
     fn integration(&self, _: &Name, _: &IdOrName) -> Option<Arc<Integration>> {
         None
     }
     fn subscribers(&self, _: &Name, _: &Name, _: &Name) -> Vec<Arc<Published>> {
         vec![]
     }
-    fn published(&self, _: &Name, _: &IdOrName, _: &Name) -> Option<Arc<Published>> {
-        Some(self.0.clone())
+    fn published(&self, _: &Name, which: &IdOrName, _: &Name) -> Option<Arc<Published>> {
+        self.0.iter().find(|known| *which == IdOrName::Name(known.revision.workflow.clone())).cloned()
     }
     fn revision<'a>(
         &'a self,
         _: &'a Name,
-        _: &'a RevisionRef,
+        revision: &'a RevisionRef,
         _: &'a Name,
     ) -> BoxFuture<'a, Result<Arc<Published>, StoreError>> {
-        async { Ok(self.0.clone()) }.boxed()
+        let known = self.0.iter().find(|known| known.revision == *revision).cloned();
+        async move { known.ok_or_else(|| StoreError::Damaged("no such revision".into())) }.boxed()
     }
 }
 
@@ -262,20 +169,63 @@ pub fn name(text: &str) -> Name {
 }
 
 pub fn publish(program: Program) -> Arc<Published> {
+    let workflow = Workflow {
+        name: name("flow"),
+        description: None,
+        labels: BTreeMap::new(),
+        params: vec![],
+        triggers: vec![],
+        limits: WorkflowLimits::default(),
+    };
+    publish_as(7, workflow, program)
+}
+
+fn publish_as(id: u128, workflow: Workflow, program: Program) -> Arc<Published> {
+    let workflow_id = ResourceId(Uuid::from_u128(id));
     Arc::new(Published {
         workspace: name("default"),
-        revision: RevisionRef { workflow_id: ResourceId(Uuid::from_u128(7)), workflow: name("flow"), revision: 1 },
+        revision: RevisionRef { workflow_id, workflow: workflow.name.clone(), revision: 1 },
         environment: name("production"),
-        workflow: Workflow {
-            name: name("flow"),
-            description: None,
-            labels: BTreeMap::new(),
-            params: vec![],
-            triggers: vec![],
-            limits: WorkflowLimits::default(),
-        },
+        workflow,
         program: Arc::new(program),
     })
+}
+
+/// Every task there is; `observable` and what is called alike can be seen from outside.
+pub struct Shelf;
+
+impl FindTask for Shelf {
+    fn find(&self, name: &Name, _: &semver::VersionReq) -> Result<PluginPin, TaskMissing> {
+        Ok(PluginPin {
+            name: name.clone(),
+            version: semver::Version::new(1, 0, 0),
+            digest: Digest([1; 32]),
+            observable: name.as_str().starts_with("observable"),
+        })
+    }
+    fn names(&self) -> Vec<String> {
+        vec![]
+    }
+}
+
+/// Publishes a document.
+pub fn document(id: u128, text: &str) -> Arc<Published> {
+    let compiled = compile(text, &Shelf).unwrap_or_else(|faults: Vec<Diagnostic>| {
+        let faults: Vec<_> = faults.iter().map(Diagnostic::to_string).collect();
+        panic!("{text}\n{}", faults.join("\n"))
+    });
+    publish_as(id, compiled.workflow, compiled.program)
+}
+
+/// Lets other tasks run until `holds`. Bounded, so that a mistake shows as a failure and not as a hang.
+pub async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if holds() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("{what} did not come to pass");
 }
 
 /// An engine on a disk, with what tests look at.
@@ -283,33 +233,89 @@ pub struct World {
     pub disk: Arc<Disk>,
     pub clock: SharedClock,
     pub plugins: Arc<FakePlugins>,
+    /// The first of the workflows.
     pub published: Arc<Published>,
+    pub workflows: Vec<Arc<Published>>,
+    pub hold: Arc<Hold>,
     pub engine: Arc<Engine>,
     pub dispatcher: Dispatcher,
+    first_id: u64,
 }
 
 impl World {
     pub fn new(disk: Arc<Disk>, plugins: FakePlugins, published: Arc<Published>, first_id: u64) -> Self {
         let clock = SharedClock::default();
         clock.advance_to_start();
+        Self::begin(disk, plugins, Arc::default(), vec![published], clock, first_id)
+    }
+
+    /// A server on an empty disk, with these documents; the first is the one that is started.
+    pub async fn of(documents: &[&str]) -> Self {
+        let workflows = documents.iter().enumerate().map(|(n, text)| document(n as u128 + 7, text)).collect();
+        Self::with(workflows).await
+    }
+
+    /// The same, of workflows that are published already.
+    pub async fn with(workflows: Vec<Arc<Published>>) -> Self {
+        let clock = SharedClock::default();
+        clock.advance_to_start();
+        let hold = Arc::new(Hold::default());
+        let plugins = FakePlugins::holding(&hold);
+        let world = Self::begin(Arc::default(), plugins, hold, workflows, clock, 1);
+        world.engine.recover().await.unwrap();
+        world
+    }
+
+    /// A new server on what a crash at this moment leaves on the disk.
+    pub async fn again(&self) -> Self {
+        self.after(self.disk.appends()).await
+    }
+
+    /// A new server on what a crash after so many appends leaves on the disk.
+    pub async fn after(&self, appends: usize) -> Self {
+        let world = self.crashed(appends);
+        world.engine.recover().await.unwrap();
+        world
+    }
+
+    /// The same, before it has taken up anything.
+    pub fn crashed(&self, appends: usize) -> Self {
+        let hold = Arc::new(Hold::default());
+        let (plugins, workflows) = (FakePlugins::holding(&hold), self.workflows.clone());
+        Self::begin(self.disk.cut(appends), plugins, hold, workflows, self.clock.clone(), self.first_id + 100_000)
+    }
+
+    fn begin(
+        disk: Arc<Disk>,
+        plugins: FakePlugins,
+        hold: Arc<Hold>,
+        workflows: Vec<Arc<Published>>,
+        clock: SharedClock,
+        first_id: u64,
+    ) -> Self {
         let plugins = Arc::new(plugins);
         let engine = Engine::start(EngineParts {
             store: disk.clone(),
             plugins: plugins.clone(),
-            directory: Arc::new(OneWorkflow(published.clone())),
+            directory: Arc::new(Workflows(workflows.clone())),
             jq: Arc::new(NoJq),
             clock: Arc::new(clock.clone()),
             ids: Arc::new(Counted(AtomicU64::new(first_id))),
-            parallel_calls: 16,
+            parallel_calls: 128,
         });
-        Self { disk, clock, plugins, published, dispatcher: Dispatcher(engine.clone()), engine }
+        let (published, dispatcher) = (workflows[0].clone(), Dispatcher(engine.clone()));
+        Self { disk, clock, plugins, published, workflows, hold, dispatcher, engine, first_id }
     }
 
     pub fn request(&self, reply: Reply) -> DispatchRequest {
+        self.request_of(&self.published, json!({"body": {"n": 3}}), reply)
+    }
+
+    fn request_of(&self, published: &Arc<Published>, event: Value, reply: Reply) -> DispatchRequest {
         let start = Start {
-            published: self.published.clone(),
+            published: published.clone(),
             trigger: TriggerSource::Manual,
-            event: Arc::new(json!({"body": {"n": 3}})),
+            event: Arc::new(event),
             params: Arc::new(json!({})),
             test: false,
             repeats: None,
@@ -336,6 +342,74 @@ impl World {
     pub fn calls(&self) -> usize {
         self.plugins.calls.lock().unwrap().len()
     }
+
+    /// Starts the first workflow, detached; `body` is `$.event.body`.
+    pub async fn start(&self, body: Value) -> ExecutionId {
+        self.try_start(body).await.unwrap()
+    }
+
+    pub async fn try_start(&self, body: Value) -> Result<ExecutionId, DispatchError> {
+        let request = self.request_of(&self.published, json!({ "body": body }), Reply::Detach);
+        Ok(self.dispatcher.dispatch(request).await?.executions[0].1)
+    }
+
+    /// Starts another one of the workflows.
+    pub async fn start_of(&self, workflow: &str, body: Value) -> ExecutionId {
+        let published = self.workflows.iter().find(|known| known.revision.workflow == name(workflow)).unwrap();
+        let request = self.request_of(published, json!({ "body": body }), Reply::Detach);
+        self.dispatcher.dispatch(request).await.unwrap().executions[0].1
+    }
+
+    /// Runs the first workflow to its end.
+    pub async fn run(&self, body: Value) -> Arc<Outcome> {
+        let id = self.start(body).await;
+        self.outcome(id).await
+    }
+
+    /// How an execution ends, without the clock being moved.
+    pub async fn outcome(&self, id: ExecutionId) -> Arc<Outcome> {
+        eventually(&format!("the end of {id}, which is {:?},", self.disk.words(id)), || self.has_ended(id)).await;
+        match self.disk.journal(id).pop() {
+            Some(Entry::Ended { outcome, .. }) => outcome,
+            last => panic!("the last entry is {last:?}"),
+        }
+    }
+
+    pub fn has_ended(&self, id: ExecutionId) -> bool {
+        self.disk.status(id).is_some_and(|status| status.is_final())
+    }
+
+    /// Lets everything run that can, until nothing moves any more.
+    pub async fn rest(&self) {
+        for _ in 0..300 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Lets time pass, and what is due then happen.
+    pub async fn pass(&self, time: Duration) {
+        self.rest().await;
+        self.clock.0.advance(time);
+        self.rest().await;
+    }
+
+    /// Sends an event to everybody in the workspace.
+    pub async fn send(&self, topic: &str, id: &str, data: Value) -> Vec<ExecutionId> {
+        self.dispatcher.send(&name("default"), message(topic, id, data)).await.unwrap()
+    }
+
+    /// Answers the one approval that is asked.
+    pub async fn answer(&self, id: ExecutionId, approved: bool, by: &str) -> Result<(), TellError> {
+        let (by, comment) = (by.to_owned(), None);
+        let answer = Answer { step: None, iteration: None, approved, by, is_operator: false, comment };
+        self.dispatcher.answer(id, answer).await
+    }
+}
+
+pub fn message(topic: &str, id: &str, data: Value) -> Message {
+    let event = json!({"id": id, "type": topic, "topic": topic, "source": "/test", "subject": null,
+        "time": "2026-11-21T07:00:00Z", "data": data});
+    Message { topic: topic.into(), event: Arc::new(event) }
 }
 
 impl SharedClock {

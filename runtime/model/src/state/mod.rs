@@ -179,12 +179,7 @@ impl State {
             }
             Entry::RetryScheduled { at, attempt, due, .. } => {
                 self.check_current(*at)?;
-                let before = match self.open.get(at) {
-                    None => 1,
-                    // It failed before it had opened anything.
-                    Some(Open { attempt, stage: Stage::Retrying { .. }, .. }) => attempt + 1,
-                    Some(open) => open.attempt,
-                };
+                let before = self.attempt(*at);
                 if before != *attempt {
                     return Err(format!("attempt {attempt} is not under way; {before} is"));
                 }
@@ -213,7 +208,7 @@ impl State {
                 let Some(received) = self.inbox.take(*event) else {
                     return Err(format!("event {event} is not there"));
                 };
-                let attempt = self.open.get(at).map_or(1, |open| open.attempt);
+                let attempt = self.attempt(*at);
                 let stage = Stage::Settled(Ok(received.event));
                 self.open.insert(*at, Open { attempt, since: *time, stage });
             }
@@ -288,6 +283,16 @@ impl State {
             None => Ok(1),
             Some(Open { attempt, stage: Stage::Retrying { .. }, .. }) => Ok(attempt + 1),
             Some(_) => refuse("the step is open already"),
+        }
+    }
+
+    /// The attempt that is under way, or that would begin now.
+    pub fn attempt(&self, at: At) -> u32 {
+        match self.open.get(&at) {
+            None => 1,
+            // It failed before it had opened anything.
+            Some(Open { attempt, stage: Stage::Retrying { .. }, .. }) => attempt + 1,
+            Some(open) => open.attempt,
         }
     }
 
@@ -437,7 +442,8 @@ impl State {
 
     fn end_step(&mut self, at: At, outcome: &StepOutcome, go_on: bool) -> Result<(), String> {
         self.check_current(at)?;
-        let (attempt, frames) = self.open.get(&at).map_or((1, Vec::new()), |open| (open.attempt, open.stage.frames()));
+        let frames = self.open.get(&at).map_or_else(Vec::new, |open| open.stage.frames());
+        let attempt = self.attempt(at);
         match outcome {
             StepOutcome::Succeeded(output) => {
                 self.close_inside(at);
