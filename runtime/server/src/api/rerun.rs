@@ -11,7 +11,6 @@ use camshaft_model::entry::{Entry, FrameId, IllegalEntry};
 use camshaft_model::invocation::{Reply, RevisionRef};
 use camshaft_model::program::{Program, ROOT};
 use camshaft_model::seams::{Directory, DispatchRequest, Published, Seed, Start};
-use camshaft_model::state::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -127,7 +126,7 @@ fn seed(published: &Published, entries: &[Entry], from: &str) -> Result<Seed, Pr
     let internal = |illegal: IllegalEntry| Problem::internal(illegal.to_string());
     let mut entries = entries.iter();
     let mut state = match entries.next() {
-        Some(first) => State::begin(first).map_err(internal)?,
+        Some(first) => camshaft_model::state::State::begin(first).map_err(internal)?,
         None => return Err(Problem::internal("an execution has no journal")),
     };
     while state.frames.get(&FrameId::ROOT).is_some_and(|root| (root.next as usize) < next) {
