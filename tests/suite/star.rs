@@ -21,7 +21,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
 /// What guests are made with; everything else under these folders is a guest.
 const FOR_GUESTS: &[(&str, &[&str])] =
     &[("sdk/rust", &["sdk/rust-macros"]), ("sdk/rust-macros", &[]), ("plugins/jq", &[])];
-const GUESTS: &[&str] = &["plugins/", "examples/", "tests/guests/", "bench/guest"];
+const GUESTS: &[&str] = &["plugins/", "examples/", "tests/guests/", "bench/guest", "bench/fibonacci"];
 const GUESTS_KNOW: &[&str] = &["sdk/rust", "plugins/jq"];
 
 /// Those that look at everything from outside, and that nobody may know.
