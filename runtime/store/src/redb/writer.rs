@@ -62,7 +62,7 @@ struct Request {
 }
 
 enum Message {
-    Request(Request),
+    Request(Box<Request>),
     /// Try whether the disk is back.
     Revive,
 }
@@ -100,7 +100,10 @@ impl Writer {
         let room = self.room.clone().acquire_many_owned(room).await.map_err(|_| gone())?;
         let (answer, answered) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or_else(gone)?;
-        queue.send(Message::Request(Request { work, bytes, answer, _room: room })).await.map_err(|_| gone())?;
+        queue
+            .send(Message::Request(Box::new(Request { work, bytes, answer, _room: room })))
+            .await
+            .map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 
@@ -199,7 +202,7 @@ impl Loop {
             match message {
                 Message::Request(request) => {
                     bytes += request.bytes;
-                    batch.push(request);
+                    batch.push(*request);
                 }
                 // A reader failed, or somebody asked while the store was not well.
                 Message::Revive => self.broken |= self.slot.fails(),
