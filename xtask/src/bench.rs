@@ -11,6 +11,9 @@ use crate::{plugins, progress};
 /// The release whose `serve` we are compared with: the one that the host is made with.
 const WASMTIME: &str = "48";
 
+/// Parts by themselves: fresh instances on one thread and two, appends of one caller and of many.
+const EXAMPLES: [&str; 2] = ["instance", "appends"];
+
 /// What to measure; said to the bench itself.
 #[derive(clap::Args)]
 pub struct Options {
@@ -22,8 +25,14 @@ pub struct Options {
 /// Builds and measures.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     plugins::build(workspace, &[Role::Shipped, Role::Bench])?;
-    let build =
-        workspace.cargo().args(["build", "--release", "--package", "camshaft-cli", "--package", "camshaft-bench"]);
+    let packages = ["camshaft-cli", "camshaft-bench", "camshaft-host", "camshaft-store"];
+    let mut build = workspace.cargo().args(["build", "--release", "--bins"]);
+    for package in packages {
+        build = build.args(["--package", package]);
+    }
+    for example in EXAMPLES {
+        build = build.args(["--example", example]);
+    }
     progress::step("building for release", &build)?;
 
     let components = workspace.components_for(&[Role::Bench]);
@@ -48,6 +57,13 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let status = compare.args(&options.rest).show()?;
     if !status.success() {
         bail!("the comparison failed: {status}");
+    }
+    for example in EXAMPLES {
+        println!();
+        let status = Process::new(release.join("examples").join(example), &workspace.root).show()?;
+        if !status.success() {
+            bail!("`{example}` failed: {status}");
+        }
     }
     Ok(())
 }

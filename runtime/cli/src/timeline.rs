@@ -1,9 +1,13 @@
 //! An execution as people look at it: what it was, then a line for each step.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::view::{duration, pairs, short, status, text};
 
+/// Turns of a loop that are shown though all is well with them.
+const TURNS_SHOWN: usize = 5;
 /// Width of what is shown of an output or failure.
 const SHOWN: usize = 100;
 
@@ -49,14 +53,22 @@ pub(crate) fn render(execution: &Value, logs: bool) -> String {
     let name = |step: &Value| {
         let turns: String =
             step["iteration"].as_array().into_iter().flatten().map(|turn| format!("[{turn}]")).collect();
-        format!("{}{turns}", text(&step["path"]))
+        let indent = "  ".repeat(step["depth"].as_u64().unwrap_or(0) as usize);
+        format!("{indent}{}{turns}", text(&step["path"]))
     };
     let width = steps.iter().map(|step| name(step).chars().count()).max().unwrap_or(0);
     let mut lines = vec![head, String::new()];
+    let mut turns: BTreeMap<String, usize> = BTreeMap::new();
     for step in steps {
+        // Of a loop the first turns tell most; what did not go well is shown of any.
+        let count = turns.entry(text(&step["path"])).or_default();
+        *count += 1;
+        if *count > TURNS_SHOWN && matches!(text(&step["status"]).as_str(), "succeeded" | "skipped") {
+            continue;
+        }
         let attempts: Vec<&Value> = step["attempts"].as_array().into_iter().flatten().collect();
         let mut line = format!(
-            "  {} {:width$}  {:6}  {:>9}",
+            "  {} {:width$}  {:8}  {:>9}",
             mark(&text(&step["status"])),
             name(step),
             text(&step["kind"]),
@@ -66,7 +78,7 @@ pub(crate) fn render(execution: &Value, logs: bool) -> String {
             line.push_str(&format!("  {} attempts", attempts.len()));
         }
         let shown = match (&step["failure"], &step["output"]) {
-            (Value::Null, Value::Null) => String::new(),
+            (Value::Null, Value::Null) => waits(&step["waits_for"]),
             (Value::Null, output) => short(&output.to_string(), SHOWN),
             (failure, _) => short(&format!("{}: {}", text(&failure["kind"]), text(&failure["message"])), SHOWN),
         };
@@ -78,7 +90,32 @@ pub(crate) fn render(execution: &Value, logs: bool) -> String {
             lines.extend(attempt_lines(attempt));
         }
     }
+    for (path, count) in turns.into_iter().filter(|(_, count)| *count > TURNS_SHOWN) {
+        let all = "all of them with --json";
+        lines.push(format!(
+            "    `{path}` ran {count} times; {TURNS_SHOWN} and those that did not go well are shown, {all}"
+        ));
+    }
     lines.join("\n")
+}
+
+/// What a step waits for.
+fn waits(waits_for: &Value) -> String {
+    let until = match &waits_for["until"] {
+        Value::Null => String::new(),
+        until => format!(", until {}", text(until)),
+    };
+    let what = waits_for.as_object().into_iter().flatten().find_map(|(word, about)| {
+        Some(match word.as_str() {
+            "time" => "waits".to_owned(),
+            "event" => format!("waits for an event of topic `{}`", text(&about["topic"])),
+            "approval" => format!("asks: {}", short(&text(&about["ask"]), SHOWN)),
+            "lock" => format!("stands in line for the lock `{}`", text(&about["key"])),
+            "child" => format!("waits for execution {}", text(&about["execution"])),
+            _ => return None,
+        })
+    });
+    what.map(|what| format!("{what}{until}")).unwrap_or_default()
 }
 
 /// What an attempt used and logged.
@@ -109,6 +146,7 @@ fn mark(status: &str) -> &'static str {
         "skipped" => "–",
         "cancelled" => "∅",
         "waiting" => "…",
+        "kept" => "↺",
         _ => "▶",
     }
 }
@@ -150,8 +188,10 @@ mod tests {
                 {"path": "a", "kind": "task", "iteration": [], "status": "succeeded", "duration_us": 42, "output": {"x": 1},
                  "attempts": [{"attempt": 1, "usage": {"cpu_us": 40, "memory_bytes": 2048, "requests": 0},
                                "log": [{"after_us": 7, "level": "info", "message": "hello", "fields": {"n": 1}}]}]},
-                {"path": "b", "kind": "task", "iteration": [3], "status": "failed", "duration_us": 1400,
-                 "failure": {"kind": "failed", "message": "no"}, "attempts": [{}, {}]}
+                {"path": "b", "kind": "task", "depth": 1, "iteration": [3], "status": "failed", "duration_us": 1400,
+                 "failure": {"kind": "failed", "message": "no"}, "attempts": [{}, {}]},
+                {"path": "c", "kind": "approval", "iteration": [], "status": "waiting", "attempts": [],
+                 "waits_for": {"approval": {"ask": "Ship 7?", "of": []}, "until": "2026-11-23T07:00:00.000Z"}}
             ]
         })
     }
@@ -169,14 +209,26 @@ mod tests {
         failed step  b
         failure      failed: no
 
-          ✓ a     task        42 µs  {"x":1}
+          ✓ a       task          42 µs  {"x":1}
               attempt 1: cpu 40 µs, memory 2 KiB, 0 requests
                    7 µs info  hello  {"n":1}
-          ✗ b[3]  task       1.4 ms  2 attempts  failed: no
+          ✗   b[3]  task         1.4 ms  2 attempts  failed: no
               attempt null: cpu 0 µs, memory 0 KiB, 0 requests
               attempt null: cpu 0 µs, memory 0 KiB, 0 requests
+          … c       approval             asks: Ship 7?, until 2026-11-23T07:00:00.000Z
         "#);
         assert!(!render(&execution(), false).contains("hello"));
+    }
+
+    #[test]
+    fn of_a_long_loop_the_first_turns_are_shown_and_what_did_not_go_well() {
+        let turn = |n: usize| {
+            let status = if n == 50 { "failed" } else { "succeeded" };
+            json!({"path": "one", "kind": "task", "depth": 1, "iteration": [n], "status": status, "attempts": []})
+        };
+        let shown = render(&json!({"steps": (0..100).map(turn).collect::<Vec<_>>()}), false);
+        assert!(shown.contains("one[4]") && !shown.contains("one[5]"), "{shown}");
+        assert!(shown.contains("one[50]") && shown.contains("`one` ran 100 times"), "{shown}");
     }
 
     #[test]
