@@ -105,10 +105,19 @@ fn is_durable(disk: &Disk, call: &TaskCall) -> bool {
 
 /// Sends the events, answers what is asked, and lets time pass where nothing else happens, until the execution has ended.
 async fn finish(world: &World, seed: u64, id: ExecutionId) -> Result<(), String> {
-    for event in events() {
-        let sent = message("out", event["id"].as_str().unwrap_or_default(), event["data"].clone());
-        // Who does not listen to it is not told.
-        let _ = world.dispatcher.send_to(id, sent).await;
+    let received: Vec<String> = world.disk.journal(id).into_iter().filter_map(|entry| match entry {
+        Entry::EventReceived { event, .. } => event["id"].as_str().map(str::to_owned),
+        _ => None,
+    }).collect();
+    let listens = world.published.program.topics().any(|topic| topic == "out");
+    // What was acknowledged is not sent again: it is the engine's to remember.
+    for event in events().into_iter().filter(|_| listens) {
+        let event_id = event["id"].as_str().unwrap_or_default();
+        if !received.iter().any(|known| known == event_id) {
+            let sent = message("out", event_id, event["data"].clone());
+            // It may have ended already.
+            let _ = world.dispatcher.send_to(id, sent).await;
+        }
     }
     for _ in 0..1_000 {
         for _ in 0..150 {
