@@ -88,6 +88,11 @@ impl Disk {
         self.kept.lock().unwrap().log.len()
     }
 
+    /// Every append, in their order.
+    pub fn log(&self) -> Vec<Append> {
+        self.kept.lock().unwrap().log.clone()
+    }
+
     /// Every execution, in their order.
     pub fn summaries(&self) -> BTreeMap<ExecutionId, Summary> {
         self.kept.lock().unwrap().summaries.clone()

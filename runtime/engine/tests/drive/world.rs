@@ -1,6 +1,6 @@
 //! A world for the engine without disk, sandbox or clock: each seam in its simplest honest form.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -32,12 +32,29 @@ use crate::hold::Hold;
 pub struct HandClock {
     now: AtomicU64,
     moved: Arc<Notify>,
+    sleepers: Mutex<BTreeSet<(Timestamp, u64)>>,
+    slept: AtomicU64,
+}
+
+/// A sleeper, until it wakes or is forgotten.
+struct Sleeper(Arc<HandClock>, (Timestamp, u64));
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.0.sleepers.lock().unwrap().remove(&self.1);
+    }
 }
 
 impl HandClock {
     pub fn advance(&self, by: Duration) {
         self.now.fetch_add(by.as_micros() as u64, Ordering::SeqCst);
         self.moved.notify_waiters();
+    }
+
+    /// When the first sleeper wakes.
+    pub fn next(&self) -> Option<Timestamp> {
+        let first = self.sleepers.lock().unwrap().first().map(|(due, _)| *due);
+        first.filter(|due| *due < Timestamp(u64::MAX))
     }
 }
 
@@ -51,7 +68,11 @@ impl Clock for SharedClock {
     }
     fn sleep_until(&self, due: Timestamp) -> BoxFuture<'static, ()> {
         let clock = self.clone();
+        let place = (due, self.0.slept.fetch_add(1, Ordering::SeqCst));
+        self.0.sleepers.lock().unwrap().insert(place);
+        let sleeper = Sleeper(self.0.clone(), place);
         async move {
+            let _sleeper = sleeper;
             loop {
                 let moved = clock.0.moved.notified();
                 tokio::pin!(moved);
@@ -285,7 +306,7 @@ impl World {
         Self::begin(self.disk.cut(appends), plugins, hold, workflows, self.clock.clone(), self.first_id + 100_000)
     }
 
-    fn begin(
+    pub fn begin(
         disk: Arc<Disk>,
         plugins: FakePlugins,
         hold: Arc<Hold>,
@@ -413,7 +434,7 @@ pub fn message(topic: &str, id: &str, data: Value) -> Message {
 }
 
 impl SharedClock {
-    fn advance_to_start(&self) {
+    pub fn advance_to_start(&self) {
         self.0.advance(Duration::from_secs(1_000_000));
     }
 }
