@@ -2,6 +2,7 @@
 
 mod branches;
 mod children;
+#[allow(dead_code, reason = "the random programs beside this use more of it")]
 mod disk;
 mod hold;
 mod locks;
@@ -10,6 +11,7 @@ mod options;
 mod program;
 mod shares;
 mod waits;
+#[allow(dead_code, reason = "the random programs beside this use more of it")]
 mod world;
 
 use std::sync::Arc;
