@@ -59,12 +59,7 @@ impl Place {
     }
 
     fn beside(&self, wild: bool) -> Self {
-        Self {
-            may_fail: wild,
-            may_exit: wild && self.may_exit,
-            is_shared: true,
-            ..self.inside()
-        }
+        Self { may_fail: wild, may_exit: wild && self.may_exit, is_shared: true, ..self.inside() }
     }
 }
 
@@ -162,8 +157,11 @@ impl Generator {
         }
         let is_task = step.contains_key("task");
         if self.chance.one_in(4) && place.may_take_time {
-            step.insert("retry".into(), json!({"attempts": 2 + self.chance.below(2), "first": "1h", "jitter": false,
-                "on": ["failed", "unavailable", "rejected"]}));
+            step.insert(
+                "retry".into(),
+                json!({"attempts": 2 + self.chance.below(2), "first": "1h", "jitter": false,
+                "on": ["failed", "unavailable", "rejected"]}),
+            );
         }
         if self.wild && self.chance.one_in(6) {
             step.insert("timeout".into(), json!(["30m", "1h", "3h"][self.chance.below(3)]));
@@ -197,7 +195,9 @@ impl Generator {
                 json!({"wait": {"event": event, "timeout": "2h"}})
             }
             6 if place.may_take_time => json!({"approval": {"ask": value, "timeout": "2h"}}),
-            7 => json!({"workflow": "child", "with": {"id": id, "fails": !goes_well, "value": value}, "wait": !self.chance.one_in(3)}),
+            7 => {
+                json!({"workflow": "child", "with": {"id": id, "fails": !goes_well, "value": value}, "wait": !self.chance.one_in(3)})
+            }
             8 if !place.is_shared || self.wild => json!({"emit": {"type": "t", "topic": "own", "data": value}}),
             9 if place.may_exit && self.chance.one_in(3) => {
                 let mut exit = json!({"body": value});
@@ -218,7 +218,11 @@ impl Generator {
                 let concurrency = 1 + self.chance.below(3);
                 let mut inner = if concurrency > 1 { place.beside(self.wild) } else { place.inside() };
                 inner.in_loop = true;
-                let items = if self.wild && self.chance.one_in(8) { "word" } else { ["items", "few", "none"][self.chance.below(3)] };
+                let items = if self.wild && self.chance.one_in(8) {
+                    "word"
+                } else {
+                    ["items", "few", "none"][self.chance.below(3)]
+                };
                 let mut step = json!({"for_each": format!("$.event.body.{items}"), "as": format!("item_{id}"),
                     "concurrency": concurrency, "do": self.block(&inner, 3)});
                 if self.chance.one_in(3) {
@@ -230,7 +234,8 @@ impl Generator {
                 let inner = Place { in_loop: true, ..place.inside() };
                 let mut step = json!({"repeat": self.block(&inner, 3), "at_most": 1 + self.chance.below(3)});
                 if self.chance.one_in(2) {
-                    step["until"] = json!(if place.may_fail && self.chance.one_in(4) { "$.event.body.no" } else { "$.index == 0" });
+                    step["until"] =
+                        json!(if place.may_fail && self.chance.one_in(4) { "$.event.body.no" } else { "$.index == 0" });
                 }
                 if place.may_take_time && self.chance.one_in(3) {
                     step["every"] = json!("1h");

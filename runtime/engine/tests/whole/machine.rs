@@ -174,7 +174,7 @@ impl<'a> Machine<'a> {
         let id = u128::from(hash(self.seed, &format!("{path}/{turns:?}/child/{params}")));
         let execution = ExecutionId::from_bytes(id.to_be_bytes());
         let time = self.now;
-        if hash(self.seed, &format!("{path}/{turns:?}/refused")) % 8 == 0 && path.starts_with("ko") {
+        if hash(self.seed, &format!("{path}/{turns:?}/refused")).is_multiple_of(8) && path.starts_with("ko") {
             let failure = Failure::new(FailureKind::Unavailable, "there is no room");
             let entry = failed(self.program, &self.state, at, failure, time, &NoJq);
             return self.record(entry);
@@ -192,7 +192,10 @@ impl<'a> Machine<'a> {
     fn one_thing(&mut self) -> Result<bool, String> {
         let state = &self.state;
         let attempts = |at: &At, call: &Call| {
-            state.open.get(at).is_some_and(|open| matches!(open.stage, Stage::Attempting { .. }) && open.attempt == call.attempt)
+            state
+                .open
+                .get(at)
+                .is_some_and(|open| matches!(open.stage, Stage::Attempting { .. }) && open.attempt == call.attempt)
         };
         self.calls.retain(|at, (_, call)| attempts(at, call));
         self.emits.retain(|at| state.open.get(at).is_some_and(|open| matches!(open.stage, Stage::Emitting { .. })));
@@ -284,7 +287,8 @@ impl<'a> Machine<'a> {
             },
             Entry::StepEnded { at, outcome, .. } => {
                 let step = self.program.step(at.1);
-                let is_late = |failure: &Failure| failure.kind == FailureKind::Timeout && failure.message.contains("its limit");
+                let is_late =
+                    |failure: &Failure| failure.kind == FailureKind::Timeout && failure.message.contains("its limit");
                 match (&step.kind, stage(at), outcome) {
                     (_, _, StepOutcome::Failed(failure)) if is_late(failure) => Ok(()),
                     (StepKind::Try(step), Some(Stage::Trying(trying)), _)
@@ -336,7 +340,9 @@ impl<'a> Machine<'a> {
                 }
             }
             match (&open.stage, &program.step(at.1).kind) {
-                (Stage::Looping(looping), StepKind::ForEach(step)) if looping.frames.len() > step.concurrency as usize => {
+                (Stage::Looping(looping), StepKind::ForEach(step))
+                    if looping.frames.len() > step.concurrency as usize =>
+                {
                     return Err(format!("{} turns of {at:?} run at once", looping.frames.len()));
                 }
                 (Stage::Locked { key, .. }, _) if !held.insert(key) => {

@@ -18,17 +18,17 @@ mod served;
 mod world;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use camshaft_model::entry::{Entry, Part};
 use camshaft_model::ids::{ExecutionId, Name, ResourceId};
 use camshaft_model::invocation::{Invocation, RevisionRef, TriggerSource};
+use camshaft_model::json;
 use camshaft_model::language::{Compiled, compile};
 use camshaft_model::outcome::{AttemptOutcome, FailureKind, Outcome};
 use camshaft_model::state::State;
 use camshaft_model::time::Timestamp;
-use camshaft_model::json;
 use generate::{document, event, mix};
 use machine::{Machine, timeless};
 use uuid::Uuid;
@@ -89,7 +89,8 @@ fn whole(seed: u64, seen: &Mutex<BTreeMap<String, u64>>) -> Result<(), String> {
     }
     for kept in 1..first.journal.len() {
         let crash = |why: String| format!("after a crash behind entry {kept}: {why}");
-        let mut after = Machine::on(&program, seed, mix(seed ^ kept as u64), is_wild, &first.journal[..kept]).map_err(crash)?;
+        let mut after =
+            Machine::on(&program, seed, mix(seed ^ kept as u64), is_wild, &first.journal[..kept]).map_err(crash)?;
         after.run().map_err(crash)?;
         let found = ended(&after.state).map_err(crash)?;
         if after.journal.iter().any(is_lost) {
@@ -123,7 +124,8 @@ fn number(name: &str) -> Option<u64> {
 
 /// Runs `check` for every seed on every processor; the first that fails is told with its seed and its document.
 fn each(programs: u64, check: impl Fn(u64) -> Result<(), String> + Sync) {
-    let seeds = number("CAMSHAFT_SEED").map_or(0..number("CAMSHAFT_PROGRAMS").unwrap_or(programs), |seed| seed..seed + 1);
+    let seeds =
+        number("CAMSHAFT_SEED").map_or(0..number("CAMSHAFT_PROGRAMS").unwrap_or(programs), |seed| seed..seed + 1);
     let (next, end) = (AtomicU64::new(seeds.start), seeds.end);
     let work = || {
         loop {
@@ -139,7 +141,8 @@ fn each(programs: u64, check: impl Fn(u64) -> Result<(), String> + Sync) {
         }
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..std::thread::available_parallelism().map_or(1, usize::from)).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> =
+            (0..std::thread::available_parallelism().map_or(1, usize::from)).map(|_| scope.spawn(work)).collect();
         let failed = workers.into_iter().filter_map(|worker| worker.join().err()).next();
         if let Some(panic) = failed {
             std::panic::resume_unwind(panic);
@@ -155,7 +158,17 @@ fn after_a_crash_behind_any_entry_every_program_comes_to_its_end() {
         return;
     }
     let seen = seen.into_inner().unwrap();
-    for what in ["approval_given", "catch", "child_ended", "event_taken", "exit_reached", "finally", "lock_taken", "lost", "retry_scheduled"] {
+    for what in [
+        "approval_given",
+        "catch",
+        "child_ended",
+        "event_taken",
+        "exit_reached",
+        "finally",
+        "lock_taken",
+        "lost",
+        "retry_scheduled",
+    ] {
         assert!(seen.get(what).is_some_and(|times| *times > 0), "no program came to {what}: {seen:?}");
     }
 }

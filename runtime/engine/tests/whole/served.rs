@@ -5,18 +5,18 @@ use std::sync::{Arc, Mutex};
 
 use camshaft_model::entry::{Awaited, Entry};
 use camshaft_model::ids::ExecutionId;
+use camshaft_model::json;
 use camshaft_model::outcome::StepOutcome;
 use camshaft_model::seams::{Answer, Append, Clock, Dispatch, Published, TaskCall};
 use camshaft_model::state::{Stage, State};
 use camshaft_model::time::Timestamp;
-use camshaft_model::json;
 use futures::FutureExt;
 
 use crate::disk::Disk;
+use crate::ended;
 use crate::generate::{document, event};
 use crate::machine::{Machine, answer, events, hour, result};
 use crate::world::{self, FakePlugins, SharedClock, World, message};
-use crate::ended;
 
 /// What `workflow` steps start.
 const CHILD: &str = "
@@ -105,10 +105,15 @@ fn is_durable(disk: &Disk, call: &TaskCall) -> bool {
 
 /// Sends the events, answers what is asked, and lets time pass where nothing else happens, until the execution has ended.
 async fn finish(world: &World, seed: u64, id: ExecutionId) -> Result<(), String> {
-    let received: Vec<String> = world.disk.journal(id).into_iter().filter_map(|entry| match entry {
-        Entry::EventReceived { event, .. } => event["id"].as_str().map(str::to_owned),
-        _ => None,
-    }).collect();
+    let received: Vec<String> = world
+        .disk
+        .journal(id)
+        .into_iter()
+        .filter_map(|entry| match entry {
+            Entry::EventReceived { event, .. } => event["id"].as_str().map(str::to_owned),
+            _ => None,
+        })
+        .collect();
     let listens = world.published.program.topics().any(|topic| topic == "out");
     // What was acknowledged is not sent again: it is the engine's to remember.
     for event in events().into_iter().filter(|_| listens) {
@@ -157,14 +162,16 @@ fn in_order(log: &[Append]) -> Result<(), String> {
         let entries = || append.journals.iter().flat_map(|journal| &journal.entries);
         for entry in entries() {
             match &**entry {
-                Entry::EventReceived { event, .. } if event["source"] != json!("/test") => {
-                    if !emitted.contains(&event["id"].to_string()) {
-                        return Err(format!("{event} was received before it was emitted"));
-                    }
+                Entry::EventReceived { event, .. }
+                    if event["source"] != json!("/test") && !emitted.contains(&event["id"].to_string()) =>
+                {
+                    return Err(format!("{event} was received before it was emitted"));
                 }
                 Entry::Accepted { invocation, .. } if invocation.parent.is_some() => {
                     let names = |entry: &Entry| match entry {
-                        Entry::WaitStarted { awaited: Awaited::Child { execution, .. }, .. } => *execution == invocation.id,
+                        Entry::WaitStarted { awaited: Awaited::Child { execution, .. }, .. } => {
+                            *execution == invocation.id
+                        }
                         Entry::StepEnded { outcome: StepOutcome::Succeeded(output), .. } => {
                             output["execution"] == json!(invocation.id.to_string())
                         }
