@@ -12,6 +12,7 @@ pub mod readiness;
 
 pub mod folder;
 pub mod operator;
+pub mod retention;
 pub mod shipped;
 pub mod tokens;
 pub mod vault;
