@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod inspector;
 pub mod readiness;
 
+pub mod backup;
 pub mod folder;
 pub mod operator;
 pub mod retention;

@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 
 use crate::api::{self, App};
 use crate::arriving::Patience;
+use crate::backup::{self, Backups};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::envelope::Envelope;
@@ -100,7 +101,7 @@ impl Server {
         let ids: Arc<dyn Ids> = Arc::new(OrderedIds);
         let folder = DataFolder::open(&config.data)?;
         let vault = Arc::new(Vault::open(&folder)?);
-        let path = folder.path("camshaft.redb");
+        let path = folder.path(backup::DATABASE);
         let store = RedbStore::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
         let store: Arc<dyn Store> = Arc::new(store);
 
@@ -140,9 +141,11 @@ impl Server {
         let metrics = Metrics::install()?;
 
         let retention = Retention::new(store.clone(), clock.clone(), metrics.clone(), config.retention.clone());
+        let backups = Backups::new(folder, store.clone(), clock.clone());
         let app = Arc::new(App {
             workspace: workspace.clone(),
             store: store.clone(),
+            backups,
             catalog: catalog.clone(),
             dispatch: dispatch.clone(),
             inspector: Arc::new(Looker(host.clone())),

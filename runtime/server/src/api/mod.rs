@@ -9,6 +9,7 @@ pub mod caller;
 pub mod page;
 pub mod problem;
 
+pub mod backup;
 pub mod executions;
 pub mod grants;
 pub mod health;
@@ -41,6 +42,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::backup::Backups;
 use crate::catalog::Catalog;
 use crate::catalog::specs::{Kept, WorkflowSpec};
 use crate::inspector::Inspector;
@@ -54,6 +56,8 @@ pub struct App {
     pub workspace: Name,
     /// Executions and their journals.
     pub store: Arc<dyn Store>,
+    /// Copies of everything.
+    pub backups: Backups,
     /// Everything that people put in.
     pub catalog: Arc<Catalog>,
     /// Starts, awaits and cancels executions.
@@ -122,6 +126,7 @@ fn watching() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(executions::journal))
         .routes(routes!(executions::cancel))
         .routes(routes!(public::show))
+        .routes(routes!(backup::take))
         .routes(routes!(health::metrics))
 }
 
