@@ -98,7 +98,8 @@ impl Server {
         Self::start_on(Arc::new(tempfile::tempdir().expect("a folder can be made")), environment)
     }
 
-    fn start_on(data: Arc<TempDir>, environment: &[(&str, &str)]) -> Self {
+    /// A server on a folder.
+    pub fn start_on(data: Arc<TempDir>, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(binary());
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])

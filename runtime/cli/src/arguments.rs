@@ -27,6 +27,19 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Prints the configuration with its defaults.
     Config,
+    /// Copies everything that a running server keeps into a new file, keys included: the file is as secret as they are.
+    Backup {
+        /// A file that there is not yet; only its owner may read it.
+        file: PathBuf,
+    },
+    /// Makes a data folder of a backup. No server is needed; start one on the folder afterwards.
+    Restore {
+        /// What `camshaft backup` wrote.
+        file: PathBuf,
+        /// The data folder: new, or empty.
+        #[arg(long)]
+        data: PathBuf,
+    },
     /// Puts a folder of plugins, grants, integrations and workflows in, and publishes.
     Deploy {
         /// Holds `plugins/*.wasm`, `grants.yaml`, `integrations/*.yaml`, `workflows/*.yaml`; each may be missing.

@@ -1,8 +1,10 @@
 //! One server, asked over HTTP.
 
+use std::io::Write;
+
 use anyhow::{Context, Result};
 use serde_json::Value;
-use ureq::http::Request;
+use ureq::http::{Request, Response};
 
 /// A server and the token to ask it with.
 pub(crate) struct Client {
@@ -107,6 +109,32 @@ impl Client {
 
     /// Any request.
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer> {
+        let mut answer = self.run(method, path, headers, body)?;
+        let status = answer.status().as_u16();
+        let headers = answer
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        let text = self.text(&mut answer)?;
+        if status >= 400 {
+            return Err(refused(status, text).into());
+        }
+        Ok(Answer { status, headers, text })
+    }
+
+    /// `GET`, of something that may be larger than memory. Errors leave a part of it written.
+    pub(crate) fn download(&self, path: &str, into: &mut impl Write) -> Result<()> {
+        let mut answer = self.run("GET", path, &[], &[])?;
+        let status = answer.status().as_u16();
+        if status >= 400 {
+            return Err(refused(status, self.text(&mut answer)?).into());
+        }
+        std::io::copy(&mut answer.body_mut().as_reader(), into)?;
+        Ok(())
+    }
+
+    fn run(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Response<ureq::Body>> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -114,27 +142,26 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        let unreachable =
-            |error: ureq::Error| ClientError::Unreachable { url: self.url.clone(), why: error.to_string() };
         let answered = match body {
             [] => self.agent.run(request.body(())?),
             body => self.agent.run(request.body(body)?),
         };
-        let mut answer = answered.map_err(unreachable)?;
-        let status = answer.status().as_u16();
-        let headers = answer
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-            .collect();
-        let bytes = answer.body_mut().with_config().limit(64 << 20).read_to_vec().map_err(unreachable)?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if status >= 400 {
-            let problem = serde_json::from_str(&text).unwrap_or(Value::String(text));
-            return Err(ClientError::Refused { status, problem }.into());
-        }
-        Ok(Answer { status, headers, text })
+        Ok(answered.map_err(|error| self.unreachable(&error))?)
     }
+
+    fn text(&self, answer: &mut Response<ureq::Body>) -> Result<String> {
+        let bytes = answer.body_mut().with_config().limit(64 << 20).read_to_vec();
+        Ok(String::from_utf8_lossy(&bytes.map_err(|error| self.unreachable(&error))?).into_owned())
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> ClientError {
+        ClientError::Unreachable { url: self.url.clone(), why: error.to_string() }
+    }
+}
+
+fn refused(status: u16, text: String) -> ClientError {
+    let problem = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    ClientError::Refused { status, problem }
 }
 
 /// A text as one segment of a path, or one value of a query.

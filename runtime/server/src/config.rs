@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use camshaft_model::limits::{self, Budget};
 use camshaft_triggers::http::Network;
 use serde::Deserialize;
@@ -50,6 +51,13 @@ pub const KEYS: &[Key] = &[
     key("limits.body_bytes", "1048576", "largest body of a request to a trigger URL, bytes"),
     key("limits.parallel_calls", "64", "plugin calls under way at once; further ones wait their turn"),
     key("sync.window", r#""50s""#, "how long a synchronous caller waits before it gets 201 and a Location"),
+    key("retention.age", r#""30d""#, "how long ended executions are kept; empty: no matter how old they are"),
+    key(
+        "retention.size",
+        r#""10GiB""#,
+        "while more than this is kept, the executions that ended first go; empty: no matter how much it is",
+    ),
+    key("retention.every", r#""1m""#, "how often what is old is looked for"),
     key("sandbox.memory_bytes", "67108864", "memory of one plugin call, bytes"),
     key("sandbox.cpu", r#""10s""#, "time on the processor of one plugin call"),
     key("sandbox.wall", r#""30s""#, "time on the wall clock of one plugin call, host calls included"),
@@ -92,6 +100,8 @@ pub struct Config {
     pub limits: Limits,
     /// Synchronous callers.
     pub sync: Sync,
+    /// How long things are kept.
+    pub retention: Retention,
     /// What one plugin call may use.
     #[serde(deserialize_with = "budget")]
     pub sandbox: Budget,
@@ -119,6 +129,21 @@ pub struct Sync {
     /// How long a synchronous caller waits.
     #[serde(deserialize_with = "duration")]
     pub window: Duration,
+}
+
+/// `[retention]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// How long executions are kept after their end; none: for ever.
+    #[serde(deserialize_with = "age")]
+    pub age: Option<Duration>,
+    /// Bytes of keys and values that the store may keep before ended executions go, whatever their age; none: no bound.
+    #[serde(deserialize_with = "size")]
+    pub size: Option<u64>,
+    /// How often this is looked at.
+    #[serde(deserialize_with = "duration")]
+    pub every: Duration,
 }
 
 /// A secret text that never shows.
@@ -279,10 +304,30 @@ fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Net
 }
 
 fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    match humantime::parse_duration(&text) {
+    parse_duration(&String::deserialize(deserializer)?)
+}
+
+fn parse_duration<E: serde::de::Error>(text: &str) -> Result<Duration, E> {
+    match humantime::parse_duration(text) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err(serde::de::Error::custom(format!("`{text}` is no duration such as 50s or 1m30s"))),
+        _ => Err(E::custom(format!("`{text}` is no duration such as 50s or 1m30s"))),
+    }
+}
+
+fn age<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    match String::deserialize(deserializer)?.trim() {
+        "" => Ok(None),
+        text => parse_duration(text).map(Some),
+    }
+}
+
+fn size<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    match String::deserialize(deserializer)?.trim() {
+        "" => Ok(None),
+        text => match text.parse::<ByteSize>() {
+            Ok(size) if size.as_u64() > 0 => Ok(Some(size.as_u64())),
+            _ => Err(serde::de::Error::custom(format!("`{text}` is no size such as 10GiB or 500MB"))),
+        },
     }
 }
 
@@ -345,6 +390,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_has_bounds_that_can_be_taken_away() {
+        let config = load("", &[], &[]).unwrap().retention;
+        let days = Duration::from_secs(30 * 24 * 3600);
+        assert_eq!((config.age, config.size, config.every), (Some(days), Some(10 << 30), Duration::from_secs(60)));
+        let config = load("[retention]\nage = \"\"\nsize = \"1.5 GB\"\n", &[], &[]).unwrap().retention;
+        assert_eq!((config.age, config.size), (None, Some(1_500_000_000)));
+        assert_eq!(load("", &[("CAMSHAFT_RETENTION_SIZE", "")], &[]).unwrap().retention.size, None);
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_key_and_value() {
         for (file, environment, named) in [
             ("lissten = 1", None, "lissten"),
@@ -352,6 +407,9 @@ mod tests {
             ("limits = 3", None, "`limits` is a section"),
             ("listen = \"here\"", None, "`listen`"),
             ("[sync]\nwindow = \"soon\"", None, "`soon` is no duration"),
+            ("[retention]\nsize = \"lots\"", None, "`lots` is no size"),
+            ("[retention]\nsize = \"0\"", None, "`0` is no size"),
+            ("[retention]\nage = \"old\"", None, "`old` is no duration"),
             ("public_url = \"ftp://x\"", None, "`ftp://x`"),
             ("trusted_proxies = [\"ten\"]", None, "`ten`"),
             ("log = \"loud\"", None, "loud"),

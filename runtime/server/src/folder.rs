@@ -65,6 +65,16 @@ impl DataFolder {
         write().with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }
+
+    /// Gives a file inside another name; durable when it returns.
+    pub fn rename(&self, from: &str, to: &str) -> Result<()> {
+        let (from, to) = (self.path(from), self.path(to));
+        let rename = || {
+            fs::rename(&from, &to)?;
+            fs::File::open(&self.root)?.sync_all()
+        };
+        rename().with_context(|| format!("cannot rename {} to {}", from.display(), to.display()))
+    }
 }
 
 #[cfg(test)]

@@ -10,8 +10,10 @@ pub mod catalog;
 pub mod inspector;
 pub mod readiness;
 
+pub mod backup;
 pub mod folder;
 pub mod operator;
+pub mod retention;
 pub mod shipped;
 pub mod tokens;
 pub mod vault;

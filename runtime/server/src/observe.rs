@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use camshaft_model::seams::{Pruned, StoreSize};
 use metrics::{Counter, Gauge, Histogram, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
@@ -39,6 +40,9 @@ struct Counters {
     seconds: Histogram,
     panics: Counter,
     executions: Gauge,
+    file_bytes: Gauge,
+    used_bytes: Gauge,
+    pruned: Counter,
 }
 
 impl Metrics {
@@ -59,12 +63,18 @@ impl Metrics {
         metrics::describe_counter!("camshaft_http_panics_total", "requests whose handler panicked");
         metrics::describe_gauge!("camshaft_executions_under_way", "executions that this server drives now");
         metrics::describe_counter!("camshaft_deliveries_total", "deliveries for integrations, by what became of them");
+        metrics::describe_gauge!("camshaft_store_file_bytes", Unit::Bytes, "length of the database's file");
+        metrics::describe_gauge!("camshaft_store_used_bytes", Unit::Bytes, "keys and values in the database");
+        metrics::describe_counter!("camshaft_executions_pruned_total", "ended executions that retention has forgotten");
         let class = |class: &'static str| metrics::counter!("camshaft_http_requests_total", "status" => class);
         let inner = Counters {
             requests: [class("1xx"), class("2xx"), class("3xx"), class("4xx"), class("5xx")],
             seconds: metrics::histogram!("camshaft_http_request_seconds"),
             panics: metrics::counter!("camshaft_http_panics_total"),
             executions: metrics::gauge!("camshaft_executions_under_way"),
+            file_bytes: metrics::gauge!("camshaft_store_file_bytes"),
+            used_bytes: metrics::gauge!("camshaft_store_used_bytes"),
+            pruned: metrics::counter!("camshaft_executions_pruned_total"),
         };
         Ok(Self { handle, inner: Arc::new(inner) })
     }
@@ -86,6 +96,19 @@ impl Metrics {
     pub fn executions(&self, under_way: usize) {
         #[allow(clippy::cast_precision_loss)]
         self.inner.executions.set(under_way as f64);
+    }
+
+    /// The store is so large.
+    pub fn store(&self, size: StoreSize) {
+        #[allow(clippy::cast_precision_loss)]
+        self.inner.file_bytes.set(size.file_bytes as f64);
+        #[allow(clippy::cast_precision_loss)]
+        self.inner.used_bytes.set(size.used_bytes as f64);
+    }
+
+    /// Retention has forgotten these.
+    pub fn pruned(&self, pruned: &Pruned) {
+        self.inner.pruned.increment(pruned.executions as u64);
     }
 
     /// So many deliveries came for an integration since the server started.

@@ -12,10 +12,8 @@ use camshaft_host::{Components, Host, HostConfig, UploadError};
 use camshaft_model::Value;
 use camshaft_model::ids::{Digest, Name};
 use camshaft_model::language::expression::Jq;
-use camshaft_model::limits;
 use camshaft_model::plugin::PluginRelease;
 use camshaft_model::seams::{Clock, Dispatch, Ids, Store, StoreError};
-use camshaft_model::time::Timestamp;
 use camshaft_store::RedbStore;
 use camshaft_triggers::deliveries::Deliveries;
 use camshaft_triggers::http::{Parts, Settings, Throttle};
@@ -25,6 +23,7 @@ use tokio::net::TcpListener;
 
 use crate::api::{self, App};
 use crate::arriving::Patience;
+use crate::backup::{self, Backups};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::envelope::Envelope;
@@ -34,6 +33,7 @@ use crate::listener;
 use crate::observe::{self, Metrics};
 use crate::operator;
 use crate::readiness::Readiness;
+use crate::retention::Retention;
 use crate::shipped;
 use crate::time::{OrderedIds, SystemClock};
 use crate::tokens::Tokens;
@@ -41,10 +41,8 @@ use crate::vault::Vault;
 
 /// Instances of plugins kept ready beside those of tasks under way: adapters, and the evaluator of jq.
 const INSTANCES_BESIDE: u32 = 64;
-/// How often what is over is forgotten.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// Deliveries forgotten in one transaction.
-const SWEEP_AT_ONCE: usize = 1_000;
+/// How often counters are folded.
+const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Runs a server until SIGINT or SIGTERM. The first line on stdout is `listening on http://ADDRESS`.
 pub async fn serve(config: Config) -> Result<()> {
@@ -92,6 +90,7 @@ pub struct Server {
     engine: Arc<Engine>,
     router: Router,
     evaluator: Arc<Evaluator>,
+    retention: Retention,
 }
 
 impl Server {
@@ -102,7 +101,7 @@ impl Server {
         let ids: Arc<dyn Ids> = Arc::new(OrderedIds);
         let folder = DataFolder::open(&config.data)?;
         let vault = Arc::new(Vault::open(&folder)?);
-        let path = folder.path("camshaft.redb");
+        let path = folder.path(backup::DATABASE);
         let store = RedbStore::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
         let store: Arc<dyn Store> = Arc::new(store);
 
@@ -141,9 +140,12 @@ impl Server {
         let deliveries = Arc::new(Deliveries::default());
         let metrics = Metrics::install()?;
 
+        let retention = Retention::new(store.clone(), clock.clone(), metrics.clone(), config.retention.clone());
+        let backups = Backups::new(folder, store.clone(), clock.clone());
         let app = Arc::new(App {
             workspace: workspace.clone(),
             store: store.clone(),
+            backups,
             catalog: catalog.clone(),
             dispatch: dispatch.clone(),
             inspector: Arc::new(Looker(host.clone())),
@@ -178,14 +180,18 @@ impl Server {
             },
         });
         let router = api::router(app.clone()).merge(triggers);
-        Ok(Self { app, engine, router, evaluator })
+        Ok(Self { app, engine, router, evaluator, retention })
     }
 
     /// Serves until `stop` is ready; then lets requests under way finish, and lays down what runs.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
-        let Self { app, engine, router, evaluator } = self;
+        let Self { app, engine, router, evaluator, retention } = self;
         let envelope = Arc::new(Envelope::new(router, app.metrics.clone())?);
-        let beside = [tokio::spawn(warm_up(evaluator)), tokio::spawn(sweep(app.clone()))];
+        let beside = [
+            tokio::spawn(warm_up(evaluator)),
+            tokio::spawn(upkeep(app.clone())),
+            tokio::spawn(async move { retention.run().await }),
+        ];
         let started = start(app, engine.clone());
         let failed = Arc::new(OnceLock::new());
         let stop = {
@@ -235,23 +241,11 @@ async fn warm_up(evaluator: Arc<Evaluator>) {
     let _ = tokio::task::spawn_blocking(move || evaluator.made().map(|_| ())).await;
 }
 
-/// Forgets deliveries whose window is over, and folds what the counters have gathered.
-async fn sweep(app: Arc<App>) {
-    let window_us = u64::try_from(limits::DEDUPE_WINDOW.as_micros()).unwrap_or(u64::MAX);
+/// Folds what the counters have gathered.
+async fn upkeep(app: Arc<App>) {
     loop {
-        app.clock.sleep_until(app.clock.now().plus(SWEEP_EVERY)).await;
+        app.clock.sleep_until(app.clock.now().plus(UPKEEP_EVERY)).await;
         app.metrics.upkeep();
-        let before = Timestamp(app.clock.now().0.saturating_sub(window_us));
-        loop {
-            match app.store.forget_deliveries(before, SWEEP_AT_ONCE).await {
-                Ok(gone) if gone == SWEEP_AT_ONCE => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "deliveries could not be forgotten");
-                    break;
-                }
-            }
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The commands; one group a file.
 
+mod backup;
 mod deploy;
 mod execution;
 mod integration;
@@ -41,6 +42,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Serve(options) => serve::serve(options)?,
         Command::Config => say(camshaft_server::Config::printed_default().trim_end())?,
+        Command::Backup { file } => backup::backup(&session, &file)?,
+        Command::Restore { file, data } => backup::restore(&session, &file, &data)?,
         Command::Deploy { folder, no_publish } => deploy::deploy(&session, &folder, !no_publish)?,
         Command::Plugin(command) => plugin::run(&session, command)?,
         Command::Workflow(command) => return workflow::run(&session, command),

@@ -26,6 +26,9 @@ const OF_WORKFLOW_TOKENS: &[(&str, &str)] = &[
     ("GET", "/public/v1alpha/executions/{execution}"),
 ];
 
+/// What looks like looking, and shows everything: for admin tokens alone.
+const OF_ADMIN_TOKENS: &[&str] = &["/api/v1/backup"];
+
 /// Lets a request with a valid token that reaches the route through, with its [`Caller`].
 pub async fn authenticate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let caller = match recognise(&app, request.headers()) {
@@ -60,7 +63,7 @@ fn recognise(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
 fn reaches(scope: Scope, method: &Method, route: &str) -> bool {
     match scope {
         Scope::Admin => true,
-        Scope::Read => method == Method::GET || method == Method::HEAD,
+        Scope::Read => (method == Method::GET || method == Method::HEAD) && !OF_ADMIN_TOKENS.contains(&route),
         Scope::Workflow(_) => OF_WORKFLOW_TOKENS.iter().any(|(m, r)| *m == method.as_str() && *r == route),
     }
 }
@@ -93,6 +96,9 @@ mod tests {
         for (scope, method, route, reached) in [
             (Scope::Admin, Method::DELETE, "/api/v1/tokens/{token}", true),
             (Scope::Read, Method::GET, "/api/v1/tokens", true),
+            (Scope::Admin, Method::GET, "/api/v1/backup", true),
+            (Scope::Read, Method::GET, "/api/v1/backup", false),
+            (workflow, Method::GET, "/api/v1/backup", false),
             (Scope::Read, Method::POST, "/api/v1/tokens", false),
             (Scope::Read, Method::POST, "/api/v1/workflows/{workflow}/trigger", false),
             (workflow, Method::POST, "/api/v1/workflows/{workflow}/trigger", true),

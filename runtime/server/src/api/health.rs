@@ -40,6 +40,10 @@ pub async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem>
 )]
 pub async fn metrics(State(app): State<Arc<App>>) -> Response {
     app.metrics.executions((app.under_way)());
+    // A store that does not answer is what /readyz tells of.
+    if let Ok(size) = app.store.size().await {
+        app.metrics.store(size);
+    }
     for kept in app.catalog.integrations(&app.workspace) {
         let counts = app.deliveries.counts(kept.id);
         app.metrics.deliveries(&kept.key.name, counts.accepted, counts.refused);

@@ -9,6 +9,7 @@ pub mod caller;
 pub mod page;
 pub mod problem;
 
+pub mod backup;
 pub mod executions;
 pub mod grants;
 pub mod health;
@@ -43,6 +44,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::backup::Backups;
 use crate::catalog::Catalog;
 use crate::catalog::specs::{Kept, WorkflowSpec};
 use crate::inspector::Inspector;
@@ -56,6 +58,8 @@ pub struct App {
     pub workspace: Name,
     /// Executions and their journals.
     pub store: Arc<dyn Store>,
+    /// Copies of everything.
+    pub backups: Backups,
     /// Everything that people put in.
     pub catalog: Arc<Catalog>,
     /// Starts, awaits and cancels executions.
@@ -128,6 +132,7 @@ fn watching() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tell::send_to))
         .routes(routes!(tell::answer))
         .routes(routes!(public::show))
+        .routes(routes!(backup::take))
         .routes(routes!(health::metrics))
 }
 

@@ -17,8 +17,10 @@ use camshaft_model::seams::{
 };
 use camshaft_model::{Value, json};
 use camshaft_server::api::{self, App};
+use camshaft_server::backup::Backups;
 use camshaft_server::catalog::Catalog;
 use camshaft_server::envelope::Envelope;
+use camshaft_server::folder::DataFolder;
 use camshaft_server::inspector::{Inspector, Unfit};
 use camshaft_server::observe::Metrics;
 use camshaft_server::readiness::Readiness;
@@ -31,6 +33,7 @@ use camshaft_triggers::deliveries::Deliveries;
 use camshaft_triggers::http::{Parts, Settings, Throttle};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tempfile::TempDir;
 use tokio::sync::Notify;
 
 /// The admin token of every bench.
@@ -47,6 +50,8 @@ pub struct Bench {
     pub engine: Arc<Engine>,
     pub envelope: Arc<Envelope>,
     pub hands: Arc<Hands>,
+    /// Its data folder, which holds the key, for as long as the bench stands.
+    _data: TempDir,
 }
 
 /// How a bench differs from the plain one.
@@ -119,7 +124,10 @@ impl Bench {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn Ids> = Arc::new(OrderedIds);
         let tokens = Tokens::new(Some(ADMIN), &workspace);
-        let catalog = Catalog::load(store.clone(), Arc::new(Vault::from_key(&key)), tokens).await?;
+        let data = tempfile::tempdir()?;
+        let folder = DataFolder::open(data.path())?;
+        folder.write_private("keys", &hex::encode(key))?;
+        let catalog = Catalog::load(store.clone(), Arc::new(Vault::open(&folder)?), tokens).await?;
         let hands = Arc::new(Hands::new(catalog.clone()));
         let jq: Arc<dyn Jq> = Arc::new(NoJq);
         let engine = Engine::start(EngineParts {
@@ -138,6 +146,7 @@ impl Bench {
         let app = Arc::new(App {
             workspace: workspace.clone(),
             store: store.clone(),
+            backups: Backups::new(folder, store.clone(), clock.clone()),
             catalog: catalog.clone(),
             dispatch: dispatch.clone(),
             inspector: hands.clone(),
@@ -168,7 +177,7 @@ impl Bench {
             settings,
         });
         let envelope = Envelope::new(api::router(app.clone()).merge(triggers), app.metrics.clone())?;
-        Ok(Self { app, engine, envelope: Arc::new(envelope), hands })
+        Ok(Self { app, engine, envelope: Arc::new(envelope), hands, _data: data })
     }
 
     /// Any request.

@@ -2,6 +2,7 @@
 
 mod bench;
 
+mod backups;
 mod executions;
 mod integrations;
 mod listening;
