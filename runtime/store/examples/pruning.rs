@@ -104,7 +104,7 @@ async fn show(what: &str, store: &RedbStore, path: &Path) {
 fn on_disk(path: &Path) -> String {
     use std::os::unix::fs::MetadataExt;
     let file = std::fs::metadata(path).expect("the file is there");
-    format!("file {} MiB, of which {} MiB on the disk", file.len() >> 20, file.blocks() * 512 >> 20)
+    format!("file {} MiB, of which {} MiB on the disk", file.len() >> 20, (file.blocks() * 512) >> 20)
 }
 
 /// Appends while `going`, for at most `time`.
