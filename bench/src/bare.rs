@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 /// Serves until it is stopped; prints its address first.
@@ -13,7 +13,8 @@ pub(crate) fn serve(listen: &str) -> Result<()> {
         let listener =
             tokio::net::TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         println!("listening on http://{}", listener.local_addr()?);
-        axum::serve(listener, Router::new().route("/", post(answer))).await?;
+        let router = Router::new().route("/", post(answer)).route("/number", get(async || axum::Json(json!(55))));
+        axum::serve(listener, router).await?;
         Ok(())
     })
 }

@@ -4,11 +4,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::contender::{Contender, body};
+use crate::contender::body;
 
 /// What wrk saw.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Measured {
+    /// Requests that were answered.
+    pub(crate) requests: u64,
     /// Requests a second.
     pub(crate) rate: f64,
     /// Half of the answers were faster, milliseconds.
@@ -25,8 +27,8 @@ pub(crate) fn check_wrk() -> Result<()> {
     }
 }
 
-/// One measurement.
-pub(crate) fn wrk(contender: &Contender, connections: u32, seconds: u32) -> Result<Measured> {
+/// One measurement: the same body, posted as fast as it is answered.
+pub(crate) fn wrk(name: &str, url: &str, connections: u32, seconds: u32) -> Result<Measured> {
     let folder = tempfile::tempdir()?;
     let script = folder.path().join("post.lua");
     // The summary in microseconds and plain numbers, so that nobody parses "1.23ms". Errors of any kind are told too.
@@ -43,13 +45,18 @@ pub(crate) fn wrk(contender: &Contender, connections: u32, seconds: u32) -> Resu
         .args(["--threads", "1", "--connections", &connections.to_string(), "--duration", &format!("{seconds}s")])
         .arg("--script")
         .arg(&script)
-        .arg(&contender.url)
+        .arg(url)
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let line =
         text.lines().find_map(|line| line.strip_prefix("RESULT ")).with_context(|| format!("wrk said: {text}"))?;
     let numbers: Vec<f64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
     let [requests, duration_us, errors, p50_us, p99_us] = numbers[..] else { bail!("wrk said: {line}") };
-    ensure!(errors == 0.0, "{} gave {errors} errors with {connections} connections", contender.name);
-    Ok(Measured { rate: requests / duration_us * 1e6, p50_ms: p50_us / 1e3, p99_ms: p99_us / 1e3 })
+    ensure!(errors == 0.0, "{name} gave {errors} errors with {connections} connections");
+    Ok(Measured {
+        requests: requests as u64,
+        rate: requests / duration_us * 1e6,
+        p50_ms: p50_us / 1e3,
+        p99_ms: p99_us / 1e3,
+    })
 }

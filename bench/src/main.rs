@@ -5,6 +5,7 @@
 mod bare;
 mod contender;
 mod load;
+mod many;
 mod report;
 mod single;
 mod steps;
@@ -25,6 +26,8 @@ struct Cli {
 enum Command {
     /// Runs the whole comparison and prints it.
     Compare(Compare),
+    /// What a hundred thousand waiting executions take, and what a million kept ones cost. Takes minutes.
+    Many(Many),
     /// Serves the bare comparison server: parses the JSON, answers, stores nothing.
     Bare {
         /// Where to listen.
@@ -55,9 +58,34 @@ struct Compare {
     rounds: u32,
 }
 
+#[derive(clap::Args)]
+struct Many {
+    /// The release binary of Camshaft.
+    #[arg(long)]
+    camshaft: PathBuf,
+    /// Executions that wait; none leaves that measurement out.
+    #[arg(long, default_value_t = 100_000)]
+    waiting: u64,
+    /// Executions that are kept; none leaves that measurement out.
+    #[arg(long, default_value_t = 1_000_000)]
+    kept: u64,
+}
+
 fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Compare(options) => compare(&options),
+        Command::Many(options) => {
+            load::check_wrk()?;
+            let mut report = report::Report::default();
+            if options.waiting > 0 {
+                many::waiting(&options.camshaft, options.waiting, &mut report)?;
+            }
+            if options.kept > 0 {
+                many::kept(&options.camshaft, options.kept, &mut report)?;
+            }
+            report.print();
+            Ok(())
+        }
         Command::Bare { listen } => bare::serve(&listen),
     }
 }
@@ -66,6 +94,7 @@ fn compare(options: &Compare) -> Result<()> {
     load::check_wrk()?;
     let mut report = report::Report::default();
     single::measure(&options.camshaft, &mut report)?;
+    many::throughput(&options.camshaft, options.seconds, &mut report)?;
     if let Some(fibonacci) = &options.fibonacci {
         steps::measure(&options.camshaft, fibonacci, &mut report)?;
     }
@@ -82,7 +111,7 @@ fn compare(options: &Compare) -> Result<()> {
         for connections in [1, 16, 64] {
             for contender in &contenders {
                 eprintln!("round {round}/{}: {} with {connections} connections", options.rounds, contender.name);
-                let measured = load::wrk(contender, connections, options.seconds)?;
+                let measured = load::wrk(contender.name, &contender.url, connections, options.seconds)?;
                 report.load(contender.name, connections, measured);
             }
         }

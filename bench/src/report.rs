@@ -60,7 +60,9 @@ impl Report {
                 against("wasmtime serve"),
             ]);
         }
-        println!("{table}\n");
+        if !self.loads.is_empty() {
+            println!("{table}\n");
+        }
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN).set_header(["camshaft alone", "measured", "goal"]);
         for (what, value, unit, goal) in &self.figures {

@@ -55,7 +55,7 @@ pub(crate) fn measure(camshaft: &Path, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-fn answer_once(base: &str) -> Result<()> {
+pub(crate) fn answer_once(base: &str) -> Result<()> {
     let url = format!("{base}/v1/webhooks/bench/workflows/bench/sync");
     let answer = ureq::post(&url).header("Content-Type", "application/json").send(body())?;
     ensure!(answer.status() == 201, "the first answer is {}", answer.status());
@@ -119,7 +119,7 @@ fn open_executions(base: &str) -> Result<usize> {
     Ok(open)
 }
 
-fn resident_mib(pid: u32) -> Result<f64> {
+pub(crate) fn resident_mib(pid: u32) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     Ok(line.trim().trim_end_matches("kB").trim().parse::<f64>()? / 1024.0)

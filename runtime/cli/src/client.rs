@@ -1,10 +1,15 @@
 //! One server, asked over HTTP.
 
 use std::io::Write;
+use std::net::IpAddr;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
-use ureq::http::{Request, Response};
+use ureq::http::{Request, Response, Uri};
+
+/// How long the way to a server may take. Its answers may take longer, as a caller may wait for an execution.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A server and the token to ask it with.
 pub(crate) struct Client {
@@ -72,13 +77,23 @@ impl Answer {
 }
 
 impl Client {
-    /// Nothing is sent yet.
+    /// Nothing is sent yet; a text that is no URL of a server is told with the first request.
     pub(crate) fn new(url: &str, token: Option<String>) -> Self {
-        let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0);
-        // A token given is the one that is meant; the file is for whoever runs the server in this very folder.
-        let token = token.or_else(|| std::fs::read_to_string("camshaft-data/admin-token").ok());
-        let token = token.map(|token| token.trim().to_owned());
-        Self { url: url.trim_end_matches('/').to_owned(), token, agent: config.build().into() }
+        let url = url.trim().trim_end_matches('/');
+        let is_here = host(url).is_some_and(|host| is_loopback(&host));
+        // A redirect would carry the token to whoever it names.
+        let mut config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_connect(Some(CONNECT_TIMEOUT));
+        if is_here {
+            // Proxies of the environment know nothing of this machine's loopback.
+            config = config.proxy(None);
+        }
+        let given = token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
+        // The file is for whoever runs the server in this very folder; its token is nobody else's business.
+        let token = given.or_else(|| if is_here { token_of_this_folder() } else { None });
+        Self { url: url.to_owned(), token, agent: config.build().into() }
     }
 
     /// A request whose answer is JSON.
@@ -135,6 +150,9 @@ impl Client {
     }
 
     fn run(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Response<ureq::Body>> {
+        if host(&self.url).is_none() {
+            bail!("`{}` is no URL of a server; one is http://127.0.0.1:7400", self.url);
+        }
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -142,9 +160,11 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
+        // The builder's own message would show the token.
+        let malformed = |_| anyhow!("the token, or the URL, has characters that HTTP does not allow");
         let answered = match body {
-            [] => self.agent.run(request.body(())?),
-            body => self.agent.run(request.body(body)?),
+            [] => self.agent.run(request.body(()).map_err(malformed)?),
+            body => self.agent.run(request.body(body).map_err(malformed)?),
         };
         Ok(answered.map_err(|error| self.unreachable(&error))?)
     }
@@ -157,6 +177,22 @@ impl Client {
     fn unreachable(&self, error: &ureq::Error) -> ClientError {
         ClientError::Unreachable { url: self.url.clone(), why: error.to_string() }
     }
+}
+
+/// The first start of a server writes its token there.
+fn token_of_this_folder() -> Option<String> {
+    let token = std::fs::read_to_string("camshaft-data/admin-token").ok()?;
+    Some(token.trim().to_owned()).filter(|token| !token.is_empty())
+}
+
+fn host(url: &str) -> Option<String> {
+    let uri = url.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")))?;
+    uri.host().map(str::to_owned)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn refused(status: u16, text: String) -> ClientError {
@@ -188,5 +224,35 @@ mod tests {
     #[test]
     fn names_are_escaped_in_paths() {
         assert_eq!(escape("a b/ü@1"), "a%20b%2F%C3%BC@1");
+    }
+
+    #[test]
+    fn what_is_no_url_of_a_server_is_named() {
+        for bad in ["", "localhost:7400", "ftp://a", "http://", "http://a b"] {
+            let error = Client::new(bad, Some("token".to_owned())).get("/").unwrap_err().to_string();
+            assert!(error.contains(&format!("`{bad}`")), "{bad:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_gets_the_token_of_its_file() {
+        for (host, is_here) in [
+            ("127.0.0.1", true),
+            ("127.9.9.9", true),
+            ("[::1]", true),
+            ("localhost", true),
+            ("10.0.0.1", false),
+            ("127.0.0.1.evil.example", false),
+            ("localhost.evil.example", false),
+        ] {
+            assert_eq!(is_loopback(host), is_here, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_no_header_can_hold_is_never_shown() {
+        let client = Client::new("http://127.0.0.1:1", Some("se\ncret".to_owned()));
+        let error = format!("{:#}", client.get("/").unwrap_err());
+        assert!(error.contains("characters") && !error.contains("cret"), "{error}");
     }
 }

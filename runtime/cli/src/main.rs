@@ -5,6 +5,7 @@
 mod arguments;
 mod client;
 mod commands;
+mod memory;
 mod timeline;
 mod view;
 
@@ -14,9 +15,6 @@ use clap::Parser;
 
 use arguments::Cli;
 use client::ClientError;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

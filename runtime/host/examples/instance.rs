@@ -1,10 +1,9 @@
-//! What a fresh instance costs: `cargo run --release -p camshaft-host --example instance -- [CALLS]`, once `cargo xtask
-//! plugins` has run.
+//! What a fresh instance costs: `cargo run --release -p camshaft-host --example instance -- [CALLS] [COMPONENT]`, once
+//! `cargo xtask plugins` has run; the component is `target/plugins/echo.wasm` where none is named.
 //!
 //! Calls the task `echo` as the engine does, each time in an instance of its own. Printed: how long a call takes, and how
 //! many more two threads make in a second than one. The machine should have nothing else to do.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,8 +39,7 @@ impl Permissions for Echo {
 
 fn main() {
     let calls: usize = std::env::args().nth(1).map_or(20_000, |text| text.parse().expect("CALLS is a number"));
-    let folder = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| "runtime/host".to_owned());
-    let file = Path::new(&folder).join("../../target/plugins/echo.wasm");
+    let file = std::env::args().nth(2).unwrap_or_else(|| "target/plugins/echo.wasm".to_owned());
     let bytes = std::fs::read(&file).expect("`cargo xtask plugins` has built the task `echo`");
     let call = call(digest(&bytes));
     let echo = Arc::new(Echo(bytes));

@@ -46,8 +46,17 @@ impl Readiness {
         if self.reached.borrow().shipped {
             return;
         }
+        self.until(|reached| reached.shipped).await;
+    }
+
+    /// Waits until nothing is missing any more.
+    pub async fn until_ready(&self) {
+        self.until(|reached| reached.shipped && reached.recovered).await;
+    }
+
+    async fn until(&self, enough: impl FnMut(&Reached) -> bool) {
         // An error would mean that the sender is gone, and we hold it.
-        let _ = self.reached.subscribe().wait_for(|reached| reached.shipped).await;
+        let _ = self.reached.subscribe().wait_for(enough).await;
     }
 }
 

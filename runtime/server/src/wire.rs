@@ -44,8 +44,9 @@ const INSTANCES_BESIDE: u32 = 64;
 /// How often counters are folded.
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 
-/// Runs a server until SIGINT or SIGTERM. The first line on stdout is `listening on http://ADDRESS`.
-pub async fn serve(config: Config) -> Result<()> {
+/// Runs a server until SIGINT or SIGTERM. The first line on stdout is `listening on http://ADDRESS`. `once_started` is called
+/// when what only the start needed has been let go, so that an allocator may hand it back.
+pub async fn serve(config: Config, once_started: fn()) -> Result<()> {
     // A caller that has set a log up already keeps it.
     if let Err(error) = observe::log(config.log, &config.log_level) {
         tracing::debug!("{error:#}");
@@ -56,7 +57,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let address = listener.local_addr()?;
     let server = Server::open(&config, address).await?;
     announce(address)?;
-    server.run(listener, stopped()).await
+    server.run(listener, stopped(), once_started).await
 }
 
 fn announce(address: SocketAddr) -> Result<()> {
@@ -184,11 +185,11 @@ impl Server {
     }
 
     /// Serves until `stop` is ready; then lets requests under way finish, and lays down what runs.
-    pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
+    pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>, once_started: fn()) -> Result<()> {
         let Self { app, engine, router, evaluator, retention } = self;
         let envelope = Arc::new(Envelope::new(router, app.metrics.clone())?);
         let beside = [
-            tokio::spawn(warm_up(evaluator)),
+            tokio::spawn(settle(app.clone(), evaluator, once_started)),
             tokio::spawn(upkeep(app.clone())),
             tokio::spawn(async move { retention.run().await }),
         ];
@@ -236,9 +237,12 @@ async fn start(app: Arc<App>, engine: Arc<Engine>) -> Result<()> {
     Ok(())
 }
 
-async fn warm_up(evaluator: Arc<Evaluator>) {
-    // The first filter would wait for it otherwise; if it fails, that filter tells.
+/// Makes what the first filter would wait for otherwise; then the start is over.
+async fn settle(app: Arc<App>, evaluator: Arc<Evaluator>, once_started: fn()) {
+    // If it fails, that filter tells.
     let _ = tokio::task::spawn_blocking(move || evaluator.made().map(|_| ())).await;
+    app.readiness.until_ready().await;
+    once_started();
 }
 
 /// Folds what the counters have gathered.

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use camshaft_server::Config;
 
 use crate::arguments::Serve;
+use crate::memory;
 
 /// Runs the server until it is told to stop.
 pub(super) fn serve(options: Serve) -> Result<()> {
@@ -17,5 +18,5 @@ pub(super) fn serve(options: Serve) -> Result<()> {
     let config = Config::load(options.config.as_deref(), |name| std::env::var(name).ok(), &flags)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime can be started")?;
-    runtime.block_on(camshaft_server::serve(config))
+    runtime.block_on(camshaft_server::serve(config, memory::hand_back))
 }
