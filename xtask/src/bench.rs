@@ -11,12 +11,16 @@ use crate::{plugins, progress};
 /// The release whose `serve` we are compared with: the one that the host is made with.
 const WASMTIME: &str = "48";
 
-/// Parts by themselves: fresh instances on one thread and two, appends of one caller and of many.
-const EXAMPLES: [&str; 2] = ["instance", "appends"];
+/// Parts by themselves: expressions that are evaluated natively, fresh instances on one thread and two, appends of one caller
+/// and of many.
+const EXAMPLES: [&str; 3] = ["paths", "instance", "appends"];
 
 /// What to measure; said to the bench itself.
 #[derive(clap::Args)]
 pub struct Options {
+    /// Instead: what 100,000 waiting executions take, and what 1,000,000 kept ones cost. Some minutes, and 10 GB of disk.
+    #[arg(long)]
+    many: bool,
     /// What `camshaft-bench compare` takes besides, such as `--seconds 10 --rounds 1`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
@@ -25,7 +29,7 @@ pub struct Options {
 /// Builds and measures.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     plugins::build(workspace, &[Role::Shipped, Role::Bench])?;
-    let packages = ["camshaft-cli", "camshaft-bench", "camshaft-host", "camshaft-store"];
+    let packages = ["camshaft-cli", "camshaft-bench", "camshaft-model", "camshaft-host", "camshaft-store"];
     let mut build = workspace.cargo().args(["build", "--release", "--bins"]);
     for package in packages {
         build = build.args(["--package", package]);
@@ -41,6 +45,11 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         found.map(|component| component.file()).with_context(|| format!("no crate under bench/ is the plugin `{name}`"))
     };
     let release = workspace.target.join("release");
+    if options.many {
+        let many = Process::new(release.join("camshaft-bench"), &workspace.root).args(["many", "--camshaft"]);
+        let status = many.arg(release.join("camshaft")).args(&options.rest).show()?;
+        return if status.success() { Ok(()) } else { bail!("the measurement failed: {status}") };
+    }
     let mut compare = Process::new(release.join("camshaft-bench"), &workspace.root)
         .arg("compare")
         .arg("--camshaft")

@@ -11,7 +11,7 @@ pub(crate) struct Cli {
     /// Where the server is.
     #[arg(long, global = true, env = "CAMSHAFT_URL", default_value = "http://127.0.0.1:7400")]
     pub(crate) url: String,
-    /// A token; left out, it is read from `camshaft-data/admin-token` where that can be read.
+    /// A token; left out, it is read from `camshaft-data/admin-token`, if the server is on this machine.
     #[arg(long, global = true, env = "CAMSHAFT_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
     /// Print the server's JSON, for programs.
