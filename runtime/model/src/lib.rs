@@ -7,6 +7,7 @@ pub mod time;
 
 pub mod language;
 pub mod program;
+pub mod schedule;
 pub mod workflow;
 
 pub mod entry;

@@ -1,0 +1,295 @@
+//! When a schedule fires: cron patterns, single times and intervals, in a time zone and with a say about its changes of clock.
+//!
+//! Pure. The pattern is read and searched by `croner` on the wall clock, which knows no zones; what a wall time means as an
+//! instant is decided here:
+//!
+//! ```text
+//!   wall clock    01:00 ──── 02:00 ░░░░ 03:00 ────      gap: 02:30 does not happen; the next instant is 03:00, or none
+//!   wall clock    01:00 ──── 02:00 ──── 03:00
+//!                            02:00 ──── 03:00 ────      fold: 02:30 happens twice; the first counts, or both
+//! ```
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::time::Duration;
+
+use croner::Cron;
+use croner::parser::{CronParser, Seconds, Year};
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use serde_json::{Map, Value};
+use siphasher::sip::SipHasher13;
+
+use crate::time::Timestamp;
+
+/// Missed firings that are made up for at most, where a schedule says `missed: all` and no number.
+pub const MISSED_DEFAULT: u32 = 100;
+/// Missed firings that are made up for at most.
+pub const MISSED_MAX: u32 = 1_000;
+/// Shortest interval of `every`.
+pub const EVERY_MIN: Duration = Duration::from_secs(1);
+/// Longest jitter.
+pub const JITTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// When a workflow is started by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    /// At which times.
+    pub timing: Timing,
+    /// The zone of its wall clock.
+    pub zone: Zone,
+    /// What becomes of a wall time that a change of clock leaves out.
+    pub gap: Gap,
+    /// What becomes of a wall time that a change of clock repeats.
+    pub fold: Fold,
+    /// What becomes of firings that nobody was there for.
+    pub missed: Missed,
+    /// What becomes of a firing while the execution of the one before goes on.
+    pub overlap: Overlap,
+    /// Each firing is put off by up to this much, always by the same for the same firing.
+    pub jitter: Duration,
+    /// Parameters of its executions.
+    pub params: Map<String, Value>,
+}
+
+/// At which times a schedule fires.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Timing {
+    /// Whenever the wall clock fits a pattern.
+    Cron(Pattern),
+    /// Once, at a wall time.
+    At(DateTime),
+    /// At every multiple of this since 1970-01-01T00:00:00Z, whatever the wall clock says.
+    Every(Duration),
+}
+
+/// A cron pattern: 5 fields, 6 with seconds before, 7 with years behind; names, `L`, `W`, `#` and `@daily`.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    text: String,
+    cron: Box<Cron>,
+}
+
+/// A time zone of the IANA database.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Zone(TimeZone);
+
+/// What becomes of a wall time that does not happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Gap {
+    /// It fires at the first instant behind the gap, once for all that fell into it.
+    #[default]
+    Next,
+    /// It does not fire.
+    Skip,
+}
+
+/// What becomes of a wall time that happens twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fold {
+    /// The first one fires.
+    #[default]
+    First,
+    /// Both fire.
+    Both,
+}
+
+/// What becomes of firings that were due while no server ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Missed {
+    /// The last of them is made up for.
+    #[default]
+    Latest,
+    /// The last so many of them are made up for, in their order.
+    All(u32),
+    /// None is.
+    Skip,
+}
+
+/// What becomes of a firing while the execution of the one before goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overlap {
+    /// It starts nothing.
+    #[default]
+    Skip,
+    /// It starts when that execution is over. One firing waits at most; the latest goes before those that waited.
+    Queue,
+    /// It starts beside it.
+    Allow,
+    /// That execution is cancelled, and this one starts.
+    CancelPrevious,
+}
+
+impl Pattern {
+    /// Reads a pattern; the error says what is wrong with it, without the pattern itself.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Optional).build();
+        let cron = parser.parse(text).map_err(|error| error.to_string().trim_end_matches('.').to_lowercase())?;
+        let pattern = Self { text: text.to_owned(), cron: Box::new(cron) };
+        match pattern.from(DateTime::constant(1970, 1, 1, 0, 0, 0, 0), true) {
+            Some(_) => Ok(pattern),
+            None => Err("it fits no date".to_owned()),
+        }
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The first wall time that fits, at or behind another.
+    fn from(&self, civil: DateTime, inclusive: bool) -> Option<DateTime> {
+        self.cron.find_next_occurrence(&civil, inclusive).ok()
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Default for Zone {
+    /// UTC
+    fn default() -> Self {
+        Self(TimeZone::UTC)
+    }
+}
+
+impl Zone {
+    /// A zone by its name, `Europe/Berlin`; none where the database has no such zone.
+    pub fn named(name: &str) -> Option<Self> {
+        if name == "UTC" {
+            return Some(Self::default());
+        }
+        TimeZone::get(name).ok().map(Self)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
+
+    /// What its wall clock shows.
+    fn wall(&self, time: Timestamp) -> Option<DateTime> {
+        Some(self.0.to_datetime(instant(time)?))
+    }
+
+    /// The next change of clock behind a time.
+    fn next_change(&self, time: jiff::Timestamp) -> Option<jiff::Timestamp> {
+        self.0.following(time).next().map(|change| change.timestamp())
+    }
+}
+
+impl Schedule {
+    /// Every so often, or whenever a pattern fits, in UTC and with nothing else said.
+    pub fn new(timing: Timing) -> Self {
+        Self {
+            timing,
+            zone: Zone::default(),
+            gap: Gap::default(),
+            fold: Fold::default(),
+            missed: Missed::default(),
+            overlap: Overlap::default(),
+            jitter: Duration::ZERO,
+            params: Map::new(),
+        }
+    }
+
+    /// The first time behind another at which it fires, jitter left out; none where it never fires again.
+    pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
+        match &self.timing {
+            Timing::Every(period) => {
+                let period = u64::try_from(period.as_micros()).ok().filter(|period| *period > 0)?;
+                (after.0 / period).checked_add(1)?.checked_mul(period).map(Timestamp)
+            }
+            Timing::At(civil) => self.instants(*civil).into_iter().flatten().find(|at| *at > after),
+            Timing::Cron(pattern) => self.next_fit(pattern, after),
+        }
+    }
+
+    /// The times at which it fires, behind another one, in their order.
+    pub fn firings_after(&self, after: Timestamp) -> impl Iterator<Item = Timestamp> {
+        std::iter::successors(self.next_after(after), |time| self.next_after(*time))
+    }
+
+    /// How much later than due a firing starts. The same for the same seed and time, on every server.
+    pub fn delay(&self, seed: &impl Hash, due: Timestamp) -> Duration {
+        let most = u64::try_from(self.jitter.as_micros()).unwrap_or(u64::MAX);
+        if most == 0 {
+            return Duration::ZERO;
+        }
+        // The standard library's own hasher may change with its releases.
+        let mut hasher = SipHasher13::new();
+        seed.hash(&mut hasher);
+        due.0.hash(&mut hasher);
+        Duration::from_micros(hasher.finish() % most)
+    }
+
+    fn next_fit(&self, pattern: &Pattern, after: Timestamp) -> Option<Timestamp> {
+        let wall = self.zone.wall(after)?.with().subsec_nanosecond(0).build().ok()?;
+        let ahead = pattern.from(wall, false).and_then(|civil| self.first_behind(pattern, civil, after));
+        // In the first half of a fold, wall times of before come once more.
+        match self.second_half(wall, after) {
+            Some(begin) if self.fold == Fold::Both => {
+                let again = pattern.from(begin, true).and_then(|civil| self.first_behind(pattern, civil, after));
+                [ahead, again].into_iter().flatten().min()
+            }
+            _ => ahead,
+        }
+    }
+
+    /// The first instant behind `after` of a wall time that fits, from one that does on.
+    fn first_behind(&self, pattern: &Pattern, mut civil: DateTime, after: Timestamp) -> Option<Timestamp> {
+        loop {
+            if let Some(found) = self.instants(civil).into_iter().flatten().find(|at| *at > after) {
+                return Some(found);
+            }
+            civil = pattern.from(civil, false)?;
+        }
+    }
+
+    /// The wall time with which the second half of a fold begins, where this is in its first half.
+    fn second_half(&self, wall: DateTime, time: Timestamp) -> Option<DateTime> {
+        let AmbiguousOffset::Fold { before, after } = self.zone.0.to_ambiguous_timestamp(wall).offset() else {
+            return None;
+        };
+        let time = instant(time)?;
+        if self.zone.0.to_offset(time) != before {
+            return None;
+        }
+        self.zone.next_change(time).map(|change| after.to_datetime(change))
+    }
+
+    /// The instants that a wall time stands for, in their order.
+    fn instants(&self, civil: DateTime) -> [Option<Timestamp>; 2] {
+        let at = |offset: Offset| offset.to_timestamp(civil).ok();
+        match self.zone.0.to_ambiguous_timestamp(civil).offset() {
+            AmbiguousOffset::Unambiguous { offset } => [at(offset).and_then(timestamp), None],
+            AmbiguousOffset::Gap { after, .. } => match self.gap {
+                // Read with the clock of behind the gap, the wall time lies before it.
+                Gap::Next => [at(after).and_then(|before| self.zone.next_change(before)).and_then(timestamp), None],
+                Gap::Skip => [None, None],
+            },
+            AmbiguousOffset::Fold { before, after } => match self.fold {
+                Fold::First => [at(before).and_then(timestamp), None],
+                Fold::Both => [at(before).and_then(timestamp), at(after).and_then(timestamp)],
+            },
+        }
+    }
+}
+
+fn instant(time: Timestamp) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::from_microsecond(i64::try_from(time.0).ok()?).ok()
+}
+
+/// None before 1970.
+fn timestamp(time: jiff::Timestamp) -> Option<Timestamp> {
+    u64::try_from(time.as_microsecond()).ok().map(Timestamp)
+}

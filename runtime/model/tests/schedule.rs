@@ -1,0 +1,178 @@
+//! When schedules fire, held against a calendar that is walked second by second.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use camshaft_model::schedule::{Fold, Gap, Pattern, Schedule, Timing, Zone};
+use camshaft_model::time::Timestamp;
+use jiff::tz::TimeZone;
+
+fn cron(pattern: &str) -> Schedule {
+    Schedule::new(Timing::Cron(Pattern::parse(pattern).unwrap()))
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn firings(schedule: &Schedule, after: &str, count: usize) -> Vec<String> {
+    schedule.firings_after(at(after)).take(count).map(|time| time.to_string()).collect()
+}
+
+#[test]
+fn patterns_of_five_six_and_seven_fields_fire_in_their_zone() {
+    let berlin = Schedule { zone: Zone::named("Europe/Berlin").unwrap(), ..cron("0 9 * * MON-FRI") };
+    assert_eq!(
+        firings(&berlin, "2026-11-20T08:00:00Z", 2),
+        ["2026-11-23T08:00:00.000Z", "2026-11-24T08:00:00.000Z"],
+        "9:00 in winter is 8:00 UTC, and the time itself is not behind itself"
+    );
+    for (pattern, expected) in [
+        ("*/20 30 12 * * *", vec!["2026-11-21T12:30:00.000Z", "2026-11-21T12:30:20.000Z"]),
+        ("0 0 0 1 1 ? 2030", vec!["2030-01-01T00:00:00.000Z"]),
+        ("@daily", vec!["2026-11-22T00:00:00.000Z", "2026-11-23T00:00:00.000Z"]),
+        ("0 12 L * *", vec!["2026-11-30T12:00:00.000Z", "2026-12-31T12:00:00.000Z"]),
+        ("0 12 15W * *", vec!["2026-12-15T12:00:00.000Z", "2027-01-15T12:00:00.000Z"]),
+        ("0 12 * * FRI#2", vec!["2026-12-11T12:00:00.000Z", "2027-01-08T12:00:00.000Z"]),
+        ("0 12 * * FRIL", vec!["2026-11-27T12:00:00.000Z", "2026-12-25T12:00:00.000Z"]),
+        ("0 0 29 2 *", vec!["2028-02-29T00:00:00.000Z", "2032-02-29T00:00:00.000Z"]),
+    ] {
+        assert_eq!(firings(&cron(pattern), "2026-11-21T07:00:00Z", expected.len()), expected, "{pattern}");
+    }
+    assert_eq!(firings(&cron("0 0 0 1 1 ? 2030"), "2030-01-01T00:00:00Z", 1), [""; 0], "it never fires again");
+}
+
+#[test]
+fn what_is_no_pattern_is_refused() {
+    for bad in ["", "* * * *", "60 * * * *", "* * * * * * * *", "0 0 30 2 *", "0 0 * * FUNDAY", "@sometimes"] {
+        assert!(Pattern::parse(bad).is_err(), "{bad:?} is taken");
+    }
+}
+
+#[test]
+fn intervals_stand_on_the_clock_of_1970() {
+    let every = |seconds| Schedule::new(Timing::Every(Duration::from_secs(seconds)));
+    assert_eq!(
+        firings(&every(900), "2026-11-21T07:00:01Z", 2),
+        ["2026-11-21T07:15:00.000Z", "2026-11-21T07:30:00.000Z"]
+    );
+    assert_eq!(firings(&every(900), "2026-11-21T07:15:00Z", 1), ["2026-11-21T07:30:00.000Z"]);
+}
+
+#[test]
+fn a_time_that_comes_once_fires_once() {
+    let once = |text: &str, gap| Schedule {
+        zone: Zone::named("Europe/Berlin").unwrap(),
+        gap,
+        ..Schedule::new(Timing::At(text.parse().unwrap()))
+    };
+    assert_eq!(
+        firings(&once("2026-12-24T18:00:00", Gap::Next), "2026-11-21T07:00:00Z", 9),
+        ["2026-12-24T17:00:00.000Z"]
+    );
+    assert_eq!(firings(&once("2026-12-24T18:00:00", Gap::Next), "2026-12-24T17:00:00Z", 9), [""; 0]);
+    assert_eq!(
+        firings(&once("2027-03-28T02:30:00", Gap::Next), "2026-11-21T07:00:00Z", 9),
+        ["2027-03-28T01:00:00.000Z"]
+    );
+    assert_eq!(firings(&once("2027-03-28T02:30:00", Gap::Skip), "2026-11-21T07:00:00Z", 9), [""; 0]);
+}
+
+#[test]
+fn jitter_is_the_same_for_the_same_firing_and_within_its_bound() {
+    let schedule = Schedule { jitter: Duration::from_secs(30), ..cron("@hourly") };
+    let mut delays = BTreeSet::new();
+    for due in schedule.firings_after(at("2026-11-21T07:00:00Z")).take(200) {
+        let delay = schedule.delay(&"nightly", due);
+        assert_eq!(delay, schedule.delay(&"nightly", due));
+        assert!(delay < Duration::from_secs(30), "{delay:?}");
+        delays.insert(delay.as_secs());
+    }
+    assert!(delays.len() > 20, "200 firings fall on {} of 30 seconds", delays.len());
+    assert_eq!(cron("@hourly").delay(&"nightly", at("2026-11-21T08:00:00Z")), Duration::ZERO);
+}
+
+/// Every change of clock of ten zones in ten years, with patterns that fall into it, between and beside: what fires is what
+/// a walk over every half minute of the two days around it finds.
+#[test]
+fn every_change_of_clock_of_ten_zones_in_ten_years_is_as_the_schedule_says() {
+    let zones = [
+        "Europe/Berlin",
+        "America/New_York",
+        "America/Sao_Paulo",
+        "Australia/Lord_Howe",
+        "Africa/Casablanca",
+        "Asia/Tehran",
+        "America/St_Johns",
+        "Pacific/Apia",
+        "Asia/Gaza",
+        "Antarctica/Troll",
+    ];
+    let patterns =
+        ["0 * * * *", "30 2 * * *", "15,45 1-3 * * *", "0 0 * * *", "*/7 * * * *", "59 23 * * *", "30 0 2 * * *"];
+    let (begin, end): (jiff::Timestamp, jiff::Timestamp) =
+        ("2015-01-01T00:00:00Z".parse().unwrap(), "2025-01-01T00:00:00Z".parse().unwrap());
+    let mut changes = 0;
+    for zone in zones {
+        let wall = TimeZone::get(zone).unwrap();
+        for change in wall.following(begin).take_while(|change| change.timestamp() < end) {
+            changes += 1;
+            let us = u64::try_from(change.timestamp().as_microsecond()).unwrap();
+            let (from, to) = (Timestamp(us - 86_400_000_000), Timestamp(us + 86_400_000_000));
+            for pattern in patterns {
+                for (gap, fold) in [(Gap::Next, Fold::First), (Gap::Skip, Fold::Both)] {
+                    let schedule = Schedule { zone: Zone::named(zone).unwrap(), gap, fold, ..cron(pattern) };
+                    let fired: Vec<_> = schedule.firings_after(from).take_while(|time| *time <= to).collect();
+                    let walked = walk(&wall, pattern, (gap, fold), from, to);
+                    assert_eq!(fired, walked, "{zone}, {pattern}, {gap:?}, {fold:?}, around {}", change.timestamp());
+                }
+            }
+        }
+    }
+    println!("{changes} changes of clock");
+    assert!(changes > 100, "{changes} changes of clock");
+}
+
+/// The plain meaning: wall times that fit happen, or fall into a gap.
+fn walk(wall: &TimeZone, pattern: &str, (gap, fold): (Gap, Fold), from: Timestamp, to: Timestamp) -> Vec<Timestamp> {
+    const STEP: u64 = 30_000_000;
+    let fits = fits(pattern);
+    let shown = |us: u64| wall.to_datetime(jiff::Timestamp::from_microsecond(us as i64).unwrap());
+    let mut found = BTreeSet::new();
+    // Every wall time counts when the clock first shows it; with `both`, each time that it does.
+    let mut highest = shown(from.0 - 86_400_000_000);
+    let mut us = from.0 - 86_400_000_000;
+    while us <= to.0 {
+        let now = shown(us);
+        let is_again = now <= highest && us != from.0 - 86_400_000_000;
+        let mut left_out = highest + jiff::Span::new().seconds(30);
+        while us != from.0 - 86_400_000_000 && left_out < now {
+            if gap == Gap::Next && fits(left_out) {
+                found.insert(Timestamp(us));
+            }
+            left_out += jiff::Span::new().seconds(30);
+        }
+        if fits(now) && (!is_again || fold == Fold::Both) {
+            found.insert(Timestamp(us));
+        }
+        highest = highest.max(now);
+        us += STEP;
+    }
+    found.into_iter().filter(|time| *time > from && *time <= to).collect()
+}
+
+/// The patterns of the walk, written out by hand.
+fn fits(pattern: &str) -> fn(jiff::civil::DateTime) -> bool {
+    match pattern {
+        "0 * * * *" => |t| (t.minute(), t.second()) == (0, 0),
+        "30 2 * * *" => |t| (t.hour(), t.minute(), t.second()) == (2, 30, 0),
+        "15,45 1-3 * * *" => {
+            |t| (1..=3).contains(&t.hour()) && (t.minute() == 15 || t.minute() == 45) && t.second() == 0
+        }
+        "0 0 * * *" => |t| (t.hour(), t.minute(), t.second()) == (0, 0, 0),
+        "*/7 * * * *" => |t| t.minute() % 7 == 0 && t.second() == 0,
+        "59 23 * * *" => |t| (t.hour(), t.minute(), t.second()) == (23, 59, 0),
+        "30 0 2 * * *" => |t| (t.hour(), t.minute(), t.second()) == (2, 0, 30),
+        other => unreachable!("{other} is not written out"),
+    }
+}
