@@ -3,18 +3,18 @@
 //! A hostile filter (endless, exponential, a memory bomb) ends as an error of its own expression; its instance is thrown
 //! away and the next evaluation gets a fresh one.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use camshaft_model::Value;
 use camshaft_model::language::expression::Jq;
 use camshaft_model::limits;
-use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store, Trap};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
-use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
-use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sync};
+use wasmtime_wasi::p2::bindings::{cli, clocks, random};
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -60,7 +60,7 @@ pub(crate) fn evaluator(machine: &Machine, registry: &Registry, component: Vec<u
     let setup = |error: wasmtime::Error| HostError::Setup(format!("the expression component: {error:#}"));
     let digest = crate::digest(&component);
     let component = registry.compiler().cache.component(digest, &component).map_err(setup)?;
-    let linker = linker(machine.engine()).map_err(setup)?;
+    let linker = linker(machine.engine(), &component).map_err(setup)?;
     let pre = linker.instantiate_pre(&component).and_then(ExpressionPre::new).map_err(setup)?;
     Ok(Arc::new(Evaluator { engine: machine.engine().clone(), pre, kept: Mutex::default() }))
 }
@@ -106,7 +106,9 @@ impl Evaluator {
 
 impl Jq for Evaluator {
     fn evaluate(&self, filter: &str, context: &str) -> Result<Value, String> {
-        let text = self.run(filter, context)?;
+        // A fault of the host's own is told as the expression's, and leaves the instance behind.
+        let run = std::panic::catch_unwind(AssertUnwindSafe(|| self.run(filter, context)));
+        let text = run.unwrap_or_else(|_| Err("it cannot be evaluated: the host failed; see the log".to_owned()))?;
         if text.len() > limits::OUTPUT_BYTES_MAX {
             return Err(format!("its value has {} bytes; {} is the limit", text.len(), limits::OUTPUT_BYTES_MAX));
         }
@@ -114,36 +116,18 @@ impl Jq for Evaluator {
     }
 }
 
-struct Table;
-
-impl HasData for Table {
-    type Data<'a> = &'a mut ResourceTable;
-}
-
-/// What a standard library asks for, synchronously and inert.
-fn linker(engine: &Engine) -> wasmtime::Result<Linker<Quiet>> {
+/// What a filter may ask for: the time, a seed for its maps, an empty environment. Everything else that a standard library
+/// imports traps, streams above all: WASI's own would block on the runtime that this very call runs on, and a guest writes
+/// to them when it has no memory left.
+fn linker(engine: &Engine, component: &Component) -> wasmtime::Result<Linker<Quiet>> {
     type T = Quiet;
     let mut linker = Linker::new(engine);
     let l = &mut linker;
-    sync::io::error::add_to_linker::<T, Table>(l, |state| &mut state.table)?;
-    sync::io::poll::add_to_linker::<T, Table>(l, |state| &mut state.table)?;
-    sync::io::streams::add_to_linker::<T, Table>(l, |state| &mut state.table)?;
     clocks::wall_clock::add_to_linker::<T, WasiClocks>(l, T::clocks)?;
-    clocks::monotonic_clock::add_to_linker::<T, WasiClocks>(l, T::clocks)?;
-    sync::filesystem::types::add_to_linker::<T, WasiFilesystem>(l, T::filesystem)?;
-    filesystem::preopens::add_to_linker::<T, WasiFilesystem>(l, T::filesystem)?;
     random::random::add_to_linker::<T, WasiRandom>(l, |state| state.wasi.random())?;
     random::insecure::add_to_linker::<T, WasiRandom>(l, |state| state.wasi.random())?;
     random::insecure_seed::add_to_linker::<T, WasiRandom>(l, |state| state.wasi.random())?;
-    cli::exit::add_to_linker::<T, WasiCli>(l, T::cli)?;
     cli::environment::add_to_linker::<T, WasiCli>(l, T::cli)?;
-    cli::stdin::add_to_linker::<T, WasiCli>(l, T::cli)?;
-    cli::stdout::add_to_linker::<T, WasiCli>(l, T::cli)?;
-    cli::stderr::add_to_linker::<T, WasiCli>(l, T::cli)?;
-    cli::terminal_input::add_to_linker::<T, WasiCli>(l, T::cli)?;
-    cli::terminal_output::add_to_linker::<T, WasiCli>(l, T::cli)?;
-    cli::terminal_stdin::add_to_linker::<T, WasiCli>(l, T::cli)?;
-    cli::terminal_stdout::add_to_linker::<T, WasiCli>(l, T::cli)?;
-    cli::terminal_stderr::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    linker.define_unknown_imports_as_traps(component)?;
     Ok(linker)
 }

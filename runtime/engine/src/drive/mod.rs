@@ -8,6 +8,7 @@ mod child;
 mod obey;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use camshaft_model::entry::{At, Awaited, Entry, Sequence};
 use camshaft_model::ids::ExecutionId;
 use camshaft_model::invocation::SeenDelivery;
 use camshaft_model::limits;
-use camshaft_model::outcome::StepOutcome;
+use camshaft_model::outcome::{Ending, Failure, FailureKind, Outcome, StepOutcome};
 use camshaft_model::seams::{Append, Fence, JournalAppend, Published, StoreError};
 use camshaft_model::state::{Stage, State};
 use camshaft_model::summary::{Outlook, Summary};
@@ -118,7 +119,10 @@ impl Driver {
 
     async fn run(mut self) {
         let guard = Guard { engine: self.engine.clone(), id: self.id, is_over: true };
-        let stopped = self.drive().await;
+        let stopped = match AssertUnwindSafe(self.drive()).catch_unwind().await {
+            Ok(stopped) => stopped,
+            Err(_) => AssertUnwindSafe(self.break_off()).catch_unwind().await.unwrap_or(Err(Stop::LetGo)),
+        };
         let last = match stopped {
             Ok(()) => match &self.state.outcome {
                 Some(outcome) => Progress::Ended(outcome.clone()),
@@ -134,6 +138,18 @@ impl Driver {
         }
         self.progress.send_replace(last);
         drop(guard);
+    }
+
+    /// Driving panicked: a fault of ours, which going on would only meet again. The execution ends, so that whoever waits for
+    /// it, its place or its locks does not wait for ever.
+    async fn break_off(&mut self) -> Result<(), Stop> {
+        tracing::error!(execution = %self.id, "driving panicked; the execution ends as failed");
+        self.calls.clear();
+        let why = "the server failed while it ran this execution; its log says more";
+        let failure = Some(Failure::new(FailureKind::Failed, why));
+        let outcome = Outcome { ending: Ending::Failed, output: Arc::default(), exit: None, failure, step: None };
+        self.record(Entry::Ended { time: self.engine.parts.clock.now(), outcome: Arc::new(outcome) })?;
+        self.flush().await
     }
 
     /// It is parked: what came for it in the last moment wakes it again.

@@ -4,6 +4,7 @@ mod branches;
 mod children;
 #[allow(dead_code, reason = "the random programs beside this use more of it")]
 mod disk;
+mod faults;
 mod hold;
 mod locks;
 mod loops;
