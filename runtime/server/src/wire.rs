@@ -159,6 +159,10 @@ impl Server {
                 let engine = engine.clone();
                 move || engine.under_way()
             }),
+            appended: Box::new({
+                let engine = engine.clone();
+                move || engine.appended()
+            }),
             public_url: config.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
             sync_window: config.sync.window,
         });
@@ -192,7 +196,7 @@ impl Server {
             tokio::spawn(upkeep(app.clone())),
             tokio::spawn(async move { retention.run().await }),
         ];
-        let started = start(app, engine.clone());
+        let started = start(app.clone(), engine.clone());
         let failed = Arc::new(OnceLock::new());
         let stop = {
             let failed = failed.clone();
@@ -204,6 +208,7 @@ impl Server {
                     }
                 };
                 tokio::select! { () = stop => {}, () = starting => {} }
+                app.readiness.stop();
             }
         };
         listener::listen(listener, envelope, Patience::default(), stop, || async { engine.stop().await }).await;

@@ -19,6 +19,7 @@ const OF_WORKFLOW_TOKENS: &[(&str, &str)] = &[
     ("GET", "/api/v1/executions"),
     ("GET", "/api/v1/executions/{execution}"),
     ("GET", "/api/v1/executions/{execution}/journal"),
+    ("GET", "/api/v1/executions/{execution}/stream"),
     ("POST", "/api/v1/executions/{execution}/cancel"),
     ("POST", "/api/v1/executions/{execution}/rerun"),
     ("POST", "/api/v1/executions/{execution}/events"),

@@ -20,6 +20,7 @@ pub mod publish;
 pub mod requirements;
 pub mod rerun;
 pub mod secrets;
+pub mod stream;
 pub mod tell;
 pub mod timeline;
 pub mod tokens;
@@ -36,10 +37,12 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use camshaft_engine::Appended;
 use camshaft_model::ids::{IdOrName, Name};
 use camshaft_model::seams::{Clock, Dispatch, Ids, Store};
 use camshaft_triggers::deliveries::Deliveries;
 use camshaft_triggers::http::Throttle;
+use tokio::sync::broadcast;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -80,6 +83,8 @@ pub struct App {
     pub metrics: Metrics,
     /// How many executions are under way.
     pub under_way: Box<dyn Fn() -> usize + Send + Sync>,
+    /// Hears of every append from now on, as [`camshaft_engine::Engine::appended`] tells of them.
+    pub appended: Box<dyn Fn() -> broadcast::Receiver<Appended> + Send + Sync>,
     /// How the outside calls this server, without a slash at the end.
     pub public_url: String,
     /// How long a synchronous caller waits.
@@ -126,6 +131,7 @@ fn watching() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(executions::list))
         .routes(routes!(executions::show))
         .routes(routes!(executions::journal))
+        .routes(routes!(stream::stream))
         .routes(routes!(executions::cancel))
         .routes(routes!(rerun::rerun))
         .routes(routes!(tell::send))

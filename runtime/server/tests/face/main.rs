@@ -11,6 +11,7 @@ mod publishing;
 mod restart;
 mod routes;
 mod secrets;
+mod streaming;
 mod telling;
 mod tokens;
 mod triggering;
