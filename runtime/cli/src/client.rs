@@ -1,10 +1,14 @@
 //! One server, asked over HTTP.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 use ureq::http::{Request, Response};
+
+/// Longer than the server lets a stream of events last: one that takes longer is broken, though nobody has said so.
+const STREAM_TAKES: Duration = Duration::from_secs(16 * 60);
 
 /// A server and the token to ask it with.
 pub(crate) struct Client {
@@ -134,7 +138,21 @@ impl Client {
         Ok(())
     }
 
-    fn run(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Response<ureq::Body>> {
+    /// `GET`, of server-sent events from behind one of them on; none where nothing follows it.
+    pub(crate) fn events(&self, path: &str, last: Option<u64>) -> Result<Option<impl BufRead + use<>>> {
+        let last = last.map(|last| last.to_string());
+        let headers: Vec<_> = last.iter().map(|last| ("Last-Event-ID", last.as_str())).collect();
+        let request = self.request("GET", path, &headers)?.body(())?;
+        let request = self.agent.configure_request(request).timeout_recv_body(Some(STREAM_TAKES)).build();
+        let mut answer = self.agent.run(request).map_err(|error| self.unreachable(&error))?;
+        match answer.status().as_u16() {
+            204 => Ok(None),
+            status if status >= 400 => Err(refused(status, self.text(&mut answer)?).into()),
+            _ => Ok(Some(BufReader::new(answer.into_body().into_reader()))),
+        }
+    }
+
+    fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Result<ureq::http::request::Builder> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -142,6 +160,11 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
+        Ok(request)
+    }
+
+    fn run(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Response<ureq::Body>> {
+        let request = self.request(method, path, headers)?;
         let answered = match body {
             [] => self.agent.run(request.body(())?),
             body => self.agent.run(request.body(body)?),

@@ -5,6 +5,7 @@
 mod arguments;
 mod client;
 mod commands;
+mod follow;
 mod timeline;
 mod view;
 
