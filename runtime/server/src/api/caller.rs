@@ -24,6 +24,7 @@ const OF_WORKFLOW_TOKENS: &[(&str, &str)] = &[
     ("POST", "/api/v1/executions/{execution}/rerun"),
     ("POST", "/api/v1/executions/{execution}/events"),
     ("POST", "/api/v1/executions/{execution}/approval"),
+    ("GET", "/api/v1/approvals"),
     ("GET", "/public/v1alpha/executions/{execution}"),
 ];
 

@@ -6,9 +6,11 @@
 
 pub mod body;
 pub mod caller;
+pub mod filter;
 pub mod page;
 pub mod problem;
 
+pub mod approvals;
 pub mod backup;
 pub mod executions;
 pub mod grants;
@@ -137,6 +139,7 @@ fn watching() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tell::send))
         .routes(routes!(tell::send_to))
         .routes(routes!(tell::answer))
+        .routes(routes!(approvals::list))
         .routes(routes!(public::show))
         .routes(routes!(backup::take))
         .routes(routes!(health::metrics))
