@@ -33,6 +33,7 @@ use crate::listener;
 use crate::observe::{self, Metrics};
 use crate::operator;
 use crate::readiness::Readiness;
+use crate::reruns::{self, Reruns};
 use crate::retention::Retention;
 use crate::shipped;
 use crate::time::{OrderedIds, SystemClock};
@@ -154,6 +155,7 @@ impl Server {
             throttle: throttle.clone(),
             deliveries: deliveries.clone(),
             readiness: Arc::new(Readiness::default()),
+            reruns: Reruns::new(config.limits.executions_per_second, clock.clone()),
             metrics,
             under_way: Box::new({
                 let engine = engine.clone();
@@ -238,6 +240,7 @@ async fn start(app: Arc<App>, engine: Arc<Engine>) -> Result<()> {
         anyhow::Ok(())
     };
     tokio::try_join!(recovering, registering)?;
+    reruns::resume(&app).await.context("reruns of a former server cannot be read")?;
     Ok(())
 }
 

@@ -21,9 +21,11 @@ pub mod public;
 pub mod publish;
 pub mod requirements;
 pub mod rerun;
+pub mod reruns;
 pub mod secrets;
 pub mod stream;
 pub mod tell;
+pub mod test;
 pub mod timeline;
 pub mod tokens;
 pub mod trigger;
@@ -55,6 +57,7 @@ use crate::catalog::specs::{Kept, WorkflowSpec};
 use crate::inspector::Inspector;
 use crate::observe::Metrics;
 use crate::readiness::Readiness;
+use crate::reruns::Reruns;
 use problem::{Fault, Problem};
 
 /// What the management API works with.
@@ -79,6 +82,8 @@ pub struct App {
     pub throttle: Arc<Throttle>,
     /// What came for each integration; written by the trigger URLs.
     pub deliveries: Arc<Deliveries>,
+    /// Reruns of many executions.
+    pub reruns: Reruns,
     /// How far the start has come.
     pub readiness: Arc<Readiness>,
     /// Counters, for `/metrics`.
@@ -125,6 +130,8 @@ fn changing() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(integrations::list))
         .routes(routes!(secrets::put, secrets::remove))
         .routes(routes!(secrets::list))
+        .routes(routes!(reruns::begin))
+        .routes(routes!(reruns::cancel))
 }
 
 fn watching() -> OpenApiRouter<Arc<App>> {
@@ -136,6 +143,9 @@ fn watching() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(stream::stream))
         .routes(routes!(executions::cancel))
         .routes(routes!(rerun::rerun))
+        .routes(routes!(reruns::list))
+        .routes(routes!(reruns::show))
+        .routes(routes!(test::test))
         .routes(routes!(tell::send))
         .routes(routes!(tell::send_to))
         .routes(routes!(tell::answer))

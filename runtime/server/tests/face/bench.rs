@@ -24,6 +24,7 @@ use camshaft_server::folder::DataFolder;
 use camshaft_server::inspector::{Inspector, Unfit};
 use camshaft_server::observe::Metrics;
 use camshaft_server::readiness::Readiness;
+use camshaft_server::reruns::{self, Reruns};
 use camshaft_server::shipped::{self, Shipped};
 use camshaft_server::time::{OrderedIds, SystemClock};
 use camshaft_server::tokens::Tokens;
@@ -165,6 +166,7 @@ impl Bench {
             throttle: throttle.clone(),
             deliveries: deliveries.clone(),
             readiness: Arc::new(Readiness::default()),
+            reruns: Reruns::new(executions_per_second, clock.clone()),
             metrics: Metrics::install()?,
             under_way: Box::new(move || under_way.under_way()),
             appended,
@@ -175,6 +177,7 @@ impl Bench {
         app.readiness.shipped();
         engine.recover().await?;
         app.readiness.recovered();
+        reruns::resume(&app).await?;
         let settings = Settings { sync_window: app.sync_window, ..Settings::new(workspace) };
         let triggers = camshaft_triggers::http::router(Parts {
             directory: catalog,

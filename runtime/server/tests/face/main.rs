@@ -8,6 +8,7 @@ mod integrations;
 mod listening;
 mod plugins;
 mod publishing;
+mod reruns;
 mod restart;
 mod routes;
 mod secrets;

@@ -110,6 +110,9 @@ async fn an_execution_runs_again_from_a_step_with_what_those_before_it_put_out()
 
     bench.call("POST", &path, r#"{"from": "nope"}"#).await.problem(422, &["`nope`", "`first`, `paid`"]);
     bench.call("POST", &path, r#"{"revision": 9}"#).await.problem(422, &["9"]);
+    bench.call("POST", &path, r#"{"revision": 0}"#).await.problem(422, &["revision 0"]);
+    bench.call("POST", &path, r#"{"revision": "newest"}"#).await.problem(400, &["`newest`", "`draft`"]);
+    bench.call("POST", &path, r#"{"revision": true}"#).await.problem(400, &["`draft`"]);
 }
 
 #[tokio::test]
