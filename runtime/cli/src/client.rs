@@ -1,6 +1,6 @@
 //! One server, asked over HTTP.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -10,6 +10,9 @@ use ureq::http::{Request, Response, Uri};
 
 /// How long the way to a server may take. Its answers may take longer, as a caller may wait for an execution.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longer than the server lets a stream of events last: one that takes longer is broken, though nobody has said so.
+const STREAM_TAKES: Duration = Duration::from_secs(16 * 60);
 
 /// A server and the token to ask it with.
 pub(crate) struct Client {
@@ -149,7 +152,21 @@ impl Client {
         Ok(())
     }
 
-    fn run(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Response<ureq::Body>> {
+    /// `GET`, of server-sent events from behind one of them on; none where nothing follows it.
+    pub(crate) fn events(&self, path: &str, last: Option<u64>) -> Result<Option<impl BufRead + use<>>> {
+        let last = last.map(|last| last.to_string());
+        let headers: Vec<_> = last.iter().map(|last| ("Last-Event-ID", last.as_str())).collect();
+        let request = self.request("GET", path, &headers)?.body(()).map_err(malformed)?;
+        let request = self.agent.configure_request(request).timeout_recv_body(Some(STREAM_TAKES)).build();
+        let mut answer = self.agent.run(request).map_err(|error| self.unreachable(&error))?;
+        match answer.status().as_u16() {
+            204 => Ok(None),
+            status if status >= 400 => Err(refused(status, self.text(&mut answer)?).into()),
+            _ => Ok(Some(BufReader::new(answer.into_body().into_reader()))),
+        }
+    }
+
+    fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Result<ureq::http::request::Builder> {
         if host(&self.url).is_none() {
             bail!("`{}` is no URL of a server; one is http://127.0.0.1:7400", self.url);
         }
@@ -160,8 +177,11 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        // The builder's own message would show the token.
-        let malformed = |_| anyhow!("the token, or the URL, has characters that HTTP does not allow");
+        Ok(request)
+    }
+
+    fn run(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Response<ureq::Body>> {
+        let request = self.request(method, path, headers)?;
         let answered = match body {
             [] => self.agent.run(request.body(()).map_err(malformed)?),
             body => self.agent.run(request.body(body).map_err(malformed)?),
@@ -188,6 +208,11 @@ fn token_of_this_folder() -> Option<String> {
 fn host(url: &str) -> Option<String> {
     let uri = url.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")))?;
     uri.host().map(str::to_owned)
+}
+
+/// The builder's own message would show the token.
+fn malformed(_: ureq::http::Error) -> anyhow::Error {
+    anyhow!("the token, or the URL, has characters that HTTP does not allow")
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -5,6 +5,7 @@
 mod arguments;
 mod client;
 mod commands;
+mod follow;
 mod memory;
 mod timeline;
 mod view;

@@ -48,6 +48,7 @@ impl Accepted {
             due: self.state.queued_at.map(|at| at.plus(limits::QUEUED_MAX)),
             topics: program.topics().map(str::to_owned).collect(),
             locks: Vec::new(),
+            asked: Vec::new(),
             gated: limits.concurrency.is_some(),
         };
         let journal = JournalAppend { id: self.id(), fence, from: 0, entries: self.entries.clone(), summary };

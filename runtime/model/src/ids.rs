@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
+use crate::time::Timestamp;
+
 /// A text that is no id or name of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} `{value}` is malformed: {rule}")]
@@ -83,6 +85,16 @@ uuid_id!(
     ResourceId,
     "id"
 );
+
+impl ExecutionId {
+    /// Not greater than any id that is made from this time on.
+    pub fn first_at(time: Timestamp) -> Self {
+        let mut bytes = [0; 16];
+        // RFC 9562, 5.7: 48 bits of milliseconds come first.
+        bytes[..6].copy_from_slice(&time.as_millis().min((1 << 48) - 1).to_be_bytes()[2..]);
+        Self::from_bytes(bytes)
+    }
+}
 
 /// A name that people give: `[a-z0-9][a-z0-9-]{0,62}`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -264,6 +276,15 @@ mod tests {
         assert!(matches!(IdOrName::parse("workflow id", "orders").unwrap(), IdOrName::Name(_)));
         let error = IdOrName::parse("integration id", "no such!").unwrap_err().to_string();
         assert!(error.starts_with("integration id `no such!`"), "{error}");
+    }
+
+    #[test]
+    fn ids_of_a_time_stand_between_those_made_before_and_after() {
+        // RFC 9562, A.6: made at 1645557742000 ms.
+        let id: ExecutionId = "017f22e2-79b0-7cc3-98c4-dc0c0c07398f".parse().unwrap();
+        assert!(ExecutionId::first_at(Timestamp::from_millis(1_645_557_742_000)) < id);
+        assert!(ExecutionId::first_at(Timestamp::from_millis(1_645_557_742_001)) > id);
+        assert!(ExecutionId::first_at(Timestamp(u64::MAX)) > id);
     }
 
     #[test]

@@ -58,6 +58,12 @@ pub const PAGE_MAX: usize = 200;
 pub const PAGE_DEFAULT: usize = 50;
 /// Longest message of a failure that is kept, bytes.
 pub const MESSAGE_BYTES_MAX: usize = 8 << 10;
+/// Most approvals of one execution that lists show; its journal has them all.
+pub const ASKED_MAX: usize = 100;
+/// Longest text of a summary, characters: a failure, a question.
+pub const SUMMARY_TEXT_MAX: usize = 200;
+/// Executions that one request for a page of a list looks at, whether or not they are wanted.
+pub const LOOKED_AT_MAX: usize = 2_000;
 /// Largest secret, bytes.
 pub const SECRET_BYTES_MAX: usize = 64 << 10;
 

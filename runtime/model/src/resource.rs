@@ -24,12 +24,22 @@ pub enum ResourceKind {
     Token,
     /// A secret, stored encrypted.
     Secret,
+    /// A rerun of many executions; key is its id, and `ID/executions` for which ones.
+    Rerun,
 }
 
 impl ResourceKind {
     /// Every kind.
-    pub const ALL: [Self; 7] =
-        [Self::Workflow, Self::Revision, Self::Plugin, Self::Grant, Self::Integration, Self::Token, Self::Secret];
+    pub const ALL: [Self; 8] = [
+        Self::Workflow,
+        Self::Revision,
+        Self::Plugin,
+        Self::Grant,
+        Self::Integration,
+        Self::Token,
+        Self::Secret,
+        Self::Rerun,
+    ];
 
     /// The word, as in keys and messages.
     pub fn as_str(self) -> &'static str {
@@ -41,6 +51,7 @@ impl ResourceKind {
             Self::Integration => "integration",
             Self::Token => "token",
             Self::Secret => "secret",
+            Self::Rerun => "rerun",
         }
     }
 }

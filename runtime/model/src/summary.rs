@@ -121,6 +121,12 @@ pub struct Summary {
     /// True for test executions.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub test: bool,
+    /// The execution whose step started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ExecutionId>,
+    /// The execution that it repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<ExecutionId>,
     /// What a server must know of it while it does not drive it; empty once it has ended.
     #[serde(default, skip_serializing_if = "Outlook::is_empty")]
     pub outlook: Outlook,
@@ -139,6 +145,9 @@ pub struct Outlook {
     /// Locks that it holds or stands in line for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locks: Vec<LockClaim>,
+    /// What persons are asked for: the first [`crate::limits::ASKED_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<Asked>,
     /// Whether it counts for its workflow's concurrency.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gated: bool,
@@ -148,6 +157,26 @@ impl Outlook {
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// A person's answer that a step waits for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Path of the step.
+    pub step: String,
+    /// Turns of the loops around it, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub iteration: Vec<u32>,
+    /// The question, shortened.
+    pub ask: String,
+    /// Labels of the tokens that may answer; empty is any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub of: Vec<String>,
+    /// Since when it is asked.
+    pub since: Timestamp,
+    /// Until when at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// A lock that a step holds or stands in line for.

@@ -9,6 +9,7 @@ pub mod api;
 pub mod catalog;
 pub mod inspector;
 pub mod readiness;
+pub mod reruns;
 
 pub mod backup;
 pub mod folder;

@@ -1,4 +1,5 @@
-//! Whether the server is ready: its shipped plugins are there, and what a former server left open goes on.
+//! Whether the server is ready: its shipped plugins are there, what a former server left open goes on, and nobody has asked
+//! it to stop.
 
 use tokio::sync::watch;
 
@@ -7,6 +8,7 @@ use tokio::sync::watch;
 struct Reached {
     shipped: bool,
     recovered: bool,
+    stopping: bool,
 }
 
 /// Tells how far the start has come, to whoever asks or waits.
@@ -32,13 +34,25 @@ impl Readiness {
         self.reached.send_modify(|reached| reached.recovered = true);
     }
 
+    /// The server is asked to stop: answers that go on for ever end now.
+    pub fn stop(&self) {
+        self.reached.send_modify(|reached| reached.stopping = true);
+    }
+
     /// What is still missing; none where the server is ready.
     pub fn missing(&self) -> Option<&'static str> {
         match *self.reached.borrow() {
+            Reached { stopping: true, .. } => Some("the server is stopping"),
             Reached { shipped: false, .. } => Some("the shipped plugins are being registered"),
             Reached { recovered: false, .. } => Some("executions of a former server are being taken up"),
             _ => None,
         }
+    }
+
+    /// Waits until the server is asked to stop.
+    pub async fn until_stopping(&self) {
+        // An error would mean that the sender is gone, and we hold it.
+        let _ = self.reached.subscribe().wait_for(|reached| reached.stopping).await;
     }
 
     /// Waits until the shipped plugins are registered: who uploads a workflow right after the first start shall find them.

@@ -33,6 +33,7 @@ use crate::listener;
 use crate::observe::{self, Metrics};
 use crate::operator;
 use crate::readiness::Readiness;
+use crate::reruns::{self, Reruns};
 use crate::retention::Retention;
 use crate::shipped;
 use crate::time::{OrderedIds, SystemClock};
@@ -155,10 +156,15 @@ impl Server {
             throttle: throttle.clone(),
             deliveries: deliveries.clone(),
             readiness: Arc::new(Readiness::default()),
+            reruns: Reruns::new(config.limits.executions_per_second, clock.clone()),
             metrics,
             under_way: Box::new({
                 let engine = engine.clone();
                 move || engine.under_way()
+            }),
+            appended: Box::new({
+                let engine = engine.clone();
+                move || engine.appended()
             }),
             public_url: config.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
             sync_window: config.sync.window,
@@ -193,7 +199,7 @@ impl Server {
             tokio::spawn(upkeep(app.clone())),
             tokio::spawn(async move { retention.run().await }),
         ];
-        let started = start(app, engine.clone());
+        let started = start(app.clone(), engine.clone());
         let failed = Arc::new(OnceLock::new());
         let stop = {
             let failed = failed.clone();
@@ -205,6 +211,7 @@ impl Server {
                     }
                 };
                 tokio::select! { () = stop => {}, () = starting => {} }
+                app.readiness.stop();
             }
         };
         listener::listen(listener, envelope, Patience::default(), stop, || async { engine.stop().await }).await;
@@ -234,6 +241,7 @@ async fn start(app: Arc<App>, engine: Arc<Engine>) -> Result<()> {
         anyhow::Ok(())
     };
     tokio::try_join!(recovering, registering)?;
+    reruns::resume(&app).await.context("reruns of a former server cannot be read")?;
     Ok(())
 }
 

@@ -146,6 +146,8 @@ fn execution(store: &dyn Store, delivered: bool) -> Append {
         failure: None,
         labels: Default::default(),
         test: false,
+        parent: None,
+        repeats: None,
         outlook: Default::default(),
     };
     let delivery = delivered.then(|| {

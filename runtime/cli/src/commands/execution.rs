@@ -1,19 +1,16 @@
 //! `camshaft execution …`
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::{Session, read_json, say};
 use crate::arguments::Execution;
 use crate::client::escape;
+use crate::follow::Follow;
 use crate::timeline::{entry_line, render};
 use crate::view::{duration, status, table, text};
-
-/// How often `watch` looks.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 pub(super) fn run(session: &Session, command: Execution) -> Result<ExitCode> {
     let client = &session.client;
@@ -49,7 +46,7 @@ pub(super) fn run(session: &Session, command: Execution) -> Result<ExitCode> {
             session.print(&execution, |execution| render(execution, logs))?;
         }
         Execution::Show { id, journal: true, .. } => {
-            for entry in entries(session, &id, &mut 0)? {
+            for entry in entries(session, &id)? {
                 say(&entry.to_string())?;
             }
         }
@@ -57,7 +54,9 @@ pub(super) fn run(session: &Session, command: Execution) -> Result<ExitCode> {
             let cancelled = client.json("POST", &format!("/api/v1/executions/{}/cancel", escape(&id)), &Value::Null)?;
             session.print(&cancelled, |_| format!("execution {id}  asked to end"))?;
         }
-        Execution::Watch { id } => return watch(session, &id),
+        Execution::Watch { id } => {
+            return Ok(if follow(session, &id)? { ExitCode::SUCCESS } else { ExitCode::from(1) });
+        }
         Execution::Rerun { id, from, revision } => {
             let path = format!("/api/v1/executions/{}/rerun", escape(&id));
             let begun = client.json("POST", &path, &json!({"from": from, "revision": revision}))?;
@@ -92,30 +91,29 @@ pub(super) fn run(session: &Session, command: Execution) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Entries from a sequence on; moves it behind them.
-fn entries(session: &Session, id: &str, from: &mut u64) -> Result<Vec<Value>> {
+/// A whole journal.
+fn entries(session: &Session, id: &str) -> Result<Vec<Value>> {
     let mut all = Vec::new();
     loop {
-        let page = session.client.get(&format!("/api/v1/executions/{}/journal?from={from}", escape(id)))?;
-        let items = page["items"].as_array().cloned().unwrap_or_default();
-        *from += items.len() as u64;
-        all.extend(items);
+        let page = session.client.get(&format!("/api/v1/executions/{}/journal?from={}", escape(id), all.len()))?;
+        all.extend(page["items"].as_array().cloned().unwrap_or_default());
         if page["next"].is_null() {
             return Ok(all);
         }
     }
 }
 
-fn watch(session: &Session, id: &str) -> Result<ExitCode> {
-    let mut from = 0;
-    loop {
-        for entry in entries(session, id, &mut from)? {
-            say(&if session.json { entry.to_string() } else { entry_line(&entry) })?;
-            if let Some(outcome) = entry.get("ended") {
-                let succeeded = outcome["outcome"]["ending"] == "succeeded";
-                return Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::from(1) });
-            }
+/// Prints an execution's entries as they come. Whether it succeeded.
+pub(super) fn follow(session: &Session, id: &str) -> Result<bool> {
+    let mut follow = Follow::new(&session.client, format!("/api/v1/executions/{}/stream", escape(id)));
+    let mut succeeded = false;
+    while let Some(event) = follow.next()? {
+        if event.kind == "end" {
+            break;
         }
-        std::thread::sleep(LOOK_EVERY);
+        let entry: Value = serde_json::from_str(&event.data).context("the server's event is no JSON")?;
+        say(&if session.json { entry.to_string() } else { entry_line(&entry) })?;
+        succeeded = entry["ended"]["outcome"]["ending"] == "succeeded";
     }
+    Ok(succeeded)
 }

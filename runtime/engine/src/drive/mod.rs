@@ -451,6 +451,7 @@ impl Driver {
                 },
                 topics: self.published.program.topics().map(str::to_owned).collect(),
                 locks: if self.locks.is_empty() { Vec::new() } else { self.state.locks() },
+                asked: self.state.asked(&self.published.program),
                 gated: self.published.workflow.limits.concurrency.is_some(),
             };
         }

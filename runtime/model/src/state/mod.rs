@@ -19,8 +19,8 @@ use crate::entry::{At, Awaited, Entry, FrameId, IllegalEntry, Part, Sequence};
 use crate::invocation::Invocation;
 use crate::limits;
 use crate::outcome::{AttemptOutcome, Failure, FailureKind, Outcome, StepOutcome};
-use crate::program::{BlockAddress, ROOT, StepAddress};
-use crate::summary::{LockClaim, Outlook, Status, Summary};
+use crate::program::{BlockAddress, Program, ROOT, StepAddress};
+use crate::summary::{Asked, LockClaim, Outlook, Status, Summary};
 use crate::time::Timestamp;
 
 /// An execution, folded from its journal.
@@ -571,17 +571,33 @@ impl State {
             started_at: self.started_at,
             updated_at: self.updated_at,
             ended_at: self.outcome.as_ref().map(|_| self.updated_at),
-            failure: self.outcome.as_ref().and_then(|outcome| outcome.failure.as_ref()).map(|failure| {
-                let text = failure.to_string();
-                match text.char_indices().nth(200) {
-                    Some((end, _)) => format!("{}…", &text[..end]),
-                    None => text,
-                }
-            }),
+            failure: self
+                .outcome
+                .as_ref()
+                .and_then(|outcome| outcome.failure.as_ref())
+                .map(|failure| shortened(&failure.to_string())),
             labels: invocation.labels.clone(),
             test: invocation.test,
+            parent: invocation.parent.as_ref().map(|parent| parent.execution),
+            repeats: invocation.repeats,
             outlook: Outlook::default(),
         }
+    }
+
+    /// What its steps ask persons for, as lists show it.
+    pub fn asked(&self, program: &Program) -> Vec<Asked> {
+        let asked = |(at, open): (&At, &Open)| match &open.stage {
+            Stage::Waiting { awaited: Awaited::Approval { ask, of }, until } => Some(Asked {
+                step: program.step(at.1).path.clone(),
+                iteration: self.turns(at.0),
+                ask: shortened(ask),
+                of: of.clone(),
+                since: open.since,
+                until: *until,
+            }),
+            _ => None,
+        };
+        self.open.iter().filter_map(asked).take(limits::ASKED_MAX).collect()
     }
 
     /// Locks that its steps hold or stand in line for.
@@ -595,6 +611,14 @@ impl State {
             Some(LockClaim { key: key.clone(), at: *at, since: open.since, held })
         };
         self.open.iter().filter_map(claim).collect()
+    }
+}
+
+/// A text as a summary carries it.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(limits::SUMMARY_TEXT_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

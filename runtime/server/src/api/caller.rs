@@ -19,10 +19,12 @@ const OF_WORKFLOW_TOKENS: &[(&str, &str)] = &[
     ("GET", "/api/v1/executions"),
     ("GET", "/api/v1/executions/{execution}"),
     ("GET", "/api/v1/executions/{execution}/journal"),
+    ("GET", "/api/v1/executions/{execution}/stream"),
     ("POST", "/api/v1/executions/{execution}/cancel"),
     ("POST", "/api/v1/executions/{execution}/rerun"),
     ("POST", "/api/v1/executions/{execution}/events"),
     ("POST", "/api/v1/executions/{execution}/approval"),
+    ("GET", "/api/v1/approvals"),
     ("GET", "/public/v1alpha/executions/{execution}"),
 ];
 

@@ -1,4 +1,4 @@
-//! Executions: listed newest first, shown with every step, attempt, log line and use, cancelled.
+//! Executions: listed newest first, shown with every step, attempt, log line and use, cancelled. Which ones is `filter`'s.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,18 +8,20 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use camshaft_model::Value;
 use camshaft_model::entry::Entry;
-use camshaft_model::ids::{ExecutionId, ResourceId};
+use camshaft_model::ids::ExecutionId;
 use camshaft_model::outcome::Failure;
-use camshaft_model::seams::{Directory, SummaryQuery};
+use camshaft_model::seams::Directory;
 use camshaft_model::summary::{Status, Summary};
+use camshaft_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
+use super::filter::{self, Filter, ListQuery, Listing};
 use super::page::{Asked, Page, limit};
-use super::problem::{Fault, Problem};
+use super::problem::Problem;
 use super::timeline::{self, StepView};
-use crate::tokens::{Caller, Scope};
+use crate::tokens::Caller;
 
 /// Entries that are read for one view; what follows is not shown, and the view says so.
 const ENTRIES_MAX: usize = 20_000;
@@ -53,6 +55,14 @@ pub struct ExecutionItem {
     pub failure: Option<String>,
     /// Labels of its workflow.
     pub labels: BTreeMap<String, String>,
+    /// Whether it is a test: plugins are told so.
+    pub test: bool,
+    /// The execution whose step started it.
+    pub parent: Option<String>,
+    /// The execution that it repeats.
+    pub repeats: Option<String>,
+    /// When it goes on though nothing happens, while it waits or stands in line (RFC 3339).
+    pub due_at: Option<String>,
 }
 
 /// An execution.
@@ -100,6 +110,14 @@ pub struct ExecutionView {
     pub request_id: Option<String>,
     /// Labels of its workflow.
     pub labels: BTreeMap<String, String>,
+    /// Whether it is a test: plugins are told so.
+    pub test: bool,
+    /// The execution whose step started it.
+    pub parent: Option<String>,
+    /// The execution that it repeats.
+    pub repeats: Option<String>,
+    /// When it goes on though nothing happens, while it waits or stands in line (RFC 3339).
+    pub due_at: Option<String>,
     /// Its steps, in the order in which they began.
     pub steps: Vec<StepView>,
     /// True where it has more entries than are shown; its journal has them all.
@@ -114,21 +132,6 @@ pub struct AnswerView {
     /// Names and values.
     #[schema(value_type = Vec<Vec<String>>)]
     pub headers: Vec<(String, String)>,
-}
-
-/// Which executions.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ExecutionQuery {
-    /// Of this workflow: name or id.
-    pub workflow: Option<String>,
-    /// In this status, or one of several separated by commas.
-    pub status: Option<String>,
-    /// Items of a page: 1 to 200, 50 where it is left out.
-    pub limit: Option<usize>,
-    /// `next` of the page before: executions older than this one.
-    pub before: Option<String>,
 }
 
 /// Which entries.
@@ -168,8 +171,18 @@ impl ExecutionItem {
             duration_us: duration_us(summary),
             failure: summary.failure.clone(),
             labels: summary.labels.clone(),
+            test: summary.test,
+            parent: summary.parent.map(|parent| parent.to_string()),
+            repeats: summary.repeats.map(|repeats| repeats.to_string()),
+            due_at: due_at(summary).map(|at| at.to_string()),
         }
     }
+}
+
+/// A due time that is not behind its latest entry only says that a server has to look at it.
+fn due_at(summary: &Summary) -> Option<Timestamp> {
+    let waits = matches!(summary.status, Status::Waiting | Status::Queued);
+    summary.outlook.due.filter(|due| waits && *due > summary.updated_at)
 }
 
 fn duration_us(summary: &Summary) -> Option<u64> {
@@ -178,51 +191,24 @@ fn duration_us(summary: &Summary) -> Option<u64> {
 }
 
 /// List executions, newest first.
+///
+/// One request looks at a bounded number of executions: with filters that hold for few, a page may be short or empty and still
+/// have a `next`.
 #[utoipa::path(
-    get, path = "/api/v1/executions", tag = "executions", operation_id = "list_executions", params(ExecutionQuery),
+    get, path = "/api/v1/executions", tag = "executions", operation_id = "list_executions", params(Filter, ListQuery),
     responses((status = 200, description = "a page", body = Page<ExecutionItem>), (status = 404, description = "unknown workflow"))
 )]
 pub async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Asked(query): Asked<ExecutionQuery>,
+    listing: Listing,
 ) -> Result<Json<Page<ExecutionItem>>, Problem> {
-    let limit = limit(query.limit)?;
-    let asked = match &query.workflow {
-        Some(which) => Some(app.workflow(which)?.id),
-        None => None,
-    };
-    let workflow: Option<ResourceId> = match (asked, caller.scope) {
-        (Some(asked), _) if !caller.sees(asked) => {
-            return Err(Problem::not_found("workflow", query.workflow.unwrap_or_default()));
-        }
-        (None, Scope::Workflow(own)) => Some(own),
-        (asked, _) => asked,
-    };
-    let summaries = app
-        .store
-        .summaries(SummaryQuery {
-            workspace: Some(caller.workspace.clone()),
-            workflow,
-            statuses: statuses(query.status.as_deref())?,
-            before: query.before.as_deref().map(str::parse).transpose()?,
-            limit: limit + 1,
-        })
-        .await?;
-    let next = (summaries.len() > limit).then(|| summaries[limit - 1].id.to_string());
-    Ok(Json(Page { items: summaries.iter().take(limit).map(ExecutionItem::of).collect(), next }))
-}
-
-fn statuses(asked: Option<&str>) -> Result<Vec<Status>, Problem> {
-    let words = asked.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty());
-    words
-        .map(|word| {
-            Status::ALL.into_iter().find(|status| status.as_str() == word).ok_or_else(|| {
-                let known: Vec<_> = Status::ALL.iter().map(|status| status.as_str()).collect();
-                Problem::new(Fault::Malformed, format!("status `{word}` is none of {}", known.join(", ")))
-            })
-        })
-        .collect()
+    let limit = limit(listing.query.limit)?;
+    let wanted = listing.filter.check(&app, &caller)?;
+    let before = listing.query.before.as_deref().map(str::parse).transpose()?;
+    let looked = filter::look(&app, &wanted, before, limit, |_| true).await?;
+    let next = looked.next.map(|next| next.to_string());
+    Ok(Json(Page { items: looked.found.iter().map(ExecutionItem::of).collect(), next }))
 }
 
 /// The summary of an execution that this caller may see; of any other it does not learn that it is there.
@@ -285,6 +271,10 @@ pub async fn show(
         params: (*invocation.params).clone(),
         request_id: invocation.request_id.clone(),
         labels: item.labels,
+        test: item.test,
+        parent: item.parent,
+        repeats: item.repeats,
+        due_at: item.due_at,
         steps: folded.steps,
         truncated,
     }))
@@ -330,17 +320,4 @@ pub async fn cancel(
     app.dispatch.cancel(summary.id, caller.label.to_string()).await?;
     let id = summary.id.to_string();
     Ok((StatusCode::ACCEPTED, Json(serde_json::json!({"execution_id": id, "status": "cancelling"}))))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn statuses_are_asked_for_by_their_words() {
-        assert_eq!(statuses(None).unwrap(), []);
-        assert_eq!(statuses(Some("failed, timed_out")).unwrap(), [Status::Failed, Status::TimedOut]);
-        let problem = serde_json::to_string(&statuses(Some("broken")).unwrap_err()).unwrap();
-        assert!(problem.contains("`broken`") && problem.contains("succeeded"), "{problem}");
-    }
 }

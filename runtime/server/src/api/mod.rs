@@ -6,9 +6,11 @@
 
 pub mod body;
 pub mod caller;
+pub mod filter;
 pub mod page;
 pub mod problem;
 
+pub mod approvals;
 pub mod backup;
 pub mod executions;
 pub mod grants;
@@ -19,8 +21,11 @@ pub mod public;
 pub mod publish;
 pub mod requirements;
 pub mod rerun;
+pub mod reruns;
 pub mod secrets;
+pub mod stream;
 pub mod tell;
+pub mod test;
 pub mod timeline;
 pub mod tokens;
 pub mod trigger;
@@ -36,10 +41,12 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use camshaft_engine::Appended;
 use camshaft_model::ids::{IdOrName, Name};
 use camshaft_model::seams::{Clock, Dispatch, Ids, Store};
 use camshaft_triggers::deliveries::Deliveries;
 use camshaft_triggers::http::Throttle;
+use tokio::sync::broadcast;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -50,6 +57,7 @@ use crate::catalog::specs::{Kept, WorkflowSpec};
 use crate::inspector::Inspector;
 use crate::observe::Metrics;
 use crate::readiness::Readiness;
+use crate::reruns::Reruns;
 use problem::{Fault, Problem};
 
 /// What the management API works with.
@@ -74,12 +82,16 @@ pub struct App {
     pub throttle: Arc<Throttle>,
     /// What came for each integration; written by the trigger URLs.
     pub deliveries: Arc<Deliveries>,
+    /// Reruns of many executions.
+    pub reruns: Reruns,
     /// How far the start has come.
     pub readiness: Arc<Readiness>,
     /// Counters, for `/metrics`.
     pub metrics: Metrics,
     /// How many executions are under way.
     pub under_way: Box<dyn Fn() -> usize + Send + Sync>,
+    /// Hears of every append from now on, as [`camshaft_engine::Engine::appended`] tells of them.
+    pub appended: Box<dyn Fn() -> broadcast::Receiver<Appended> + Send + Sync>,
     /// How the outside calls this server, without a slash at the end.
     pub public_url: String,
     /// How long a synchronous caller waits.
@@ -118,6 +130,8 @@ fn changing() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(integrations::list))
         .routes(routes!(secrets::put, secrets::remove))
         .routes(routes!(secrets::list))
+        .routes(routes!(reruns::begin))
+        .routes(routes!(reruns::cancel))
 }
 
 fn watching() -> OpenApiRouter<Arc<App>> {
@@ -126,11 +140,16 @@ fn watching() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(executions::list))
         .routes(routes!(executions::show))
         .routes(routes!(executions::journal))
+        .routes(routes!(stream::stream))
         .routes(routes!(executions::cancel))
         .routes(routes!(rerun::rerun))
+        .routes(routes!(reruns::list))
+        .routes(routes!(reruns::show))
+        .routes(routes!(test::test))
         .routes(routes!(tell::send))
         .routes(routes!(tell::send_to))
         .routes(routes!(tell::answer))
+        .routes(routes!(approvals::list))
         .routes(routes!(public::show))
         .routes(routes!(backup::take))
         .routes(routes!(health::metrics))

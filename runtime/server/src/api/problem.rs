@@ -186,6 +186,11 @@ impl Problem {
         self
     }
 
+    /// What was wrong, with the value.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// The status.
     pub fn status(&self) -> u16 {
         self.0.status

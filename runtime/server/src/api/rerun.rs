@@ -8,7 +8,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use camshaft_model::Value;
 use camshaft_model::entry::{Entry, FrameId, IllegalEntry};
-use camshaft_model::invocation::{Reply, RevisionRef};
+use camshaft_model::ids::ExecutionId;
+use camshaft_model::invocation::{Reply, RevisionRef, SeenDelivery};
 use camshaft_model::program::{Program, ROOT};
 use camshaft_model::seams::{Directory, DispatchRequest, Published, Seed, Start};
 use serde::{Deserialize, Serialize};
@@ -18,17 +19,41 @@ use super::App;
 use super::body::JsonBody;
 use super::executions::visible;
 use super::problem::{Fault, Problem};
+use crate::catalog::specs::{Kept, WorkflowSpec};
 use crate::tokens::Caller;
 
 /// How to run it again.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RerunBody {
-    /// Which revision: a number; its own where it is left out. Another one runs as a test.
-    pub revision: Option<u32>,
+    /// Which revision: a number, its own where it is left out; or `draft` (also `latest`): the latest, published or not. Any but
+    /// its own, and any `draft`, runs as a test.
+    #[serde(default)]
+    pub revision: Option<Wish>,
     /// Path of a step at the top of the document: the steps before it are not run again, their outputs are kept. Only with
     /// the execution's own revision.
     pub from: Option<String>,
+}
+
+/// Which revision is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(untagged, expecting = "a revision is a number, `draft` or `latest`")]
+pub enum Wish {
+    /// This one.
+    Number(u32),
+    /// `draft`, `latest`
+    Word(String),
+}
+
+/// How to run an execution again.
+#[derive(Debug, Default)]
+pub struct Again {
+    /// With which revision; its own where there is none.
+    pub revision: Option<Wish>,
+    /// From which step on.
+    pub from: Option<String>,
+    /// An identity, for which a second one starts nothing.
+    pub delivery: Option<SeenDelivery>,
 }
 
 /// The new execution.
@@ -64,21 +89,27 @@ pub async fn rerun(
     JsonBody(body): JsonBody<RerunBody>,
 ) -> Result<(StatusCode, Json<Rerun>), Problem> {
     let summary = visible(&app, &caller, &which).await?;
+    let again = Again { revision: body.revision, from: body.from, delivery: None };
+    Ok((StatusCode::CREATED, Json(start_again(&app, summary.id, &again).await?)))
+}
+
+/// Starts an execution again. Durable when it returns.
+pub async fn start_again(app: &App, id: ExecutionId, again: &Again) -> Result<Rerun, Problem> {
+    let Some(summary) = app.store.summary(id).await? else { return Err(Problem::not_found("execution", id)) };
     let own = summary.revision.revision;
-    let number = body.revision.unwrap_or(own);
     let workflow = app.workflow(summary.revision.workflow.as_str())?;
-    if number == 0 || number > workflow.spec.latest_revision {
-        let (name, latest) = (&workflow.key.name, workflow.spec.latest_revision);
-        let detail = format!("workflow `{name}` has no revision {number}; the latest is {latest}");
-        return Err(Problem::new(Fault::Invalid, detail));
-    }
+    let number = match &again.revision {
+        None => own,
+        Some(wish) => wish.number(&workflow)?,
+    };
     let revision = RevisionRef { revision: number, ..summary.revision.clone() };
     let published = app.catalog.revision(&summary.workspace, &revision, &summary.environment).await?;
-    let entries = app.store.entries(summary.id, 0, usize::MAX).await?;
+    // From the beginning on only the first entry is needed: it has the event and the parameters.
+    let entries = app.store.entries(id, 0, if again.from.is_some() { usize::MAX } else { 1 }).await?;
     let Some(Entry::Accepted { invocation, .. }) = entries.first() else {
-        return Err(Problem::internal(format!("the journal of execution {} has no beginning", summary.id)));
+        return Err(Problem::internal(format!("the journal of execution {id} has no beginning")));
     };
-    let seed = match &body.from {
+    let seed = match &again.from {
         Some(from) if number != own => {
             let detail = format!("`from: {from}` needs the execution's own revision {own}, not {number}");
             return Err(Problem::new(Fault::Invalid, detail));
@@ -86,29 +117,47 @@ pub async fn rerun(
         Some(from) => Some(seed(&published, &entries, from)?),
         None => None,
     };
-    let test = invocation.test || number != own;
+    let test = invocation.test || number != own || matches!(again.revision, Some(Wish::Word(_)));
     let start = Start {
         published,
         trigger: invocation.trigger.clone(),
         event: invocation.event.clone(),
         params: invocation.params.clone(),
         test,
-        repeats: Some(summary.id),
+        repeats: Some(id),
         seed,
     };
     let request = DispatchRequest {
-        delivery: None,
+        delivery: again.delivery.clone(),
         starts: vec![start],
         reply: Reply::Detach,
         window: Duration::ZERO,
         request_id: None,
     };
     let dispatched = app.dispatch.dispatch(request).await?;
-    let Some((_, id)) = dispatched.executions.first() else {
+    let Some((_, new)) = dispatched.executions.first() else {
         return Err(Problem::internal("a dispatch of one workflow started none"));
     };
-    let (execution_id, repeats) = (id.to_string(), summary.id.to_string());
-    Ok((StatusCode::CREATED, Json(Rerun { execution_id, repeats, revision: number, test })))
+    Ok(Rerun { execution_id: new.to_string(), repeats: id.to_string(), revision: number, test })
+}
+
+impl Wish {
+    /// The number of a revision that is there.
+    pub fn number(&self, workflow: &Kept<WorkflowSpec>) -> Result<u32, Problem> {
+        let (name, latest) = (&workflow.key.name, workflow.spec.latest_revision);
+        match self {
+            Self::Word(word) if word == "draft" || word == "latest" => Ok(latest),
+            Self::Word(word) => {
+                let detail = format!("`revision` is `{word}`: it is a number, `draft` or `latest`");
+                Err(Problem::new(Fault::Malformed, detail).with("field", "revision"))
+            }
+            Self::Number(number) if (1..=latest).contains(number) => Ok(*number),
+            Self::Number(number) => {
+                let detail = format!("workflow `{name}` has no revision {number}; the latest is {latest}");
+                Err(Problem::new(Fault::Invalid, detail))
+            }
+        }
+    }
 }
 
 /// What the steps before `from` have put out, where the execution has come to it.

@@ -55,8 +55,9 @@ impl Catalog {
             former: Mutex::default(),
             edit: tokio::sync::Mutex::default(),
         };
-        // Revisions are read when they are needed: there may be many, and few are published.
-        for kind in ResourceKind::ALL.into_iter().filter(|kind| *kind != ResourceKind::Revision) {
+        // Revisions are read when they are needed: there may be many, and few are published. Reruns are not the catalog's.
+        let elsewhere = [ResourceKind::Revision, ResourceKind::Rerun];
+        for kind in ResourceKind::ALL.into_iter().filter(|kind| !elsewhere.contains(kind)) {
             let mut after = None;
             loop {
                 let page = catalog.store.resources(kind, None, after, PAGE).await?;

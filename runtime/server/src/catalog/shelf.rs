@@ -94,7 +94,7 @@ impl Shelf {
             ResourceKind::Token => {
                 self.tokens.insert(resource.id, Arc::new(Kept::read(resource)?));
             }
-            ResourceKind::Revision => {}
+            ResourceKind::Revision | ResourceKind::Rerun => {}
         }
         Ok(())
     }

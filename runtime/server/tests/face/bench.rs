@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use bytes::Bytes;
-use camshaft_engine::{Dispatcher, Engine, EngineParts};
+use camshaft_engine::{Appended, Dispatcher, Engine, EngineParts};
 use camshaft_model::ids::{Digest, Name};
 use camshaft_model::language::expression::Jq;
 use camshaft_model::outcome::{Failure, FailureKind, Usage};
@@ -24,6 +24,7 @@ use camshaft_server::folder::DataFolder;
 use camshaft_server::inspector::{Inspector, Unfit};
 use camshaft_server::observe::Metrics;
 use camshaft_server::readiness::Readiness;
+use camshaft_server::reruns::{self, Reruns};
 use camshaft_server::shipped::{self, Shipped};
 use camshaft_server::time::{OrderedIds, SystemClock};
 use camshaft_server::tokens::Tokens;
@@ -34,7 +35,8 @@ use camshaft_triggers::http::{Parts, Settings, Throttle};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tempfile::TempDir;
-use tokio::sync::Notify;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::{Notify, broadcast};
 
 /// The admin token of every bench.
 pub const ADMIN: &str = "an admin token of this bench";
@@ -59,11 +61,13 @@ pub struct Options {
     pub store: Arc<dyn Store>,
     pub executions_per_second: u32,
     pub key: [u8; 32],
+    /// Notices of appends that a listener may lag behind; the engine's own number where there is none.
+    pub notices: Option<usize>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { store: Arc::new(MemoryStore::new()), executions_per_second: 0, key: [7; 32] }
+        Self { store: Arc::new(MemoryStore::new()), executions_per_second: 0, key: [7; 32], notices: None }
     }
 }
 
@@ -119,7 +123,7 @@ impl Bench {
     }
 
     pub async fn try_with(options: Options) -> anyhow::Result<Self> {
-        let Options { store, executions_per_second, key } = options;
+        let Options { store, executions_per_second, key, notices } = options;
         let workspace = Name::new("default").unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn Ids> = Arc::new(OrderedIds);
@@ -143,6 +147,13 @@ impl Bench {
         let throttle = Arc::new(Throttle::new(executions_per_second, clock.clone()));
         let deliveries = Arc::new(Deliveries::default());
         let under_way = engine.clone();
+        let appended = match notices {
+            Some(notices) => forward(engine.appended(), notices),
+            None => {
+                let engine = engine.clone();
+                Box::new(move || engine.appended())
+            }
+        };
         let app = Arc::new(App {
             workspace: workspace.clone(),
             store: store.clone(),
@@ -155,8 +166,10 @@ impl Bench {
             throttle: throttle.clone(),
             deliveries: deliveries.clone(),
             readiness: Arc::new(Readiness::default()),
+            reruns: Reruns::new(executions_per_second, clock.clone()),
             metrics: Metrics::install()?,
             under_way: Box::new(move || under_way.under_way()),
+            appended,
             public_url: "https://hooks.example".to_owned(),
             sync_window: Duration::from_secs(50),
         });
@@ -164,6 +177,7 @@ impl Bench {
         app.readiness.shipped();
         engine.recover().await?;
         app.readiness.recovered();
+        reruns::resume(&app).await?;
         let settings = Settings { sync_window: app.sync_window, ..Settings::new(workspace) };
         let triggers = camshaft_triggers::http::router(Parts {
             directory: catalog,
@@ -229,6 +243,18 @@ impl Bench {
         assert!(outcome.is_some(), "execution {id} does not end");
         self.get(&format!("/api/v1/executions/{id}")).await
     }
+}
+
+/// The engine's notices through a narrower channel, so that a listener soon lags behind.
+fn forward(mut from: Receiver<Appended>, notices: usize) -> Box<dyn Fn() -> Receiver<Appended> + Send + Sync> {
+    let to = broadcast::Sender::new(notices);
+    let forwarding = to.clone();
+    tokio::spawn(async move {
+        while let Ok(appended) = from.recv().await {
+            let _ = forwarding.send(appended);
+        }
+    });
+    Box::new(move || to.subscribe())
 }
 
 /// Plugins that every bench has from its start.

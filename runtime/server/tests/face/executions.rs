@@ -1,9 +1,15 @@
 //! Executions: listed, shown with their steps, read as journals, cancelled.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use camshaft_model::json;
+use camshaft_model::ids::{ExecutionId, Name};
+use camshaft_model::invocation::TriggerSource;
+use camshaft_model::seams::{Append, JournalAppend};
+use camshaft_model::summary::Summary;
+use camshaft_model::time::Timestamp;
+use camshaft_model::{Value, json, limits};
 
 use crate::bench::{Bench, ECHO};
 
@@ -160,4 +166,127 @@ async fn what_is_not_there_or_no_id_is_told_apart() {
         bench.call("GET", &format!("{path}nobody"), Body::empty()).await.problem(400, &["execution id `nobody`"]);
     }
     bench.call("POST", &format!("/api/v1/executions/{nobody}/cancel"), Body::empty()).await.problem(404, &[nobody]);
+}
+
+/// Executions that look like one that ran, as a store may hold thousands of them.
+async fn copies(bench: &Bench, of: &str, summaries: impl IntoIterator<Item = Summary>) {
+    let entries: Vec<_> = bench.app.store.entries(of.parse().unwrap(), 0, 10).await.unwrap();
+    let entries: Vec<_> = entries.into_iter().map(Arc::new).collect();
+    let fence = bench.app.store.fence();
+    let journal =
+        |summary: Summary| JournalAppend { id: summary.id, fence, from: 0, entries: entries.clone(), summary };
+    let journals = summaries.into_iter().map(journal).collect();
+    bench.app.store.append(Append { journals, ..Append::default() }).await.unwrap();
+}
+
+async fn ids(bench: &Bench, query: &str) -> (Vec<String>, Value) {
+    let page = bench.get(&format!("/api/v1/executions?{query}")).await;
+    let items = page["items"].as_array().unwrap().iter();
+    (items.map(|item| item["id"].as_str().unwrap().to_owned()).collect(), page["next"].clone())
+}
+
+#[tokio::test]
+async fn lists_are_asked_by_label_trigger_environment_time_and_test() {
+    let bench = Bench::new().await;
+    bench.publish("echo-it", ECHO).await;
+    let id = bench.run("echo-it", "{}").await["id"].as_str().unwrap().to_owned();
+    let ran = bench.app.store.summary(id.parse().unwrap()).await.unwrap().unwrap();
+    // Three of long ago, an hour apart.
+    let hour = |n: u64| Timestamp::from_millis(1_600_000_000_000 + n * 3_600_000);
+    let of = |n: u64| Summary { id: ExecutionId::first_at(hour(n)), accepted_at: hour(n), ..ran.clone() };
+    let labels = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let (first, second, third) = (
+        Summary { labels: labels(&[("team", "a"), ("tier", "1")]), test: true, ..of(1) },
+        Summary { labels: labels(&[("team", "a"), ("tier", "2:b")]), trigger: TriggerSource::Request, ..of(2) },
+        Summary { labels: labels(&[("team", "b")]), environment: Name::new("staging").unwrap(), ..of(3) },
+    );
+    let [one, two, three] = [&first, &second, &third].map(|summary| summary.id.to_string());
+    copies(&bench, &id, [first, second, third]).await;
+
+    for (query, expected) in [
+        ("label=team:a", vec![&two, &one]),
+        ("label=team:a&label=tier:2:b", vec![&two]),
+        ("label=team:bench", vec![&id]),
+        ("label=team:", vec![]),
+        ("test=true", vec![&one]),
+        ("test=false", vec![&id, &three, &two]),
+        ("trigger=request", vec![&two]),
+        ("trigger=workflow", vec![]),
+        ("environment=staging", vec![&three]),
+        ("since=2020-09-13T14:26:40Z", vec![&id, &three, &two]),
+        ("since=2020-09-13T14:26:40.001Z", vec![&id, &three]),
+        ("until=2020-09-13T14:26:40Z", vec![&one]),
+        ("until=2020-09-13T14:26:40.001Z", vec![&two, &one]),
+        ("since=2020-09-13T15:26:40%2B01:00&until=2020-09-13T15:00:00Z&status=succeeded&workflow=echo-it", vec![&two]),
+    ] {
+        let (found, next) = ids(&bench, query).await;
+        assert_eq!((found.iter().collect::<Vec<_>>(), next), (expected, json!(null)), "{query}");
+    }
+    for (query, named) in [
+        ("label=team", "label `team` is no `key:value`"),
+        ("trigger=cron", "trigger `cron` is none of manual"),
+        ("since=yesterday", "`yesterday`"),
+        ("test=maybe", "`maybe`"),
+        ("state=failed", "`state`"),
+    ] {
+        bench.call("GET", &format!("/api/v1/executions?{query}"), Body::empty()).await.problem(400, &[named]);
+    }
+}
+
+#[tokio::test]
+async fn a_request_looks_at_a_bounded_number_of_executions_and_says_where_to_go_on() {
+    let bench = Bench::new().await;
+    bench.publish("echo-it", ECHO).await;
+    let id = bench.run("echo-it", "{}").await["id"].as_str().unwrap().to_owned();
+    let ran = bench.app.store.summary(id.parse().unwrap()).await.unwrap().unwrap();
+    // Newer than the one that is wanted, and more than a request looks at.
+    let later = Timestamp(ran.accepted_at.0 + 1_000_000_000);
+    let others = (0..limits::LOOKED_AT_MAX as u64 + 10).map(|n| {
+        let at = Timestamp(later.0 + n * 1_000);
+        Summary { id: ExecutionId::first_at(at), accepted_at: at, labels: Default::default(), ..ran.clone() }
+    });
+    copies(&bench, &id, others).await;
+    let (found, next) = ids(&bench, "label=team:bench&limit=1").await;
+    assert_eq!(found, [""; 0], "it is behind what a request looks at");
+    let (found, next) = ids(&bench, &format!("label=team:bench&limit=1&before={}", next.as_str().unwrap())).await;
+    assert_eq!((found, next), (vec![id], json!(null)));
+}
+
+#[tokio::test]
+async fn an_execution_tells_its_parent_what_it_repeats_and_when_it_goes_on() {
+    let bench = Bench::new().await;
+    bench.publish("echo-it", ECHO).await;
+    let sleeping = "
+name: sleeping
+triggers: [{ manual: {} }]
+steps:
+  - { id: child, workflow: echo-it }
+  - { id: night, wait: 8h }
+";
+    bench.publish("sleeping", sleeping).await;
+    let path = "/api/v1/workflows/sleeping/trigger";
+    let parent = bench.call("POST", path, "{}").await.is(200).json()["execution_id"].as_str().unwrap().to_owned();
+    let waiting = loop {
+        let item = bench.get("/api/v1/executions?workflow=sleeping").await["items"][0].clone();
+        if !item["due_at"].is_null() {
+            break item;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(waiting["status"], "waiting");
+    let at = |text: &Value| text.as_str().unwrap().parse::<Timestamp>().unwrap();
+    let asleep = at(&waiting["due_at"]).since(at(&waiting["accepted_at"])).as_secs();
+    assert!((8 * 3600..9 * 3600).contains(&asleep), "{waiting}");
+    let shown = bench.get(&format!("/api/v1/executions/{parent}")).await;
+    assert_eq!((&shown["due_at"], &shown["parent"], &shown["test"]), (&waiting["due_at"], &json!(null), &json!(false)));
+
+    let child = bench.get("/api/v1/executions?trigger=workflow").await["items"][0].clone();
+    assert_eq!((&child["parent"], &child["due_at"]), (&json!(parent), &json!(null)));
+    let child = child["id"].as_str().unwrap().to_owned();
+    assert_eq!(bench.get(&format!("/api/v1/executions/{child}")).await["parent"], json!(parent));
+
+    let again = bench.call("POST", &format!("/api/v1/executions/{child}/rerun"), "{}").await.is(201).json();
+    let again = bench.ended(again["execution_id"].as_str().unwrap()).await;
+    assert_eq!((&again["repeats"], &again["parent"]), (&json!(child), &json!(null)));
+    assert_eq!(bench.get("/api/v1/executions").await["items"][0]["repeats"], json!(child));
 }

@@ -110,4 +110,66 @@ async fn an_execution_runs_again_from_a_step_with_what_those_before_it_put_out()
 
     bench.call("POST", &path, r#"{"from": "nope"}"#).await.problem(422, &["`nope`", "`first`, `paid`"]);
     bench.call("POST", &path, r#"{"revision": 9}"#).await.problem(422, &["9"]);
+    bench.call("POST", &path, r#"{"revision": 0}"#).await.problem(422, &["revision 0"]);
+    bench.call("POST", &path, r#"{"revision": "newest"}"#).await.problem(400, &["`newest`", "`draft`"]);
+    bench.call("POST", &path, r#"{"revision": true}"#).await.problem(400, &["`draft`"]);
+}
+
+#[tokio::test]
+async fn open_approvals_are_listed_for_those_who_may_see_them_until_they_are_answered() {
+    let bench = Bench::new().await;
+    let many = "
+name: many
+triggers: [{ manual: {} }]
+steps:
+  - id: each
+    for_each: $.event.items
+    concurrency: 2
+    do:
+      - { id: sure, approval: { ask: 'Sure?', timeout: 2d } }
+";
+    bench.publish("asking", ASKING).await;
+    bench.publish("many", many).await;
+    bench.publish("waiting", WAITING).await;
+    let made = async |workflow: &str, label: &str| {
+        let body = json!({"label": label}).to_string();
+        let made = bench.call("POST", &format!("/api/v1/workflows/{workflow}/tokens"), body).await.is(201).json();
+        made["token"].as_str().unwrap().to_owned()
+    };
+    let (ops, shop, other) = (made("asking", "ops").await, made("asking", "shop").await, made("many", "m").await);
+    let asking = begin(&bench, "asking", json!({"id": 7})).await;
+    begin(&bench, "waiting", json!({"n": 1})).await;
+    let many = begin(&bench, "many", json!({"items": [1, 2]})).await;
+
+    let list = async |token: &str, query: &str| {
+        let page = bench.call_as(token, "GET", &format!("/api/v1/approvals{query}"), "").await.is(200).json();
+        (page["items"].as_array().unwrap().clone(), page["next"].clone())
+    };
+    let (items, next) = list(crate::bench::ADMIN, "").await;
+    assert_eq!((items.len(), &next), (3, &json!(null)), "{items:#?}");
+    let told = |item: &Value| json!([item["execution_id"], item["step"], item["iteration"], item["ask"], item["of"]]);
+    assert_eq!(told(&items[0]), json!([many, "sure", [0], "Sure?", []]));
+    assert_eq!(told(&items[1]), json!([many, "sure", [1], "Sure?", []]));
+    assert_eq!(told(&items[2]), json!([asking, "ok", [], "Ship 7?", ["ops"]]));
+    assert!(items[0]["until"].is_string() && items[2]["until"].is_null() && items[2]["asked_at"].is_string());
+    assert_eq!(items[2]["workflow"], "asking");
+    let (first, next) = list(crate::bench::ADMIN, "?limit=1").await;
+    assert_eq!(first.len(), 2, "one execution, with both of its questions");
+    let (second, next) = list(crate::bench::ADMIN, &format!("?limit=1&before={}", next.as_str().unwrap())).await;
+    assert_eq!((second, next), (vec![items[2].clone()], json!(null)));
+    assert_eq!(list(crate::bench::ADMIN, "?workflow=many").await.0.len(), 2);
+
+    let (seen, _) = list(&ops, "").await;
+    assert_eq!((told(&seen[0]), seen.len(), &seen[0]["may_answer"]), (told(&items[2]), 1, &json!(true)));
+    assert_eq!(list(&shop, "").await.0[0]["may_answer"], false);
+    assert_eq!(list(&other, "").await.0.len(), 2);
+    bench.call_as(&other, "GET", "/api/v1/approvals?workflow=asking", "").await.problem(404, &["asking"]);
+
+    let answer = r#"{"approved": true, "step": "sure", "iteration": [0]}"#;
+    bench.call("POST", &format!("/api/v1/executions/{many}/approval"), answer).await.is(200);
+    let left: Vec<_> = list(&other, "").await.0.iter().map(told).collect();
+    assert_eq!(left, [told(&items[1])]);
+    bench.call("POST", &format!("/api/v1/executions/{asking}/approval"), r#"{"approved": true}"#).await.is(200);
+    bench.ended(&asking).await;
+    assert_eq!(list(&ops, "").await.0, [json!(null); 0]);
 }

@@ -190,6 +190,7 @@ pub(crate) fn kind_number(kind: ResourceKind) -> u8 {
         ResourceKind::Integration => 5,
         ResourceKind::Token => 6,
         ResourceKind::Secret => 7,
+        ResourceKind::Rerun => 8,
     }
 }
 

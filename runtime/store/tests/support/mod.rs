@@ -93,6 +93,8 @@ impl Run {
             failure: None,
             labels: Default::default(),
             test: false,
+            parent: None,
+            repeats: None,
             outlook: Default::default(),
         }
     }

@@ -1,0 +1,104 @@
+//! Trying a workflow out: its latest revision, published or not, with an event that somebody makes up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use camshaft_model::ids::Name;
+use camshaft_model::invocation::{Reply, RevisionRef, TriggerSource};
+use camshaft_model::seams::{Directory, DispatchRequest, Start};
+use camshaft_model::{Map, Value};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::App;
+use super::body::JsonBody;
+use super::problem::{Fault, Problem};
+use super::publish::production;
+use super::rerun::Wish;
+use crate::tokens::Caller;
+
+/// What to try a workflow out with.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TestBody {
+    /// Its parameters.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub params: Map<String, Value>,
+    /// `$.event`.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub event: Value,
+    /// A number, or `draft` (also `latest`): the latest, published or not. That one where it is left out.
+    #[serde(default)]
+    pub revision: Option<Wish>,
+    /// Whose secrets and workflows it uses: `production` where it is left out.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub environment: Option<Name>,
+}
+
+/// A test that has begun.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TestBegun {
+    /// Its execution.
+    pub execution_id: String,
+    /// Its revision.
+    pub revision: u32,
+}
+
+/// Try a workflow out: run its latest revision as a test, whatever its triggers, published or not.
+///
+/// Plugins are told that it is a dry run. Everything else is as always.
+#[utoipa::path(
+    post, path = "/api/v1/workflows/{workflow}/test", tag = "workflows", operation_id = "test_workflow",
+    params(("workflow" = String, Path, description = "name or id")),
+    request_body = TestBody,
+    responses(
+        (status = 201, description = "it is durable and runs", body = TestBegun),
+        (status = 404, description = "unknown"),
+        (status = 422, description = "no such revision, or parameters that the workflow does not take"),
+        (status = 429, description = "a limit of the workflow leaves no room"),
+    )
+)]
+pub async fn test(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(which): Path<String>,
+    JsonBody(body): JsonBody<TestBody>,
+) -> Result<(StatusCode, Json<TestBegun>), Problem> {
+    let workflow = app.workflow(&which)?;
+    let number = body.revision.unwrap_or(Wish::Word("draft".to_owned())).number(&workflow)?;
+    let environment = body.environment.unwrap_or_else(production);
+    let name = Name::new(&workflow.key.name)?;
+    let revision = RevisionRef { workflow_id: workflow.id, workflow: name, revision: number };
+    let published = app.catalog.revision(&caller.workspace, &revision, &environment).await?;
+    let params = published
+        .workflow
+        .bind_params(&body.params)
+        .map_err(|faults| Problem::new(Fault::Invalid, faults.join("; ")).with("faults", &faults))?;
+    let start = Start {
+        published,
+        trigger: TriggerSource::Manual,
+        event: Arc::new(body.event),
+        params: Arc::new(params.into()),
+        test: true,
+        repeats: None,
+        seed: None,
+    };
+    let request = DispatchRequest {
+        delivery: None,
+        starts: vec![start],
+        reply: Reply::Detach,
+        window: Duration::ZERO,
+        request_id: None,
+    };
+    let dispatched = app.dispatch.dispatch(request).await?;
+    let Some((_, id)) = dispatched.executions.first() else {
+        return Err(Problem::internal("a dispatch of one workflow started none"));
+    };
+    Ok((StatusCode::CREATED, Json(TestBegun { execution_id: id.to_string(), revision: number })))
+}
