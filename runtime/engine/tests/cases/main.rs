@@ -8,7 +8,8 @@
 //!   "body":   what $.event.body is,
 //!   "starts": how many executions (1 where it is left out),
 //!   "calls":  { step: [how its first attempt ends, its second, …] }      the last one counts for all further ones;
-//!             a call ends with {"gives": value} or {"fails": {"kind", "message"}}, or not before a crash: "hangs".
+//!             a call ends with {"gives": value} or {"fails": {"kind", "message"}}, or not before a crash: "hangs";
+//!             in the turns of a loop with {"gives_each": [value of the first turn, of the second, …]}.
 //!             a step that is not named gives what it is given
 //!   "then":   [what happens, one after the other, each once nothing moves any more] }
 //!             {"pass": "10s"}   {"send": {"topic", "id", "data"}}   {"answer": {"approved", "by", "comment"}}
@@ -21,6 +22,7 @@
 #[allow(dead_code)]
 #[path = "../drive/disk.rs"]
 mod disk;
+mod documented;
 #[allow(dead_code)]
 #[path = "../drive/hold.rs"]
 mod hold;
@@ -88,6 +90,7 @@ fn ending(case: &Value, crashed: bool, call: &TaskCall) -> BoxFuture<'static, Re
         Some(Value::String(word)) if word == "hangs" => return futures::future::pending().boxed(),
         Some(said) => match (said.get("gives"), said.get("fails")) {
             (Some(value), None) => Ok(value.clone()),
+            (None, None) => Ok(said["gives_each"][call.iteration.last().copied().unwrap_or(0) as usize].clone()),
             (None, Some(failure)) => Err(serde_json::from_value(failure.clone()).unwrap()),
             _ => panic!("a call gives, fails or hangs: {said}"),
         },
@@ -97,7 +100,7 @@ fn ending(case: &Value, crashed: bool, call: &TaskCall) -> BoxFuture<'static, Re
 
 fn serve(case: &Arc<Value>, workflows: &[Arc<Published>], before: Option<&World>) -> World {
     let mut plugins = FakePlugins::default();
-    for plugin in ["silent", "observable"] {
+    for plugin in ["silent", "observable", "http-request", "template", "echo", "classify"] {
         let (case, crashed) = (case.clone(), before.is_some());
         plugins.behaviours.insert(plugin, Box::new(move |call| ending(&case, crashed, call)));
     }

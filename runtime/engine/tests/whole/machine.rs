@@ -14,7 +14,7 @@ use camshaft_model::time::Timestamp;
 use camshaft_model::{Map, Value, json};
 
 use crate::generate::{Chance, hash};
-use crate::world::NoJq;
+use crate::world::NativeJq;
 
 /// Entries of a journal that no program of ours should need.
 const ENTRIES_MAX: usize = 5_000;
@@ -104,7 +104,7 @@ impl<'a> Machine<'a> {
             self.send()?;
         }
         loop {
-            let mut actions = decide(self.program, &self.state, self.now, &NoJq);
+            let mut actions = decide(self.program, &self.state, self.now, &NativeJq);
             actions.retain(|action| !matches!(action, Action::Emit { at, .. } if self.emits.contains(at)));
             if !actions.is_empty() {
                 self.carry_out(actions)?;
@@ -176,7 +176,7 @@ impl<'a> Machine<'a> {
         let time = self.now;
         if hash(self.seed, &format!("{path}/{turns:?}/refused")).is_multiple_of(8) && path.starts_with("ko") {
             let failure = Failure::new(FailureKind::Unavailable, "there is no room");
-            let entry = failed(self.program, &self.state, at, failure, time, &NoJq);
+            let entry = failed(self.program, &self.state, at, failure, time, &NativeJq);
             return self.record(entry);
         }
         self.record(match waits {
