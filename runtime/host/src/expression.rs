@@ -145,5 +145,34 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<Quiet>> {
     cli::terminal_stdin::add_to_linker::<T, WasiCli>(l, T::cli)?;
     cli::terminal_stdout::add_to_linker::<T, WasiCli>(l, T::cli)?;
     cli::terminal_stderr::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    never_block(&mut linker)?;
     Ok(linker)
+}
+
+/// Takes away what would wait for something, such as the last words of a guest that has run out of memory: an evaluation runs on a
+/// thread of the server's own runtime, where the synchronous forms of these panic, and nobody reads those words.
+fn never_block(linker: &mut Linker<Quiet>) -> wasmtime::Result<()> {
+    const WAITING: [(&str, &[&str]); 2] = [
+        (
+            "wasi:io/streams@0.2.12",
+            &[
+                "[method]input-stream.blocking-read",
+                "[method]input-stream.blocking-skip",
+                "[method]output-stream.blocking-flush",
+                "[method]output-stream.blocking-splice",
+                "[method]output-stream.blocking-write-and-flush",
+                "[method]output-stream.blocking-write-zeroes-and-flush",
+            ],
+        ),
+        ("wasi:io/poll@0.2.12", &["[method]pollable.block", "poll"]),
+    ];
+    linker.allow_shadowing(true);
+    for (instance, names) in WAITING {
+        let mut instance = linker.instance(instance)?;
+        for name in names {
+            instance.func_new(name, move |_, _, _, _| wasmtime::bail!("an expression cannot wait: {name}"))?;
+        }
+    }
+    linker.allow_shadowing(false);
+    Ok(())
 }
