@@ -5,7 +5,10 @@ mod support;
 
 mod backup;
 mod crash;
+mod expressions;
+mod formats;
 mod guests;
+mod kills;
 mod main_path;
 mod star;
 mod steps;

@@ -1,4 +1,4 @@
-//! A service outside that remembers every call and its idempotency key.
+//! A service outside that remembers every call and its idempotency key, and takes effect once for each.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,37 +8,57 @@ use std::sync::{Arc, Mutex};
 /// Calls by idempotency key.
 pub type Calls = BTreeMap<String, u32>;
 
+/// How many of the first calls with a key are refused with 503, and have no effect.
+pub type Refuse = fn(key: &str) -> u32;
+
 /// Listens on loopback for as long as the test's process lives.
 pub struct Recorder {
     /// `http://127.0.0.1:PORT`
     pub url: String,
     calls: Arc<Mutex<Calls>>,
+    effects: Arc<Mutex<Calls>>,
 }
 
 impl Recorder {
     /// Begins to listen.
     pub fn start() -> Self {
+        Self::refusing(|_| 0)
+    }
+
+    /// Begins to listen, and refuses some calls.
+    pub fn refusing(refuse: Refuse) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let calls = Arc::new(Mutex::new(Calls::new()));
-        let kept = calls.clone();
+        let effects = Arc::new(Mutex::new(Calls::new()));
+        let kept = (calls.clone(), effects.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let kept = kept.clone();
-                std::thread::spawn(move || serve(stream, &kept));
+                let (calls, effects) = kept.clone();
+                std::thread::spawn(move || serve(stream, &calls, &effects, refuse));
             }
         });
-        Self { url, calls }
+        Self { url, calls, effects }
     }
 
     /// What was called so far.
     pub fn calls(&self) -> Calls {
         self.calls.lock().expect("nobody panics with the calls").clone()
     }
+
+    /// How many calls were made so far.
+    pub fn count(&self) -> u64 {
+        self.calls.lock().expect("nobody panics with the calls").values().map(|count| u64::from(*count)).sum()
+    }
+
+    /// What was done so far: a call that was not refused, the first with its key.
+    pub fn effects(&self) -> Calls {
+        self.effects.lock().expect("nobody panics with the effects").clone()
+    }
 }
 
 /// Requests of one connection, until it is closed or broken: callers are killed in these tests.
-fn serve(stream: TcpStream, calls: &Mutex<Calls>) -> Option<()> {
+fn serve(stream: TcpStream, calls: &Mutex<Calls>, effects: &Mutex<Calls>, refuse: Refuse) -> Option<()> {
     let mut writer = stream.try_clone().ok()?;
     let mut reader = BufReader::new(stream);
     loop {
@@ -58,7 +78,18 @@ fn serve(stream: TcpStream, calls: &Mutex<Calls>) -> Option<()> {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
-        *calls.lock().expect("nobody panics with the calls").entry(key).or_default() += 1;
+        let number = {
+            let mut calls = calls.lock().expect("nobody panics with the calls");
+            let number = calls.entry(key.clone()).or_default();
+            *number += 1;
+            *number
+        };
+        if number <= refuse(&key) {
+            writer.write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").ok()?;
+            continue;
+        }
+        // Whoever repeats a key is told what became of the first one; nothing is done again.
+        effects.lock().expect("nobody panics with the effects").entry(key).or_insert(number);
         writer
             .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}")
             .ok()?;

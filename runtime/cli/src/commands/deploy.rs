@@ -54,9 +54,30 @@ pub(super) fn deploy(session: &Session, folder: &Path, publish: bool) -> Result<
         }
     }
     bad.done()?;
-    for workflow in applied.iter().filter(|_| publish) {
-        let published = workflow::publish(session, &text(&workflow["name"]), None, None)?;
-        say(&workflow::published_line(&published, None))?;
+    if publish {
+        publish_all(session, applied.iter().map(|workflow| text(&workflow["name"])).collect())?;
+    }
+    Ok(())
+}
+
+/// Publishes workflows that may start each other: one that is refused is tried again once others are published.
+fn publish_all(session: &Session, mut left: Vec<String>) -> Result<()> {
+    while !left.is_empty() {
+        let (mut refused, mut first) = (Vec::new(), None);
+        let before = left.len();
+        for name in left {
+            match workflow::publish(session, &name, None, None) {
+                Ok(published) => say(&workflow::published_line(&published, None))?,
+                Err(error) => {
+                    first.get_or_insert(error);
+                    refused.push(name);
+                }
+            }
+        }
+        match first {
+            Some(error) if refused.len() == before => return Err(error),
+            _ => left = refused,
+        }
     }
     Ok(())
 }

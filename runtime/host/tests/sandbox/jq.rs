@@ -47,6 +47,17 @@ async fn hostile_filters_are_stopped_and_the_next_is_unhurt() {
     }
 }
 
+/// As executions do. A guest without memory says so on its way out, and whatever would wait for that must not break the thread.
+#[tokio::test]
+async fn on_a_thread_of_the_runtime_too_a_filter_without_memory_is_stopped() {
+    let (_world, jq) = evaluator();
+    for filter in ["[range(1e9)]", "[range(infinite)] | add", "reduce range(60) as $i (\"x\"; . + .)"] {
+        let said = jq.evaluate(filter, "{}").expect_err(filter);
+        assert!(said.contains("memory") || said.contains("longer than"), "{filter}: {said}");
+        assert_eq!(jq.evaluate("1 + 1", "{}"), Ok(json!(2)), "after {filter}");
+    }
+}
+
 #[test]
 fn many_threads_evaluate_at_once() {
     let (_world, jq) = evaluator();

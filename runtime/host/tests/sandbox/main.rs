@@ -6,5 +6,6 @@ mod hostile;
 mod jq;
 mod outbound;
 mod secrets;
+mod table;
 mod uploads;
 mod world;

@@ -1,5 +1,6 @@
 //! Publishing a revision to an environment, and taking it back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -7,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use camshaft_model::ids::{Digest, Name};
-use camshaft_model::language;
+use camshaft_model::language::{self, Compiled};
 use camshaft_model::resource::{Change, Expect};
 use camshaft_model::seams::Permissions;
 use serde::Deserialize;
@@ -58,7 +59,7 @@ pub fn production() -> Name {
         (status = 404, description = "unknown workflow"),
         (status = 412, description = "changed meanwhile"),
         (status = 413, description = "too large"),
-        (status = 422, description = "no such revision; or `missing` grants, secrets or integrations"),
+        (status = 422, description = "no such revision; or `missing` grants, secrets, integrations or workflows"),
     )
 )]
 pub async fn publish(
@@ -77,7 +78,7 @@ pub async fn publish(
         let detail = format!("workflow `{}` has no revision {revision}; the latest is {latest}", kept.key.name);
         return Err(Problem::new(Fault::Invalid, detail));
     }
-    let digests = check(&app, &kept, revision).await?;
+    let digests = check(&app, &kept, revision, &environment).await?;
     let mut head = kept.spec.clone();
     head.published.insert(environment, revision);
     let answer = change(&app, &kept, head).await?;
@@ -132,13 +133,15 @@ async fn change(app: &App, before: &Kept<WorkflowSpec>, head: WorkflowSpec) -> R
 }
 
 /// Refuses a revision that could not run. Answers with the plugins that it calls.
-async fn check(app: &App, kept: &Kept<WorkflowSpec>, revision: u32) -> Result<Vec<Digest>, Problem> {
+async fn check(
+    app: &App,
+    kept: &Kept<WorkflowSpec>,
+    revision: u32,
+    environment: &Name,
+) -> Result<Vec<Digest>, Problem> {
     let workspace = &app.workspace;
     let catalog = &app.catalog;
-    let stored = catalog.revision_document(workspace, kept.id, revision).await?;
-    let RevisionSpec { document, pins } = stored
-        .ok_or_else(|| Problem::internal(format!("revision {revision} of `{}` is not stored", kept.key.name)))?
-        .spec;
+    let RevisionSpec { document, pins } = stored(app, kept, revision).await?;
     let digests: Vec<_> = pins.values().map(|pin| pin.digest).collect();
 
     let mut missing: Vec<Missing> = Vec::new();
@@ -162,6 +165,12 @@ async fn check(app: &App, kept: &Kept<WorkflowSpec>, revision: u32) -> Result<Ve
     let integrations = requirements::integrations_of(&compiled.workflow);
     let absent = integrations.into_iter().filter(|name| catalog.integration_kept(workspace, name).is_none());
     missing.extend(absent.map(requirements::missing_integration));
+    for child in requirements::children_of(&compiled.program) {
+        if catalog.published_here(workspace, child, environment).is_none() && !leads_back(app, child, &compiled).await?
+        {
+            missing.push(requirements::missing_workflow(child, environment));
+        }
+    }
     missing.dedup();
     match missing.as_slice() {
         [] => Ok(digests),
@@ -172,4 +181,32 @@ async fn check(app: &App, kept: &Kept<WorkflowSpec>, revision: u32) -> Result<Ve
             Err(Problem::new(Fault::Invalid, detail).with("missing", &missing))
         }
     }
+}
+
+async fn stored(app: &App, kept: &Kept<WorkflowSpec>, revision: u32) -> Result<RevisionSpec, Problem> {
+    let stored = app.catalog.revision_document(&app.workspace, kept.id, revision).await?;
+    let stored =
+        stored.ok_or_else(|| Problem::internal(format!("revision {revision} of `{}` is not stored", kept.key.name)))?;
+    Ok(stored.spec)
+}
+
+/// Whether the latest revision of a child starts the workflow itself, directly or through others: of workflows that start
+/// each other in a ring one has to be the first that is published.
+async fn leads_back(app: &App, child: &Name, compiled: &Compiled) -> Result<bool, Problem> {
+    let itself = &compiled.workflow.name;
+    let (mut known, mut next) = (BTreeSet::new(), vec![child.clone()]);
+    while let Some(name) = next.pop() {
+        if name == *itself {
+            return Ok(true);
+        }
+        let Some(kept) = app.catalog.workflow(&app.workspace, &name) else { continue };
+        if !known.insert(name) {
+            continue;
+        }
+        let RevisionSpec { document, pins } = stored(app, &kept, kept.spec.latest_revision).await?;
+        if let Ok(compiled) = language::compile(&document, &language::Pins(&pins)) {
+            next.extend(requirements::children_of(&compiled.program).into_iter().cloned());
+        }
+    }
+    Ok(false)
 }

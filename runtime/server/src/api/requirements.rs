@@ -1,4 +1,4 @@
-//! What a revision needs before it can run: grants for its plugins, secrets, integrations. Pure.
+//! What a revision needs before it can run: grants for its plugins, secrets, integrations, the workflows it starts. Pure.
 //!
 //! Refused when it is published, with everything that is missing named at once, not when it runs.
 
@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use camshaft_model::ids::{Name, SecretName};
 use camshaft_model::plugin::{Descriptor, Grant, PluginRelease};
+use camshaft_model::program::{Program, StepKind};
 use camshaft_model::workflow::{Trigger, Workflow};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -13,9 +14,9 @@ use utoipa::ToSchema;
 /// Something that is missing, and the command that helps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Missing {
-    /// `grant`, `secret`, `integration`, `plugin`
+    /// `grant`, `secret`, `integration`, `plugin`, `workflow`
     pub kind: &'static str,
-    /// The plugin, secret or integration.
+    /// The plugin, secret, integration or workflow.
     pub name: String,
     /// The import that wants a grant.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,6 +78,26 @@ pub fn missing_integration(integration: &Name) -> Missing {
         message: format!("a webhook trigger names the integration `{integration}`, and there is none"),
         command: Some(format!("camshaft integration apply {integration} --adapter ADAPTER")),
     }
+}
+
+/// A workflow that a step starts and that is not published there.
+pub fn missing_workflow(workflow: &Name, environment: &Name) -> Missing {
+    Missing {
+        kind: "workflow",
+        name: workflow.to_string(),
+        import: None,
+        message: format!("a step starts the workflow `{workflow}`, which is not published to `{environment}`"),
+        command: Some(format!("camshaft workflow publish {workflow} --environment {environment}")),
+    }
+}
+
+/// Workflows that the steps of a program start.
+pub fn children_of(program: &Program) -> BTreeSet<&Name> {
+    let children = program.steps.iter().filter_map(|step| match &step.kind {
+        StepKind::Workflow(child) => Some(&child.workflow),
+        _ => None,
+    });
+    children.collect()
 }
 
 /// Integrations that the triggers of a workflow name.

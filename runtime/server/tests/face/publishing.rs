@@ -79,3 +79,43 @@ async fn everything_that_is_missing_is_told_at_once() {
     bench.call("PUT", "/api/v1/integrations/shop", r#"{"adapter": "generic"}"#).await.is(201);
     bench.call("POST", "/api/v1/workflows/w/publish", "{}").await.is(200);
 }
+
+/// A workflow that starts others.
+fn starts(name: &str, children: &[&str]) -> String {
+    let steps: Vec<_> =
+        children.iter().map(|child| format!("  - {{ if: false, then: [ {{ workflow: {child} }} ] }}\n")).collect();
+    format!("name: {name}\ntriggers: [ {{ manual: {{}} }} ]\nsteps:\n{}  - exit: {{ status: 204 }}\n", steps.concat())
+}
+
+#[tokio::test]
+async fn a_workflow_is_published_only_where_those_that_it_starts_are() {
+    let bench = Bench::new().await;
+    bench.call("PUT", "/api/v1/workflows/parent", starts("parent", &["child", "nobody", "child"])).await.is(201);
+    let publish = "/api/v1/workflows/parent/publish";
+    let problem = bench.call("POST", publish, "{}").await.problem(422, &["`child`", "`production`", "1 more"]);
+    let missing: Vec<_> = problem["missing"].as_array().unwrap().iter().map(|m| (&m["kind"], &m["name"])).collect();
+    assert_eq!(json!(missing), json!([["workflow", "child"], ["workflow", "nobody"]]));
+    assert_eq!(problem["missing"][0]["command"], "camshaft workflow publish child --environment production");
+
+    bench.call("PUT", "/api/v1/workflows/parent", starts("parent", &["child"])).await.is(200);
+    bench.call("PUT", "/api/v1/workflows/child", starts("child", &[])).await.is(201);
+    bench.call("POST", publish, "{}").await.problem(422, &["`child`"]);
+    bench.call("POST", "/api/v1/workflows/child/publish", "{}").await.is(200);
+    bench.call("POST", publish, "{}").await.is(200);
+    bench.call("POST", publish, r#"{"environment": "staging"}"#).await.problem(422, &["`child`", "`staging`"]);
+}
+
+#[tokio::test]
+async fn of_workflows_that_start_each_other_any_may_be_the_first() {
+    let bench = Bench::new().await;
+    for (name, child) in [("alone", "alone"), ("a", "b"), ("b", "c"), ("c", "a")] {
+        bench.call("PUT", &format!("/api/v1/workflows/{name}"), starts(name, &[child])).await.is(201);
+    }
+    for name in ["alone", "b", "a", "c"] {
+        bench.call("POST", &format!("/api/v1/workflows/{name}/publish"), "{}").await.is(200);
+    }
+    // Who only leads into the ring is not in it.
+    bench.call("POST", "/api/v1/workflows/b/unpublish", "{}").await.is(200);
+    bench.call("PUT", "/api/v1/workflows/outside", starts("outside", &["b"])).await.is(201);
+    bench.call("POST", "/api/v1/workflows/outside/publish", "{}").await.problem(422, &["`b`"]);
+}
