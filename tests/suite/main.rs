@@ -9,6 +9,7 @@ mod expressions;
 mod formats;
 mod guests;
 mod kills;
+mod inspect;
 mod main_path;
 mod star;
 mod steps;

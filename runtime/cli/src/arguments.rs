@@ -66,6 +66,9 @@ pub(crate) enum Command {
     /// Executions: what ran.
     #[command(subcommand)]
     Execution(Execution),
+    /// Approvals: who waits for an answer; `execution approve` gives it.
+    #[command(subcommand)]
+    Approval(Approval),
     /// JSON Schemas, for editors.
     #[command(subcommand)]
     Schema(Schema),
@@ -174,6 +177,32 @@ pub(crate) enum Workflow {
         /// The workflow.
         name: String,
     },
+    /// Runs the latest revision as a test, published or not, and shows what came of it. Plugins are told that it is a dry run.
+    Test {
+        /// The workflow.
+        name: String,
+        /// `$.event` as JSON, or `@FILE`.
+        #[arg(long)]
+        event: Option<String>,
+        /// The event and parameters that this execution had.
+        #[arg(long, value_name = "EXECUTION", conflicts_with_all = ["event", "params", "param", "environment"])]
+        replay: Option<String>,
+        /// Parameters as a JSON object, or `@FILE`.
+        #[arg(long)]
+        params: Option<String>,
+        /// One parameter, `KEY=VALUE`; the value is JSON if it can be read so, else text.
+        #[arg(short = 'p', long = "param", value_name = "KEY=VALUE")]
+        param: Vec<String>,
+        /// Another revision than the latest.
+        #[arg(long)]
+        revision: Option<u32>,
+        /// Whose secrets and workflows it uses: `production` if left out.
+        #[arg(long)]
+        environment: Option<String>,
+        /// What plugins logged, too.
+        #[arg(long)]
+        logs: bool,
+    },
     /// Starts a workflow.
     Trigger {
         /// The workflow.
@@ -273,16 +302,54 @@ pub(crate) enum Scope {
     Read,
 }
 
+/// Which executions: all that is said must hold.
+#[derive(Args)]
+pub(crate) struct Which {
+    /// Of this workflow.
+    #[arg(long)]
+    pub(crate) workflow: Option<String>,
+    /// In this status, or one of several separated by commas.
+    #[arg(long)]
+    pub(crate) status: Option<String>,
+    /// With this label of their workflow; several times: with all of them.
+    #[arg(long = "label", value_name = "KEY:VALUE")]
+    pub(crate) labels: Vec<String>,
+    /// Started by this: manual, webhook, request, workflow.
+    #[arg(long)]
+    pub(crate) trigger: Option<String>,
+    /// In this environment.
+    #[arg(long)]
+    pub(crate) environment: Option<String>,
+    /// Accepted at this time (RFC 3339) or later; or so long ago at most: 90m, 2d.
+    #[arg(long)]
+    pub(crate) since: Option<String>,
+    /// Accepted before this time, or longer ago.
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+    /// Only tests; `--test false`: none of them.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) test: Option<bool>,
+}
+
 #[derive(Subcommand)]
-pub(crate) enum Execution {
-    /// Lists executions, newest first.
+pub(crate) enum Approval {
+    /// Lists the approvals that wait for an answer.
     Ls {
         /// Of this workflow.
         #[arg(long)]
         workflow: Option<String>,
-        /// In this status.
-        #[arg(long)]
-        status: Option<String>,
+        /// About so many: those of one execution stay together.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Execution {
+    /// Lists executions, newest first.
+    Ls {
+        #[command(flatten)]
+        which: Which,
         /// At most so many.
         #[arg(long, default_value_t = 20)]
         limit: usize,
@@ -308,16 +375,31 @@ pub(crate) enum Execution {
         /// Its id.
         id: String,
     },
-    /// Runs an execution again, with the event and parameters that it had.
+    /// Runs an execution again, with the event and parameters that it had; or all that a filter holds for.
     Rerun {
         /// Its id.
-        id: String,
+        #[arg(required_unless_present = "all")]
+        id: Option<String>,
         /// Begins with this step of the top of the document; what the steps before it put out is kept.
         #[arg(long)]
         from: Option<String>,
-        /// With another revision; the new execution is then a test.
+        /// With another revision, or with `draft`: the latest, published or not; the new execution is then a test.
         #[arg(long)]
-        revision: Option<u32>,
+        revision: Option<String>,
+        /// All that the filter holds for, oldest first, each once.
+        #[arg(long, conflicts_with_all = ["id", "from", "revision"])]
+        all: bool,
+        #[command(flatten)]
+        which: Which,
+        /// The newest of them, at most so many.
+        #[arg(long, requires = "all", default_value_t = 1_000)]
+        limit: usize,
+        /// Only tell how many there are.
+        #[arg(long, requires = "all")]
+        dry_run: bool,
+        /// Do not ask before.
+        #[arg(long, short = 'y', requires = "all")]
+        yes: bool,
     },
     /// Answers an approval that a step asks for.
     Approve {
@@ -326,6 +408,9 @@ pub(crate) enum Execution {
         /// The step, where several ask.
         #[arg(long)]
         step: Option<String>,
+        /// The turns of the loops around it, outermost first: `2`, `0,3`.
+        #[arg(long, value_delimiter = ',')]
+        turn: Option<Vec<u32>>,
         /// Says no.
         #[arg(long)]
         reject: bool,

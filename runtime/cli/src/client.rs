@@ -125,6 +125,20 @@ impl Client {
         }
     }
 
+    /// Items of a list that begins with the newest, at most so many, however many pages they are on.
+    pub(crate) fn newest(&self, path: &str, limit: usize) -> Result<Vec<Value>> {
+        let (mut items, mut before) = (Vec::new(), String::new());
+        loop {
+            let page =
+                self.get(&format!("{path}&limit={}{before}", limit.saturating_sub(items.len()).clamp(1, 200)))?;
+            items.extend(page["items"].as_array().cloned().unwrap_or_default());
+            match page["next"].as_str().filter(|_| items.len() < limit) {
+                Some(next) => before = format!("&before={}", escape(next)),
+                None => return Ok(items),
+            }
+        }
+    }
+
     /// Any request.
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer> {
         let mut answer = self.run(method, path, headers, body)?;

@@ -1,12 +1,15 @@
 //! The commands; one group a file.
 
+mod approval;
 mod backup;
 mod deploy;
 mod execution;
 mod integration;
 mod plugin;
+mod rerun;
 mod secret;
 mod serve;
+mod test;
 mod token;
 mod workflow;
 
@@ -50,6 +53,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Integration(command) => integration::run(&session, command)?,
         Command::Secret(command) => secret::run(&session, command)?,
         Command::Token(command) => token::run(&session, command)?,
+        Command::Approval(command) => approval::run(&session, command)?,
         Command::Execution(command) => return execution::run(&session, command),
         Command::Schema(Schema::Workflow) => say(&serde_json::to_string_pretty(&camshaft_server::workflow_schema())?)?,
         Command::Completions { shell } => {

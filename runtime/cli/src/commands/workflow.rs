@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 
-use super::{Session, read_json, read_text, read_yaml, say};
+use super::{Session, read_json, read_text, read_yaml, say, test};
 use crate::arguments::Workflow;
 use crate::client::{ClientError, escape};
 use crate::view::{fault_text, pairs, table, text};
@@ -61,6 +61,19 @@ pub(super) fn run(session: &Session, command: Workflow) -> Result<ExitCode> {
                 let row = |r: &Value| vec![text(&r["revision"]), text(&r["published"]), text(&r["created_at"])];
                 table(&["revision", "published", "made"], items.as_array().into_iter().flatten().map(row))
             })?;
+        }
+        Workflow::Test { name, event, replay, params, param, revision, environment, logs } => {
+            let begun = match replay {
+                Some(execution) => test::replay(session, &name, &execution, revision)?,
+                None => {
+                    let params = bind(params.as_deref(), &param)?;
+                    let event = event.as_deref().map(|event| read_json(event, "--event")).transpose()?;
+                    let body =
+                        json!({"params": params, "event": event, "revision": revision, "environment": environment});
+                    client.json("POST", &format!("/api/v1/workflows/{}/test", escape(&name)), &body)?
+                }
+            };
+            return test::show(session, &text(&begun["execution_id"]), logs);
         }
         Workflow::Trigger { name, params, param, event, wait } => {
             return trigger(session, &name, params.as_deref(), &param, event.as_deref(), wait);
@@ -169,18 +182,7 @@ fn trigger(
     event: Option<&str>,
     wait: Option<u32>,
 ) -> Result<ExitCode> {
-    let mut params = match params {
-        None => Map::new(),
-        Some(params) => match read_json(params, "--params")? {
-            Value::Object(params) => params,
-            other => anyhow::bail!("--params is a JSON object, found {other}"),
-        },
-    };
-    for pair in param {
-        let (key, value) = pair.split_once('=').with_context(|| format!("`{pair}` is no KEY=VALUE"))?;
-        params.insert(key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| json!(value)));
-    }
-    let mut body = json!({"params": params});
+    let mut body = json!({"params": bind(params, param)?});
     if let Some(event) = event {
         body["event"] = read_json(event, "--event")?;
     }
@@ -211,6 +213,22 @@ fn trigger(
     // A failed execution is answered with 200 and this message, unless its workflow says otherwise.
     let failed = answer.json().is_ok_and(|body| body["execution-id"].is_string() && body["message"].is_string());
     Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// Parameters as they were typed.
+fn bind(params: Option<&str>, param: &[String]) -> Result<Map<String, Value>> {
+    let mut params = match params {
+        None => Map::new(),
+        Some(params) => match read_json(params, "--params")? {
+            Value::Object(params) => params,
+            other => anyhow::bail!("--params is a JSON object, found {other}"),
+        },
+    };
+    for pair in param {
+        let (key, value) = pair.split_once('=').with_context(|| format!("`{pair}` is no KEY=VALUE"))?;
+        params.insert(key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| json!(value)));
+    }
+    Ok(params)
 }
 
 /// Documents with faults, shown as compilers do: place, message, the line, a caret.
