@@ -19,6 +19,15 @@ struct Gate {
     limit: u32,
 }
 
+/// How far a workflow's concurrency is used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Occupancy {
+    /// Executions that run; waiting ones count.
+    pub running: u32,
+    /// Executions that stand in line.
+    pub queued: usize,
+}
+
 /// What becomes of one more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
@@ -83,6 +92,14 @@ impl Gates {
     /// Whether an execution stands in line.
     pub(crate) fn is_in_line(&self, workflow: ResourceId, id: ExecutionId) -> bool {
         self.lock().get(&workflow).is_some_and(|gate| gate.line.contains(&id))
+    }
+
+    /// How many executions of a workflow run, and how many stand in line.
+    pub(crate) fn occupancy(&self, workflow: ResourceId) -> Occupancy {
+        let gates = self.lock();
+        gates
+            .get(&workflow)
+            .map_or_else(Occupancy::default, |gate| Occupancy { running: gate.running, queued: gate.line.len() })
     }
 
     /// Workflows of which something stands in line, with the first of each.

@@ -21,13 +21,14 @@ mod recover;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use camshaft_model::ids::ExecutionId;
+use camshaft_model::ids::{ExecutionId, ResourceId};
 use camshaft_model::language::expression::Jq;
 use camshaft_model::seams::{Clock, Directory, Ids, Plugins, Store};
 use tokio::sync::{Semaphore, broadcast, watch};
 
 pub use accept::Dispatcher;
 use gate::Gates;
+pub use gate::Occupancy;
 pub use live::Appended;
 use live::Live;
 use locks::Locks;
@@ -101,6 +102,11 @@ impl Engine {
     /// Number of executions under way in this server.
     pub fn under_way(&self) -> usize {
         self.live.driven()
+    }
+
+    /// How far a workflow's concurrency is used. Counted only for workflows that limit it.
+    pub fn occupancy(&self, workflow: ResourceId) -> Occupancy {
+        self.gates.occupancy(workflow)
     }
 
     fn is_stopping(&self) -> bool {

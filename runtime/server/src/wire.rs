@@ -162,6 +162,10 @@ impl Server {
                 let engine = engine.clone();
                 move || engine.under_way()
             }),
+            occupancy: Box::new({
+                let engine = engine.clone();
+                move |workflow| engine.occupancy(workflow)
+            }),
             appended: Box::new({
                 let engine = engine.clone();
                 move || engine.appended()

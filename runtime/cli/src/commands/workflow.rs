@@ -153,6 +153,26 @@ fn urls(workflow: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
+/// How far each limit is used, a line each.
+fn limits(limits: &Value) -> String {
+    let mut lines = String::new();
+    if let Some(at_once) = limits["concurrency"].as_object() {
+        let (running, limit, queued) = (&at_once["running"], &at_once["limit"], &at_once["queued"]);
+        lines += &format!("\n  {:12} {running} of {limit} at once, {queued} in line", "concurrency");
+    }
+    for (key, what) in [("per_day", "today"), ("per_month", "this month")] {
+        if let Some(counted) = limits[key].as_object() {
+            lines += &format!(
+                "\n  {key:12} {} of {} {what}, until {}",
+                counted["count"],
+                counted["limit"],
+                text(&counted["ends_at"])
+            );
+        }
+    }
+    lines
+}
+
 fn show(session: &Session, name: &str, document: bool) -> Result<()> {
     let workflow = session.client.get(&format!("/api/v1/workflows/{}", escape(name)))?;
     if document {
@@ -170,7 +190,7 @@ fn show(session: &Session, name: &str, document: bool) -> Result<()> {
             ("updated", text(&workflow["updated_at"])),
         ]);
         let urls: String = urls(workflow).into_iter().map(|(what, url)| format!("\n  {what:7}  {url}")).collect();
-        format!("{head}{urls}")
+        format!("{head}{}{urls}", limits(&workflow["limits"]))
     })
 }
 

@@ -41,8 +41,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use camshaft_engine::Appended;
-use camshaft_model::ids::{IdOrName, Name};
+use camshaft_engine::{Appended, Occupancy};
+use camshaft_model::ids::{IdOrName, Name, ResourceId};
 use camshaft_model::seams::{Clock, Dispatch, Ids, Store};
 use camshaft_triggers::deliveries::Deliveries;
 use camshaft_triggers::http::Throttle;
@@ -90,6 +90,8 @@ pub struct App {
     pub metrics: Metrics,
     /// How many executions are under way.
     pub under_way: Box<dyn Fn() -> usize + Send + Sync>,
+    /// How far the concurrency of a workflow is used, as [`camshaft_engine::Engine::occupancy`] tells.
+    pub occupancy: Box<dyn Fn(ResourceId) -> Occupancy + Send + Sync>,
     /// Hears of every append from now on, as [`camshaft_engine::Engine::appended`] tells of them.
     pub appended: Box<dyn Fn() -> broadcast::Receiver<Appended> + Send + Sync>,
     /// How the outside calls this server, without a slash at the end.

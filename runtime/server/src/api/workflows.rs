@@ -10,12 +10,16 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use camshaft_engine::Occupancy;
 use camshaft_model::ids::Name;
+use camshaft_model::invocation::RevisionRef;
 use camshaft_model::language::diagnose::Diagnostic;
 use camshaft_model::language::{self, Compiled};
 use camshaft_model::limits::DOCUMENT_BYTES_MAX;
 use camshaft_model::resource::{Change, Expect, ResourceKind};
-use camshaft_model::workflow::Trigger;
+use camshaft_model::seams::{CountKey, Directory};
+use camshaft_model::time::Period;
+use camshaft_model::workflow::{Trigger, WhenFull};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -48,6 +52,53 @@ pub struct WorkflowView {
     pub created_at: String,
     /// When it was changed (RFC 3339).
     pub updated_at: String,
+}
+
+/// A workflow, and how far its limits are used.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WorkflowShown {
+    /// The workflow.
+    #[serde(flatten)]
+    pub workflow: WorkflowView,
+    /// What is published in `production`, or else where it is published, or else of the latest revision: its limits.
+    pub limits: LimitsView,
+}
+
+/// Limits of a workflow, and how far they are used. What is not limited is null.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LimitsView {
+    /// How long an execution may take, seconds.
+    pub timeout_s: u64,
+    /// Executions at once.
+    pub concurrency: Option<ConcurrencyView>,
+    /// Executions accepted today (UTC).
+    pub per_day: Option<CountView>,
+    /// Executions accepted this month (UTC).
+    pub per_month: Option<CountView>,
+}
+
+/// Executions at once.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConcurrencyView {
+    /// How many may run; waiting ones count.
+    pub limit: u32,
+    /// How many do.
+    pub running: u32,
+    /// How many stand in line.
+    pub queued: usize,
+    /// What becomes of one more: `queue`, `reject`
+    pub when_full: &'static str,
+}
+
+/// Executions in a period.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CountView {
+    /// How many may be accepted.
+    pub limit: u64,
+    /// How many were.
+    pub count: u64,
+    /// When the count begins anew (RFC 3339).
+    pub ends_at: Option<String>,
 }
 
 /// A trigger.
@@ -278,13 +329,46 @@ pub async fn list(
     get, path = "/api/v1/workflows/{workflow}", tag = "workflows", operation_id = "get_workflow",
     params(("workflow" = String, Path, description = "name or id")),
     responses(
-        (status = 200, description = "the workflow", body = WorkflowView),
+        (status = 200, description = "the workflow", body = WorkflowShown),
         (status = 404, description = "unknown"),
     )
 )]
 pub async fn show(State(app): State<Arc<App>>, Path(which): Path<String>) -> Result<Response, Problem> {
     let kept = app.workflow(&which)?;
-    Ok(with_generation(StatusCode::OK, kept.generation, Json(WorkflowView::of(&app, &kept))))
+    let limits = limits(&app, &kept).await?;
+    let shown = WorkflowShown { workflow: WorkflowView::of(&app, &kept), limits };
+    Ok(with_generation(StatusCode::OK, kept.generation, Json(shown)))
+}
+
+async fn limits(app: &App, kept: &Kept<WorkflowSpec>) -> Result<LimitsView, Problem> {
+    let WorkflowSpec { published, latest_revision, .. } = &kept.spec;
+    let production = super::publish::production();
+    let environment = published.get_key_value(&production).or_else(|| published.first_key_value());
+    let (environment, revision) = environment.map_or((&production, *latest_revision), |(name, number)| (name, *number));
+    let workflow = Name::new(kept.key.name.as_str())?;
+    let revision = RevisionRef { workflow_id: kept.id, workflow, revision };
+    let published = app.catalog.revision(&app.workspace, &revision, environment).await?;
+    let limits = &published.workflow.limits;
+    let now = app.clock.now();
+    let count = async |limit: Option<u64>, period: Period| -> Result<Option<CountView>, Problem> {
+        let Some(limit) = limit else { return Ok(None) };
+        let ends_at = period.end().map(|end| end.to_string());
+        let count = app.store.count(&CountKey { period, workflow: kept.id }).await?;
+        Ok(Some(CountView { limit, count, ends_at }))
+    };
+    Ok(LimitsView {
+        timeout_s: limits.timeout.as_secs(),
+        concurrency: limits.concurrency.map(|limit| {
+            let Occupancy { running, queued } = (app.occupancy)(kept.id);
+            let when_full = match limits.when_full {
+                WhenFull::Queue => "queue",
+                WhenFull::Reject => "reject",
+            };
+            ConcurrencyView { limit, running, queued, when_full }
+        }),
+        per_day: count(limits.per_day, Period::day(now)).await?,
+        per_month: count(limits.per_month, Period::month(now)).await?,
+    })
 }
 
 /// List a workflow's revisions, newest first.

@@ -146,7 +146,7 @@ impl Bench {
         let dispatch = Arc::new(Dispatcher(engine.clone()));
         let throttle = Arc::new(Throttle::new(executions_per_second, clock.clone()));
         let deliveries = Arc::new(Deliveries::default());
-        let under_way = engine.clone();
+        let (under_way, occupied) = (engine.clone(), engine.clone());
         let appended = match notices {
             Some(notices) => forward(engine.appended(), notices),
             None => {
@@ -169,6 +169,7 @@ impl Bench {
             reruns: Reruns::new(executions_per_second, clock.clone()),
             metrics: Metrics::install()?,
             under_way: Box::new(move || under_way.under_way()),
+            occupancy: Box::new(move |workflow| occupied.occupancy(workflow)),
             appended,
             public_url: "https://hooks.example".to_owned(),
             sync_window: Duration::from_secs(50),

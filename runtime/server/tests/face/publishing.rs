@@ -119,3 +119,20 @@ async fn of_workflows_that_start_each_other_any_may_be_the_first() {
     bench.call("PUT", "/api/v1/workflows/outside", starts("outside", &["b"])).await.is(201);
     bench.call("POST", "/api/v1/workflows/outside/publish", "{}").await.problem(422, &["`b`"]);
 }
+
+#[tokio::test]
+async fn a_workflow_shows_how_far_its_limits_are_used() {
+    let bench = Bench::new().await;
+    let document = "name: limited\nlimits: { per_day: 5, per_month: 70, concurrency: 3, when_full: reject }\nsteps: []\n";
+    bench.publish("limited", document).await;
+    bench.run("limited", "{}").await;
+    bench.run("limited", "{}").await;
+    let shown = bench.call("GET", "/api/v1/workflows/limited", "").await.is(200).json();
+    let limits = &shown["limits"];
+    assert_eq!((&limits["per_day"]["count"], &limits["per_day"]["limit"]), (&json!(2), &json!(5)));
+    assert_eq!((&limits["per_month"]["count"], &limits["per_month"]["limit"]), (&json!(2), &json!(70)));
+    assert!(limits["per_day"]["ends_at"].as_str().unwrap().ends_with("T00:00:00.000Z"), "{limits}");
+    let concurrency = json!({"limit": 3, "running": 0, "queued": 0, "when_full": "reject"});
+    assert_eq!((&limits["concurrency"], &limits["timeout_s"]), (&concurrency, &json!(86_400)));
+    assert_eq!(shown["name"], json!("limited"), "the rest of it stands beside");
+}
