@@ -25,7 +25,7 @@ const GUESTS: &[&str] = &["plugins/", "examples/", "tests/guests/", "bench/guest
 const GUESTS_KNOW: &[&str] = &["sdk/rust", "plugins/jq"];
 
 /// Those that look at everything from outside, and that nobody may know.
-const TOOLS: &[&str] = &["xtask", "tests", "bench"];
+const TOOLS: &[&str] = &["xtask", "tests", "bench", "fuzz"];
 
 /// Crates of others that only some of ours may name, by the beginning of their names.
 const HEAVY: &[(&str, &[&str])] =

@@ -4,6 +4,8 @@ mod bench;
 mod check;
 mod demo;
 mod documents;
+mod expressions;
+mod fuzz;
 mod plugins;
 mod process;
 mod progress;
@@ -35,6 +37,10 @@ enum Command {
     Check,
     /// Builds every plugin, guest and example to a WebAssembly component.
     Plugins,
+    /// Holds the table of expressions against the jq of this machine.
+    Expressions,
+    /// Feeds what reads from outside with inputs that nobody would write, led by the code that they reach.
+    Fuzz(fuzz::Options),
     /// Measures Camshaft beside what people would use instead, built for release.
     Bench(bench::Options),
     /// Holds the documents against the repository: commands that they show, files that they link to.
@@ -48,6 +54,8 @@ fn main() -> ExitCode {
         Command::Test => test::run(&workspace),
         Command::Check => check::run(&workspace),
         Command::Plugins => plugins::run(&workspace),
+        Command::Expressions => expressions::run(&workspace),
+        Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Documents => documents::run(&workspace),
     });

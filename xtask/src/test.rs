@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 
 use crate::process::Process;
 use crate::workspace::Workspace;
-use crate::{check, documents, plugins, progress, tools};
+use crate::{check, documents, expressions, fuzz, plugins, progress, tools};
 
 /// Sets up, builds, checks, tests.
 pub fn run(workspace: &Workspace) -> Result<()> {
@@ -19,10 +19,12 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     plugins::run(workspace)?;
     let mut failures = check::failures(workspace);
     failures.extend(documents::run(workspace).err());
+    failures.extend(expressions::run(workspace).err());
     // With the test targets in the same call the dependencies get the same features, so each compiles once.
     let build = workspace.cargo().args(["build", "--workspace", "--bins", "--tests"]);
     progress::step("building the binary and the tests", &build)?;
     failures.extend(progress::step("documentation tests", &tests(workspace, &["test", "--doc"])).err());
+    failures.extend(fuzz::run(workspace, &fuzz::Options::default()).err());
     for failure in &failures {
         eprintln!("\n{failure:#}");
     }

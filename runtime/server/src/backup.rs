@@ -299,7 +299,8 @@ impl<R: Read> Source<R> {
         let format = self.length()? as u32;
         ensure!(
             format <= FORMAT,
-            "it is a backup of format {format}, and this version reads formats up to {FORMAT}: a newer Camshaft wrote it"
+            "it is a backup of format {format}, and this version reads formats up to {FORMAT}: a newer Camshaft wrote it; \
+             restore it with that version"
         );
         ensure!(format > 0, "it was altered: it is a backup of format 0, which no version ever wrote");
         let mut time = [0; 8];

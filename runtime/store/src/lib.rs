@@ -6,5 +6,14 @@
 mod memory;
 mod redb;
 
+/// The values of rows, for fuzzing and for nothing else.
+#[doc(hidden)]
+pub mod codec {
+    pub use crate::redb::codec::{
+        delivery, entries, entries_count, pack, read_delivery, read_entries, read_resource, read_summary,
+        read_summary_head, resource,
+    };
+}
+
 pub use crate::memory::MemoryStore;
 pub use crate::redb::RedbStore;

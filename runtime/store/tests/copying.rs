@@ -121,6 +121,49 @@ async fn a_copy_that_breaks_off_anywhere_is_refused() {
     assert!(refused(&wide).contains("a key of 25 bytes"));
 }
 
+/// What a version of the first format would have written: without the tables that came later.
+fn as_first_format(copy: &[u8]) -> Vec<u8> {
+    let (mut old, mut at) = ([&1_u64.to_be_bytes(), &copy[8..16]].concat(), 16);
+    let length = |at: usize| u32::from_be_bytes(copy[at..at + 4].try_into().unwrap()) as usize;
+    while copy[at] == 1 {
+        let begin = at;
+        let name = at + 2..at + 2 + usize::from(copy[at + 1]);
+        at = name.end;
+        while copy[at] == 2 {
+            at += 9 + length(at + 1) + length(at + 5);
+        }
+        if ![&b"ended_at"[..], b"counts"].contains(&&copy[name]) {
+            old.extend_from_slice(&copy[begin..at]);
+        }
+    }
+    old.push(0);
+    old
+}
+
+#[tokio::test]
+async fn a_copy_of_an_older_format_is_brought_up_to_date_and_one_that_never_was_is_refused() {
+    let store = RedbStore::open_with(FaultyDisk::default()).unwrap();
+    let (ended, open) = (Run::new(1), Run::new(2));
+    store.append(ended.at_once(store.fence())).await.unwrap();
+    store.append(open.accept(store.fence())).await.unwrap();
+    let copy = as_first_format(&taken(&store).await.unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("camshaft.redb");
+    assert_eq!(RedbStore::restore(&path, &*copy).unwrap(), 2);
+    let restored = RedbStore::open(&path).unwrap();
+    assert_eq!(restored.size().await.unwrap().used_bytes, store.size().await.unwrap().used_bytes);
+    let prune = Prune { ended_before: Timestamp(u64::MAX), limit: 10, entries: 10 };
+    assert_eq!(restored.prune(prune).await.unwrap().executions, 1, "the end of the first is known now");
+    assert_eq!(restored.summary(open.id).await.unwrap(), Some(open.summary(Status::Accepted)));
+    let newer = taken(&restored).await.unwrap();
+    assert_eq!(newer[..8], 2_u64.to_be_bytes(), "what is copied now is of our format");
+
+    let mut never = copy.clone();
+    never[7] = 0;
+    let error = RedbStore::restore(&folder.path().join("other.redb"), &*never).unwrap_err().to_string();
+    assert!(error.contains("format 0") && error.contains("damaged"), "{error}");
+}
+
 #[tokio::test]
 async fn nothing_is_put_over_what_is_there() {
     let store = RedbStore::open_with(FaultyDisk::default()).unwrap();

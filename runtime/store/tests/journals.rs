@@ -13,6 +13,22 @@ use camshaft_store::RedbStore;
 use crate::support::disk::FaultyDisk;
 use crate::support::{Run, name, workflow_id};
 
+/// What an execution goes on with after a crash is what it had before, to the last bit.
+#[tokio::test]
+async fn fractions_are_read_as_the_numbers_that_were_written() {
+    let disk = FaultyDisk::default();
+    let mut run = Run::new(1);
+    let fractions =
+        (1..2_000).map(|n| Value::from(f64::from(n) / 7.0)).chain([5e-324, f64::MAX, 0.1 + 0.2].map(Value::from));
+    run.event = Value::Array(fractions.collect());
+    {
+        let store = RedbStore::open_with(disk.clone()).unwrap();
+        store.append(run.accept(store.fence())).await.unwrap();
+    }
+    let store = RedbStore::open_with(disk).unwrap();
+    assert_eq!(store.entries(run.id, 0, 1).await.unwrap(), [(*run.accepted()).clone()]);
+}
+
 #[tokio::test]
 async fn what_was_appended_is_there_after_the_next_opening() {
     let folder = tempfile::tempdir().unwrap();

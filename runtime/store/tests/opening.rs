@@ -69,6 +69,7 @@ fn a_newer_format_is_refused_with_both_numbers() {
     set_format(&path, 3);
     let error = refusal(&path);
     assert!(error.contains("format 3") && error.contains("up to 2"), "{error}");
+    assert!(error.contains("start that version, or restore a backup"), "no way out: {error}");
     // It was not touched: whoever knows the format can still open it.
     let meta = Database::open(&path).unwrap().begin_write().unwrap();
     assert_eq!(meta.open_table(META).unwrap().insert("format", 2).unwrap().unwrap().value(), 3);

@@ -76,7 +76,7 @@ pub(crate) struct EncodedDelivery {
 
 /// What the writer has to know of a row in `summaries`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SummaryHead {
+pub struct SummaryHead {
     pub(crate) next: Sequence,
     pub(crate) status: Status,
     /// When it ended; none while it is open.
@@ -156,28 +156,37 @@ impl EncodedJournal {
 
 /// The value of `journals` for entries appended together: version 1, count 4, length of the JSON 4, the JSON as an LZ4
 /// block.
-fn entries(entries: &[Arc<Entry>]) -> Result<Vec<u8>, StoreError> {
+pub fn entries(entries: &[Arc<Entry>]) -> Result<Vec<u8>, StoreError> {
     let json = write_json("entries", Vec::with_capacity(4096), entries)?;
+    row_of(entries.len() as u32, &json)
+}
+
+/// A value of `journals` that holds this text, JSON or not. For fuzzing.
+pub fn pack(json: &[u8]) -> Vec<u8> {
+    row_of(1, json).expect("a text fits in a row")
+}
+
+fn row_of(count: u32, json: &[u8]) -> Result<Vec<u8>, StoreError> {
     let too_large = |_| StoreError::Unavailable(format!("entries of {} bytes do not fit in one row", json.len()));
     let length = u32::try_from(json.len()).map_err(too_large)?;
     let mut row = vec![0; ENTRIES_HEAD + lz4_flex::block::get_maximum_output_size(json.len())];
     row[0] = VERSION;
-    row[1..5].copy_from_slice(&(entries.len() as u32).to_be_bytes());
+    row[1..5].copy_from_slice(&count.to_be_bytes());
     row[5..ENTRIES_HEAD].copy_from_slice(&length.to_be_bytes());
-    let compressed = lz4_flex::block::compress_into(&json, &mut row[ENTRIES_HEAD..])
+    let compressed = lz4_flex::block::compress_into(json, &mut row[ENTRIES_HEAD..])
         .map_err(|error| StoreError::Unavailable(format!("entries cannot be compressed: {error}")))?;
     row.truncate(ENTRIES_HEAD + compressed);
     Ok(row)
 }
 
 /// How many entries a value of `journals` holds.
-pub(crate) fn entries_count(row: &[u8]) -> Result<u64, StoreError> {
+pub fn entries_count(row: &[u8]) -> Result<u64, StoreError> {
     let head = head::<ENTRIES_HEAD>("entries", row)?;
     Ok(u64::from(u32::from_be_bytes([head[1], head[2], head[3], head[4]])))
 }
 
 /// The entries of a value of `journals`.
-pub(crate) fn read_entries(row: &[u8]) -> Result<Vec<Entry>, StoreError> {
+pub fn read_entries(row: &[u8]) -> Result<Vec<Entry>, StoreError> {
     let head = head::<ENTRIES_HEAD>("entries", row)?;
     let length = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) as usize;
     let block = &row[ENTRIES_HEAD..];
@@ -191,7 +200,7 @@ pub(crate) fn read_entries(row: &[u8]) -> Result<Vec<Entry>, StoreError> {
 }
 
 /// The head of a value of `summaries`.
-pub(crate) fn read_summary_head(row: &[u8]) -> Result<SummaryHead, StoreError> {
+pub fn read_summary_head(row: &[u8]) -> Result<SummaryHead, StoreError> {
     let head = head::<SUMMARY_HEAD>("summary", row)?;
     let mut next = [0; 8];
     next.copy_from_slice(&head[1..9]);
@@ -203,7 +212,7 @@ pub(crate) fn read_summary_head(row: &[u8]) -> Result<SummaryHead, StoreError> {
 }
 
 /// The summary of a value of `summaries`.
-pub(crate) fn read_summary(row: &[u8]) -> Result<Summary, StoreError> {
+pub fn read_summary(row: &[u8]) -> Result<Summary, StoreError> {
     head::<SUMMARY_HEAD>("summary", row)?;
     read_json("summary", &row[SUMMARY_HEAD..])
 }
@@ -214,7 +223,7 @@ pub(crate) fn read_summary(row: &[u8]) -> Result<Summary, StoreError> {
 /// ```text
 /// version 1, time 8, digest of the body 32, then for each execution: length of the name 1, name, id 16
 /// ```
-fn delivery(seen: &SeenDelivery) -> Vec<u8> {
+pub fn delivery(seen: &SeenDelivery) -> Vec<u8> {
     let mut row = Vec::with_capacity(DELIVERY_HEAD + 80 * seen.executions.len());
     row.push(VERSION);
     row.extend_from_slice(&seen.at.0.to_be_bytes());
@@ -237,7 +246,7 @@ pub(crate) fn delivered_at(row: &[u8]) -> Result<Timestamp, StoreError> {
 }
 
 /// The delivery of a value of `deliveries`; `key` is what it was found by.
-pub(crate) fn read_delivery(key: DeliveryKey, row: &[u8]) -> Result<SeenDelivery, StoreError> {
+pub fn read_delivery(key: DeliveryKey, row: &[u8]) -> Result<SeenDelivery, StoreError> {
     let at = delivered_at(row)?;
     let mut body = [0; 32];
     body.copy_from_slice(&row[9..DELIVERY_HEAD]);
@@ -259,12 +268,12 @@ pub(crate) fn read_delivery(key: DeliveryKey, row: &[u8]) -> Result<SeenDelivery
 }
 
 /// The value of `resources`.
-pub(crate) fn resource(resource: &Resource) -> Result<Vec<u8>, StoreError> {
+pub fn resource(resource: &Resource) -> Result<Vec<u8>, StoreError> {
     write_json("resource", vec![VERSION], resource)
 }
 
 /// The resource of a value of `resources`.
-pub(crate) fn read_resource(row: &[u8]) -> Result<Resource, StoreError> {
+pub fn read_resource(row: &[u8]) -> Result<Resource, StoreError> {
     head::<1>("resource", row)?;
     read_json("resource", &row[1..])
 }

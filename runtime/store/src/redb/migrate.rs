@@ -33,7 +33,8 @@ pub(crate) fn prepare(database: &Database) -> Result<Fence, StoreError> {
             Some(FORMAT) => {}
             Some(found) if found > FORMAT => {
                 return Err(StoreError::Unavailable(format!(
-                    "it has format {found}, and this version reads formats up to {FORMAT}: a newer Camshaft wrote it"
+                    "it has format {found}, and this version reads formats up to {FORMAT}: a newer Camshaft wrote it; \
+                     start that version, or restore a backup that this one took"
                 )));
             }
             Some(found) => migrate(&transaction, &mut meta, found)?,

@@ -16,7 +16,7 @@
 
 mod apply;
 mod backend;
-mod codec;
+pub(crate) mod codec;
 mod database;
 mod migrate;
 mod prune;

@@ -30,8 +30,13 @@ pub(crate) fn restore(backend: impl StorageBackend, snapshot: impl Read) -> Resu
     let (format, fence) = (copy.number()?, copy.number()?);
     if format > FORMAT {
         return Err(StoreError::Unavailable(format!(
-            "the copy is of a database of format {format}, and this version reads formats up to {FORMAT}: a newer Camshaft wrote it"
+            "the copy is of a database of format {format}, and this version reads formats up to {FORMAT}: a newer Camshaft wrote \
+             it; restore it with that version"
         )));
+    }
+    // Formats begin at 1.
+    if format == 0 {
+        return Err(damaged("it is of a database of format 0, which no version ever wrote".to_owned()));
     }
     let database = Database::builder().create_with_backend(backend).map_err(failed)?;
     let mut tag = copy.byte()?;
