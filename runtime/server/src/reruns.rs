@@ -163,22 +163,29 @@ pub async fn begin(app: &Arc<App>, spec: RerunSpec, executions: Vec<ExecutionId>
     Ok(told)
 }
 
-/// Goes on with those that a former server left. Call it once, when executions can be started.
+/// Goes on with those that a former server left. Call it once, when executions can be started. One that cannot be read is
+/// reported and left as it is.
 pub async fn resume(app: &Arc<App>) -> Result<(), StoreError> {
-    let too_old = DEDUPE_WINDOW.saturating_sub(MARGIN);
     for kept in all(app).await?.into_iter().filter(|kept| kept.spec.stage == Stage::Running) {
-        let running =
-            Arc::new(Running { id: kept.id, created_at: kept.created_at, spec: Mutex::new(kept.spec.clone()) });
-        if app.clock.now().since(kept.updated_at) >= too_old {
-            running.spec().stage = Stage::GivenUp;
-            save(app, &running).await?;
-            tracing::warn!(rerun = %kept.id, "a rerun was left for too long to go on with it");
-            continue;
+        let id = kept.id;
+        if let Err(error) = go_on(app, kept).await {
+            tracing::error!(rerun = %id, %error, "a rerun cannot go on");
         }
-        let which = app.store.resource(which_key(&app.workspace, kept.id)).await?;
-        let which = which.ok_or_else(|| StoreError::Damaged(format!("rerun `{}` has lost its executions", kept.id)))?;
-        spawn(app, running, Kept::read(&which)?.spec);
     }
+    Ok(())
+}
+
+async fn go_on(app: &Arc<App>, kept: Kept<RerunSpec>) -> Result<(), StoreError> {
+    let (id, idle) = (kept.id, app.clock.now().since(kept.updated_at));
+    let running = Arc::new(Running { id, created_at: kept.created_at, spec: Mutex::new(kept.spec) });
+    if idle >= DEDUPE_WINDOW.saturating_sub(MARGIN) {
+        running.spec().stage = Stage::GivenUp;
+        tracing::warn!(rerun = %id, "a rerun was left for too long to go on with it");
+        return save(app, &running).await;
+    }
+    let which = app.store.resource(which_key(&app.workspace, id)).await?;
+    let which = which.ok_or_else(|| StoreError::Damaged(format!("rerun `{id}` has lost its executions")))?;
+    spawn(app, running, Kept::read(&which)?.spec);
     Ok(())
 }
 
@@ -284,6 +291,9 @@ fn count(running: &Running, execution: ExecutionId, refused: Option<Problem>) {
     match refused {
         None => spec.started += 1,
         Some(problem) => {
+            if problem.status() >= 500 {
+                tracing::error!(rerun = %running.id, %execution, ?problem, "an execution was not run again");
+            }
             spec.refused += 1;
             if spec.refusals.len() < REFUSALS_MAX {
                 let why = problem.detail().to_owned();

@@ -180,10 +180,12 @@ async fn the_draft_is_tried_out_with_an_event_or_with_one_that_came_before() {
     bench.publish("echo-it", ECHO).await;
     let before = bench.run("echo-it", r#"{"params": {"text": "hi"}, "event": {"n": 1}}"#).await;
     let before = before["id"].as_str().unwrap();
+    let path = format!("/api/v1/executions/{before}/rerun");
+    let again = bench.call("POST", &path, r#"{"revision": "draft"}"#).await.is(201).json();
+    assert_eq!((&again["revision"], &again["test"]), (&json!(1), &json!(true)), "it is a test though it is published");
     let draft = ECHO.replace("said: \"{{", "draft: \"{{");
     bench.call("PUT", "/api/v1/workflows/echo-it", draft).await.is(200);
 
-    let path = format!("/api/v1/executions/{before}/rerun");
     for word in ["draft", "latest"] {
         let body = json!({"revision": word}).to_string();
         let again = bench.call("POST", &path, body).await.is(201).json();
