@@ -10,6 +10,7 @@ use std::time::Duration;
 use camshaft_model::Value;
 use camshaft_model::language::expression::Jq;
 use camshaft_model::limits;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store, Trap};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
@@ -107,12 +108,20 @@ impl Evaluator {
 impl Jq for Evaluator {
     fn evaluate(&self, filter: &str, context: &str) -> Result<Value, String> {
         // A fault of the host's own is told as the expression's, and leaves the instance behind.
-        let run = std::panic::catch_unwind(AssertUnwindSafe(|| self.run(filter, context)));
+        let run = std::panic::catch_unwind(AssertUnwindSafe(|| beside(|| self.run(filter, context))));
         let text = run.unwrap_or_else(|_| Err("it cannot be evaluated: the host failed; see the log".to_owned()))?;
         if text.len() > limits::OUTPUT_BYTES_MAX {
             return Err(format!("its value has {} bytes; {} is the limit", text.len(), limits::OUTPUT_BYTES_MAX));
         }
         serde_json::from_str(&text).map_err(|error| format!("its value is no JSON: {error}"))
+    }
+}
+
+/// Lets the others of this worker go on meanwhile: an evaluation may take the whole of its time.
+fn beside<T>(run: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(run),
+        _ => run(),
     }
 }
 
