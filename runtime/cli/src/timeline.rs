@@ -173,7 +173,9 @@ pub(crate) fn entry_line(entry: &Value) -> String {
         "cancel_requested" => format!("by {}", text(&body["by"])),
         _ => String::new(),
     };
-    let step = body["at"].get(1).map(|step| format!("step {step} ")).unwrap_or_default();
+    // A stream says the path; a journal has the address alone.
+    let path = body["step"].as_str().map(|path| format!("{path} "));
+    let step = path.or_else(|| body["at"].get(1).map(|step| format!("step {step} "))).unwrap_or_default();
     format!("{:16} {step}{shown}", word.replace('_', " ")).trim_end().to_owned()
 }
 

@@ -18,11 +18,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use camshaft_engine::Appended;
-use camshaft_model::entry::{Entry, Sequence};
+use camshaft_model::entry::{At, Entry, Sequence};
 use camshaft_model::ids::ExecutionId;
-use camshaft_model::json;
+use camshaft_model::program::Program;
 use camshaft_model::summary::Status;
 use camshaft_model::time::Timestamp;
+use camshaft_model::{Value, json};
 use futures::stream::unfold;
 use serde::Deserialize;
 use tokio::sync::broadcast::Receiver;
@@ -52,7 +53,7 @@ pub struct StreamQuery {
 
 /// Follow an execution: its entries as server-sent events, those that are there and those to come.
 ///
-/// `id` is an entry's position, `event` its kind, `data` the entry as the journal shows it. Behind the last entry comes an event
+/// `id` is an entry's position, `event` its kind, `data` the entry as the journal shows it, with the path of its `step`. Behind the last entry comes an event
 /// `end` with `{status}`, and the stream closes: a client that has seen it does not come again. One that does is told 204.
 #[utoipa::path(
     get, path = "/api/v1/executions/{execution}/stream", tag = "executions", operation_id = "stream_execution",
@@ -87,8 +88,10 @@ pub async fn stream(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let until = app.clock.now().plus(LASTS);
+    let revision = app.catalog.revision(&summary.workspace, &summary.revision, &summary.environment).await;
+    let program = revision.ok().map(|published| published.program.clone());
     let following =
-        Following { app, id: summary.id, next, read: VecDeque::new(), notices, until, stage: Stage::Reading };
+        Following { app, id: summary.id, program, next, read: VecDeque::new(), notices, until, stage: Stage::Reading };
     let events = unfold(following, |following| async move {
         let (event, following) = following.next().await?;
         Some((Ok::<_, Infallible>(event), following))
@@ -112,10 +115,25 @@ fn position(headers: &HeaderMap, query: &StreamQuery) -> Result<Sequence, Proble
     }
 }
 
+/// An entry as the journal shows it, and the path of the step that it is about.
+fn told(entry: &Entry, program: Option<&Program>) -> Value {
+    let mut told = json!(entry);
+    let inside = told.get_mut(entry.word()).and_then(Value::as_object_mut);
+    if let (Some(inside), Some(program)) = (inside, program)
+        && let Some(At(_, step)) = inside.get("at").and_then(|at| At::deserialize(at).ok())
+    {
+        let path = program.steps.get(step.0 as usize).map(|step| step.path.clone());
+        inside.insert("step".to_owned(), json!(path));
+    }
+    told
+}
+
 /// Whoever follows an execution.
 struct Following {
     app: Arc<App>,
     id: ExecutionId,
+    /// Its steps; none where its revision cannot be read any more.
+    program: Option<Arc<Program>>,
     /// Position of the first entry that is not sent yet.
     next: Sequence,
     /// Entries from there on.
@@ -138,7 +156,8 @@ impl Following {
         let mut is_told = false;
         loop {
             if let Some(entry) = self.read.pop_front() {
-                let event = Event::default().id(self.next.to_string()).event(entry.word()).json_data(&entry);
+                let data = told(&entry, self.program.as_deref());
+                let event = Event::default().id(self.next.to_string()).event(entry.word()).json_data(data);
                 self.next += 1;
                 if let Entry::Ended { outcome, .. } = &entry {
                     self.stage = Stage::Ended(outcome.ending.into());
