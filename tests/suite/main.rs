@@ -6,6 +6,7 @@ mod support;
 mod backup;
 mod crash;
 mod guests;
+mod keys;
 mod log;
 mod main_path;
 mod star;
