@@ -4,6 +4,7 @@
 mod support;
 
 mod backup;
+mod command_line;
 mod crash;
 mod guests;
 mod keys;
