@@ -4,12 +4,15 @@
 mod support;
 
 mod backup;
+mod command_line;
 mod crash;
 mod expressions;
 mod formats;
 mod guests;
 mod inspect;
+mod keys;
 mod kills;
+mod log;
 mod main_path;
 mod star;
 mod steps;

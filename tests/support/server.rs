@@ -100,6 +100,18 @@ impl Server {
 
     /// A server on a folder.
     pub fn start_on(data: Arc<TempDir>, environment: &[(&str, &str)]) -> Self {
+        Self::start_logging_to(Stdio::piped(), data, environment)
+    }
+
+    /// A server on an empty folder whose log nobody reads: every write to it fails.
+    pub fn start_unheard(environment: &[(&str, &str)]) -> Self {
+        let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+        drop(reader);
+        let data = Arc::new(tempfile::tempdir().expect("a folder can be made"));
+        Self::start_logging_to(writer.into(), data, environment)
+    }
+
+    fn start_logging_to(stderr: Stdio, data: Arc<TempDir>, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(binary());
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
@@ -108,18 +120,14 @@ impl Server {
             .env("CAMSHAFT_LIMITS_EXECUTIONS_PER_SECOND", "0")
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stderr(stderr);
         let mut child = command.spawn().expect("the binary starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
-        let mut stderr = child.stderr.take().expect("stderr is piped");
         let log = Arc::new(Mutex::new(String::new()));
-        let kept = log.clone();
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(read @ 1..) = stderr.read(&mut buffer) {
-                kept.lock().expect("nobody panics with the log").push_str(&String::from_utf8_lossy(&buffer[..read]));
-            }
-        });
+        if let Some(stderr) = child.stderr.take() {
+            let kept = log.clone();
+            std::thread::spawn(move || keep(stderr, &kept));
+        }
         let mut first = String::new();
         stdout.read_line(&mut first).expect("stdout is text");
         let Some(url) = first.trim().strip_prefix("listening on ").map(str::to_owned) else {
@@ -210,6 +218,13 @@ impl Server {
     /// Where it keeps everything.
     pub fn data(&self) -> &Path {
         self.data.path()
+    }
+}
+
+fn keep(mut stderr: impl Read, log: &Mutex<String>) {
+    let mut buffer = [0; 4096];
+    while let Ok(read @ 1..) = stderr.read(&mut buffer) {
+        log.lock().expect("nobody panics with the log").push_str(&String::from_utf8_lossy(&buffer[..read]));
     }
 }
 

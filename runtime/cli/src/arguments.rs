@@ -450,6 +450,45 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Commands that the server and this program tell people to type, read out of the sources: what stands in braces there
+    /// is a name here.
+    fn suggested(source: &str) -> Vec<String> {
+        let code: String = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let begins = |opening: &str| -> Vec<String> {
+            let closing = if opening.starts_with('`') { '`' } else { '"' };
+            let texts = code.split(opening).skip(1).filter_map(|rest| rest.split(closing).next());
+            texts.map(|text| format!("camshaft {text}")).collect()
+        };
+        let mut found = begins("`camshaft ");
+        found.extend(begins("format!(\"camshaft "));
+        found
+    }
+
+    #[test]
+    fn every_command_that_is_suggested_can_be_typed() {
+        let mut count = 0;
+        // Asked when the test runs: what was compiled in may be another clone with the same target folder.
+        let own = std::path::PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap());
+        let mut folders = vec![own.parent().unwrap().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|ending| ending == "rs") && !path.ends_with("arguments.rs") {
+                    for command in suggested(&std::fs::read_to_string(&path).unwrap()) {
+                        let typed = command.replace("{flags}", "--host https://api.example.com");
+                        let typed = typed.split_whitespace().map(|word| word.replace(['{', '}'], ""));
+                        let parsed = Cli::try_parse_from(typed).map(drop);
+                        assert!(parsed.is_ok(), "{}: `{command}`: {}", path.display(), parsed.unwrap_err());
+                        count += 1;
+                    }
+                }
+            }
+        }
+        assert!(count >= 6, "{count} commands were found");
+    }
+
     #[test]
     fn waiting_has_a_default() {
         let wait = |arguments: &[&str]| match Cli::try_parse_from(arguments).unwrap().command {

@@ -1,6 +1,6 @@
 //! One server, asked over HTTP.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longer than the server lets a stream of events last: one that takes longer is broken, though nobody has said so.
 const STREAM_TAKES: Duration = Duration::from_secs(16 * 60);
+/// What the system says of a connection that was there.
+const HUNG_UP: [ErrorKind; 3] = [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset, ErrorKind::ConnectionAborted];
 
 /// A server and the token to ask it with.
 pub(crate) struct Client {
@@ -26,6 +28,13 @@ pub(crate) struct Client {
 pub(crate) enum ClientError {
     /// Nobody answers.
     Unreachable {
+        /// Who was asked.
+        url: String,
+        /// What the network said.
+        why: String,
+    },
+    /// Somebody answers, and hung up before the answer was whole.
+    BrokenOff {
         /// Who was asked.
         url: String,
         /// What the network said.
@@ -45,6 +54,9 @@ impl std::fmt::Display for ClientError {
         match self {
             Self::Unreachable { url, why } => {
                 write!(f, "no server answers at {url} ({why}); is it running? `camshaft serve` starts one")
+            }
+            Self::BrokenOff { url, why } => {
+                write!(f, "the server at {url} hung up before it had answered ({why})")
             }
             Self::Refused { status, problem } => {
                 let said = ["detail", "message", "title"].iter().find_map(|key| problem[*key].as_str());
@@ -82,7 +94,9 @@ impl Answer {
 impl Client {
     /// Nothing is sent yet; a text that is no URL of a server is told with the first request.
     pub(crate) fn new(url: &str, token: Option<String>) -> Self {
-        let url = url.trim().trim_end_matches('/');
+        let url = url.trim();
+        // What has no host is named as it was written.
+        let url = if url.ends_with("://") { url } else { url.trim_end_matches('/') };
         let is_here = host(url).is_some_and(|host| is_loopback(&host));
         // A redirect would carry the token to whoever it names.
         let mut config = ureq::Agent::config_builder()
@@ -209,7 +223,11 @@ impl Client {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> ClientError {
-        ClientError::Unreachable { url: self.url.clone(), why: error.to_string() }
+        let (url, why) = (self.url.clone(), error.to_string());
+        match error {
+            ureq::Error::Io(error) if HUNG_UP.contains(&error.kind()) => ClientError::BrokenOff { url, why },
+            _ => ClientError::Unreachable { url, why },
+        }
     }
 }
 
@@ -258,6 +276,19 @@ mod tests {
             "there is no workflow `x` (404)"
         );
         assert_eq!(refused(json!("<html>")), "the server answers 404");
+    }
+
+    #[test]
+    fn a_server_that_hangs_up_is_not_one_that_is_not_there() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        // It reads nothing, so that the rest of the request meets a closed connection.
+        let hangs_up = std::thread::spawn(move || drop(listener.accept().unwrap()));
+        let client = Client::new(&url, Some("token".to_owned()));
+        let error = client.send("POST", "/", &[], &vec![0; 64 << 20]).map(|answer| answer.status).unwrap_err();
+        hangs_up.join().unwrap();
+        assert!(error.to_string().contains("hung up before it had answered"), "{error:#}");
+        drop(client);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod memory;
 mod timeline;
 mod view;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -19,10 +20,13 @@ use client::ClientError;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let json = cli.json;
     match commands::run(cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("{}", view::error(&error));
+            let shown = if json { view::error_json(&error) } else { view::error(&error) };
+            // Where nobody listens, the exit code is all that is left to tell.
+            let _ = writeln!(std::io::stderr(), "{shown}");
             match error.downcast_ref::<ClientError>() {
                 Some(ClientError::Unreachable { .. }) => ExitCode::from(3),
                 _ => ExitCode::from(1),

@@ -3,11 +3,13 @@
 //! Every key stands in [`KEYS`] with its default and its meaning; the environment's names and the printed default are
 //! made of that list, so that none of them can be forgotten. A key that is not in the list is an error.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use camshaft_model::language::nearest;
 use camshaft_model::limits::{self, Budget};
 use camshaft_triggers::http::Network;
 use serde::Deserialize;
@@ -68,6 +70,10 @@ pub const KEYS: &[Key] = &[
     key("sandbox.response_bytes", "10485760", "one outbound HTTP response, bytes"),
 ];
 
+const PREFIX: &str = "CAMSHAFT_";
+/// Variables of ours that are no keys: of the server, the command line, the tests and the build.
+const OTHER_VARIABLES: [&str; 6] = ["ADMIN_TOKEN", "URL", "TOKEN", "PROGRAMS", "SEED", "WASM_TOOLCHAIN"];
+
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -83,6 +89,7 @@ pub enum LogForm {
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where it listens.
+    #[serde(deserialize_with = "listen")]
     pub listen: SocketAddr,
     /// Its data folder.
     pub data: PathBuf,
@@ -198,6 +205,30 @@ impl Config {
         Ok(config)
     }
 
+    /// Refuses a variable's name that was probably meant as one of ours: what it should have set would stay at its default,
+    /// and nobody would be told. Names that resemble none of ours belong to others, `CAMSHAFT_PORT` to Kubernetes.
+    pub fn check_names(names: impl IntoIterator<Item = String>) -> Result<(), ConfigError> {
+        let own: Vec<_> = KEYS.iter().map(|key| environment_name(key.path)).collect();
+        let sections: BTreeSet<_> = KEYS.iter().filter_map(|key| key.path.split_once('.')).map(|(of, _)| of).collect();
+        for name in names {
+            let Some(rest) = name.strip_prefix(PREFIX) else { continue };
+            if own.contains(&name) || OTHER_VARIABLES.contains(&rest) {
+                continue;
+            }
+            let is_of_a_section = sections.iter().any(|section| {
+                rest.strip_prefix(&section.to_ascii_uppercase()).is_some_and(|rest| rest.starts_with('_'))
+            });
+            let meant = nearest(rest, own.iter().filter_map(|own| own.strip_prefix(PREFIX)));
+            if let Some(meant) = &meant {
+                return Err(ConfigError(format!("{name} sets nothing; did you mean {PREFIX}{meant}?")));
+            }
+            if is_of_a_section {
+                return Err(ConfigError(format!("{name} sets nothing; `camshaft config` prints every key")));
+            }
+        }
+        Ok(())
+    }
+
     /// The default configuration as a TOML file with a comment for every key.
     pub fn printed_default() -> String {
         let mut text = String::new();
@@ -216,7 +247,7 @@ impl Config {
 
 /// `limits.body_bytes` is `CAMSHAFT_LIMITS_BODY_BYTES`.
 pub fn environment_name(path: &str) -> String {
-    format!("CAMSHAFT_{}", path.replace('.', "_").to_ascii_uppercase())
+    format!("{PREFIX}{}", path.replace('.', "_").to_ascii_uppercase())
 }
 
 fn defaults() -> Table {
@@ -281,6 +312,19 @@ fn set(table: &mut Table, path: &str, text: &str, source: &str) -> Result<(), Co
     };
     place(table, path, value);
     Ok(())
+}
+
+fn listen<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let refused = |why: &str| {
+        serde::de::Error::custom(format!("`{text}` is no address and port such as 127.0.0.1:7400 or localhost:0{why}"))
+    };
+    if let Ok(address) = text.trim().parse() {
+        return Ok(address);
+    }
+    let found: Vec<_> = text.trim().to_socket_addrs().map_err(|error| refused(&format!(": {error}")))?.collect();
+    // A name may mean both; what calls it by number mostly writes the older form.
+    found.iter().find(|address| address.is_ipv4()).or(found.first()).copied().ok_or_else(|| refused(""))
 }
 
 fn public_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -405,7 +449,8 @@ mod tests {
             ("lissten = 1", None, "lissten"),
             ("[limits]\nbodies = 1", None, "limits.bodies"),
             ("limits = 3", None, "`limits` is a section"),
-            ("listen = \"here\"", None, "`listen`"),
+            ("listen = \"here\"", None, "`listen`: `here` is no address and port such as 127.0.0.1:7400"),
+            ("listen = \"localhost:http:x\"", None, "`localhost:http:x`"),
             ("[sync]\nwindow = \"soon\"", None, "`soon` is no duration"),
             ("[retention]\nsize = \"lots\"", None, "`lots` is no size"),
             ("[retention]\nsize = \"0\"", None, "`0` is no size"),
@@ -424,6 +469,34 @@ mod tests {
             assert!(error.contains(named), "{file:?} {environment:?}: {error}");
             assert!(!error.contains("short`"), "an admin token never shows");
         }
+    }
+
+    #[test]
+    fn a_name_is_an_address_too() {
+        let config = load("listen = \"localhost:0\"", &[], &[]).unwrap();
+        assert!(config.listen.ip().is_loopback() && config.listen.port() == 0, "{}", config.listen);
+    }
+
+    #[test]
+    fn a_variable_that_was_probably_meant_as_ours_is_refused() {
+        let check = |name: &str| Config::check_names([name.to_owned()]).map_err(|error| error.to_string());
+        for (name, named) in [
+            ("CAMSHAFT_LIMIT_BODY_BYTES", "did you mean CAMSHAFT_LIMITS_BODY_BYTES?"),
+            ("CAMSHAFT_LISTENS", "did you mean CAMSHAFT_LISTEN?"),
+            ("CAMSHAFT_SANDBOX_CPUS", "did you mean CAMSHAFT_SANDBOX_CPU?"),
+            ("CAMSHAFT_LIMITS_EVERYTHING_ELSE_THERE_IS", "`camshaft config` prints every key"),
+        ] {
+            let error = check(name).unwrap_err();
+            assert!(error.contains(name) && error.contains(named), "{error}");
+        }
+        let others = ["PORT", "SERVICE_HOST", "SERVICE_PORT", "PORT_7400_TCP", "PORT_7400_TCP_ADDR"];
+        for rest in others.iter().chain(&OTHER_VARIABLES) {
+            assert_eq!(check(&format!("{PREFIX}{rest}")), Ok(()));
+        }
+        for key in KEYS {
+            assert_eq!(check(&environment_name(key.path)), Ok(()));
+        }
+        assert_eq!(check("LIMIT_BODY_BYTES"), Ok(()));
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod listener;
 pub mod observe;
 pub mod time;
 
+pub use camshaft_model::limits::COMPONENT_BYTES_MAX;
 pub use config::Config;
 pub use wire::serve;
 

@@ -20,6 +20,8 @@ pub fn log(form: LogForm, filter: &str) -> Result<()> {
     let filter =
         EnvFilter::try_new(filter).with_context(|| format!("`log_level` is `{filter}`, which is no filter"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A line that cannot be written is lost. Telling stderr so would fail as well, and `eprintln!` panics where it does.
+    let builder = builder.log_internal_errors(false);
     let set = match form {
         LogForm::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
         LogForm::Json => builder.json().flatten_event(true).try_init(),

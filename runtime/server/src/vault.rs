@@ -41,33 +41,46 @@ pub struct NotOpened {
 
 /// Seals and opens.
 pub struct Vault {
+    /// A key that no file holds yet.
+    unkept: Option<String>,
     cipher: XChaCha20Poly1305,
     cache_key: [u8; 32],
 }
 
 impl Vault {
-    /// The vault of a data folder; its key is made at the first start.
+    /// The vault of a data folder. Where there is no key file it has a key that was made just now, and nobody keeps before
+    /// [`Self::keep`]: who has lost the file shall not find another one in its place.
     pub fn open(folder: &DataFolder) -> Result<Self> {
         let path = folder.path(FILE);
-        let text = match folder.read(FILE)? {
+        let kept = folder.read(FILE)?;
+        let is_kept = kept.is_some();
+        let text = match kept {
             Some(text) => text,
-            None => {
-                let text = format!("{}\n", hex::encode(random::<32>()?));
-                folder.write_private(FILE, &text)?;
-                text
-            }
+            None => format!("{}\n", hex::encode(random::<32>()?)),
         };
         let mut key = [0; 32];
         hex::decode_to_slice(text.trim(), &mut key)
             .ok()
             .with_context(|| format!("{} is no key file: it holds 64 hexadecimal digits", path.display()))?;
-        Ok(Self::from_key(&key))
+        Ok(Self { unkept: (!is_kept).then_some(text), ..Self::from_key(&key) })
+    }
+
+    /// Whether the key was in its file when this was opened.
+    pub fn is_kept(&self) -> bool {
+        self.unkept.is_none()
+    }
+
+    /// Writes the key file if there is none yet. To be done before anything is sealed, and once it is known that nothing
+    /// was.
+    pub fn keep(&self, folder: &DataFolder) -> Result<()> {
+        self.unkept.as_ref().map_or(Ok(()), |text| folder.write_private(FILE, text).map(drop))
     }
 
     /// A vault with this key.
     pub fn from_key(key: &[u8; 32]) -> Self {
         let sealing = blake3::derive_key("camshaft 2026-11 secrets at rest", key);
         Self {
+            unkept: None,
             cipher: XChaCha20Poly1305::new(&sealing.into()),
             cache_key: blake3::derive_key("camshaft 2026-11 compile cache", key),
         }
@@ -135,7 +148,11 @@ mod tests {
     fn the_key_is_made_once_and_a_damaged_one_is_refused() {
         let outside = tempfile::tempdir().unwrap();
         let folder = DataFolder::open(outside.path()).unwrap();
-        let sealed = Vault::open(&folder).unwrap().seal("p", "v").unwrap();
+        let vault = Vault::open(&folder).unwrap();
+        assert!(!vault.is_kept() && !folder.path("keys").exists(), "it is asked for first");
+        vault.keep(&folder).unwrap();
+        let sealed = vault.seal("p", "v").unwrap();
+        assert!(Vault::open(&folder).unwrap().is_kept());
         assert_eq!(Vault::open(&folder).unwrap().unseal("p", &sealed).unwrap(), "v");
         folder.write_private("keys", "abc").unwrap();
         let error = Vault::open(&folder).err().unwrap().to_string();

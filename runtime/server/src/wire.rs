@@ -109,7 +109,10 @@ impl Server {
 
         let operator = config.admin_token.as_ref().map(|token| token.0.as_str());
         let tokens = Tokens::new(operator, &workspace);
-        let catalog = Catalog::load(store.clone(), vault.clone(), tokens).await?;
+        let loaded = Catalog::load(store.clone(), vault.clone(), tokens).await;
+        let catalog =
+            if vault.is_kept() { loaded? } else { loaded.context("there is no file `keys` in the data folder")? };
+        vault.keep(&folder)?;
         if operator.is_none() {
             operator::first_token(&folder, &catalog, &workspace, (&*ids, &*clock)).await?;
         }

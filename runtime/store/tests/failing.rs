@@ -111,7 +111,7 @@ async fn an_operation_that_fails_once_costs_one_batch_and_the_store_goes_on() {
             let (store, reference, refused) = run(&disk).await;
             let expected = picture(&reference, &known).await;
             if let Some(store) = store {
-                assert!(store.healthy(), "{fault:?} at {at}");
+                until_healthy(&store).await;
                 let got = picture(&store, &known).await;
                 assert!(got == expected, "{fault:?} at {at}, alive: {}", difference(&got, &expected));
                 refusals += usize::from(refused.is_some());
@@ -202,12 +202,39 @@ async fn looking_at_the_health_brings_a_store_back_that_nobody_appends_to() {
     assert!(store.summary(run.id).await.is_err(), "there is nothing to read from");
     disk.heal();
     assert!(!store.healthy());
-    while !store.healthy() {
-        tokio::task::yield_now().await;
-    }
+    until_healthy(&store).await;
     assert_eq!(store.summary(run.id).await.unwrap(), None);
     store.append(run.at_once(store.fence())).await.unwrap();
     assert_eq!(store.summary(run.id).await.unwrap(), Some(run.summary(Status::Succeeded)));
+}
+
+/// A full disk can be opened and read: only a commit shows that it has room again.
+#[tokio::test]
+async fn a_store_on_a_full_disk_is_not_well_until_something_is_committed() {
+    let disk = FaultyDisk::default();
+    let store = RedbStore::open_with(disk.clone()).unwrap();
+    let run = Run::new(0);
+    store.append(run.at_once(store.fence())).await.unwrap();
+    disk.break_now(Fault::Full);
+    for _ in 0..3 {
+        // Each look has the writer try the disk; what is handed in afterwards is answered afterwards.
+        store.put_blob(Digest([1; 32]), vec![1; 1 << 20]).await.unwrap_err();
+        assert!(!store.healthy());
+    }
+    assert_eq!(store.summary(run.id).await.unwrap(), Some(run.summary(Status::Succeeded)), "reading goes on");
+    disk.heal();
+    until_healthy(&store).await;
+    disk.break_now(Fault::Full);
+    store.put_blob(Digest([1; 32]), vec![1; 1 << 20]).await.unwrap_err();
+    disk.heal();
+    store.put_blob(Digest([1; 32]), vec![1; 1 << 20]).await.unwrap();
+    assert!(store.healthy(), "a commit of any kind will do");
+}
+
+async fn until_healthy(store: &RedbStore) {
+    while !store.healthy() {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

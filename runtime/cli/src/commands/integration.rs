@@ -33,9 +33,8 @@ pub(super) fn run(session: &Session, command: Integration) -> Result<()> {
             session.print(&shown, show)
         }
         Integration::Rm { name } => {
-            let removed =
-                session.client.json("DELETE", &format!("/api/v1/integrations/{}", escape(&name)), &Value::Null)?;
-            session.print(&removed, |_| format!("integration {name}  removed"))
+            session.client.json("DELETE", &format!("/api/v1/integrations/{}", escape(&name)), &Value::Null)?;
+            session.print(&json!({"name": name}), |_| format!("integration {name}  removed"))
         }
     }
 }

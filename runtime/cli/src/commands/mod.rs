@@ -57,7 +57,10 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Execution(command) => return execution::run(&session, command),
         Command::Schema(Schema::Workflow) => say(&serde_json::to_string_pretty(&camshaft_server::workflow_schema())?)?,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "camshaft", &mut std::io::stdout());
+            // What writes to stdout itself panics where nobody reads it to the end.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "camshaft", &mut script);
+            say(String::from_utf8_lossy(&script).trim_end())?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use camshaft_server::COMPONENT_BYTES_MAX;
 use serde_json::{Value, json};
 
 use super::{Session, say};
@@ -46,7 +47,15 @@ pub(super) fn run(session: &Session, command: Plugin) -> Result<()> {
 
 /// Uploads one; tells whether it was new.
 pub(super) fn push(session: &Session, file: &Path) -> Result<(Value, bool)> {
-    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let cannot_read = || format!("cannot read {}", file.display());
+    // A server stops reading what is too large, and its answer is lost on the way then.
+    let length = std::fs::metadata(file).with_context(cannot_read)?.len();
+    ensure!(
+        length <= COMPONENT_BYTES_MAX as u64,
+        "{} has {length} bytes; a component has {COMPONENT_BYTES_MAX} at most",
+        file.display()
+    );
+    let bytes = std::fs::read(file).with_context(cannot_read)?;
     let headers = [("Content-Type", "application/wasm")];
     let answer = session.client.send("POST", "/api/v1/plugins", &headers, &bytes);
     let answer = answer.with_context(|| file.display().to_string())?;
@@ -121,4 +130,20 @@ fn grant_text(grant: &Value) -> String {
     }
     parts.retain(|part| !part.is_empty());
     if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Client;
+
+    #[test]
+    fn a_component_that_is_too_large_is_refused_before_it_is_sent() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(COMPONENT_BYTES_MAX as u64 + 1).unwrap();
+        // Nobody listens there.
+        let session = Session { client: Client::new("http://127.0.0.1:1", Some("token".to_owned())), json: false };
+        let error = format!("{:#}", push(&session, file.path()).unwrap_err());
+        assert!(error.contains("has 67108865 bytes; a component has 67108864 at most"), "{error}");
+    }
 }

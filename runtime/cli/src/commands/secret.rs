@@ -17,9 +17,8 @@ pub(super) fn run(session: &Session, command: Secret) -> Result<()> {
                 Some(value) => value,
                 None => read_value(&name)?,
             };
-            let set =
-                session.client.json("PUT", &format!("/api/v1/secrets/{}", escape(&name)), &json!({"value": value}))?;
-            session.print(&set, |_| format!("secret {name}  set"))
+            session.client.json("PUT", &format!("/api/v1/secrets/{}", escape(&name)), &json!({"value": value}))?;
+            session.print(&json!({"name": name}), |_| format!("secret {name}  set"))
         }
         Secret::Ls => {
             let items = session.client.list("/api/v1/secrets")?;
@@ -29,8 +28,8 @@ pub(super) fn run(session: &Session, command: Secret) -> Result<()> {
             })
         }
         Secret::Rm { name } => {
-            let removed = session.client.json("DELETE", &format!("/api/v1/secrets/{}", escape(&name)), &Value::Null)?;
-            session.print(&removed, |_| format!("secret {name}  removed"))
+            session.client.json("DELETE", &format!("/api/v1/secrets/{}", escape(&name)), &Value::Null)?;
+            session.print(&json!({"name": name}), |_| format!("secret {name}  removed"))
         }
     }
 }

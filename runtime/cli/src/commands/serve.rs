@@ -15,6 +15,7 @@ pub(super) fn serve(options: Serve) -> Result<()> {
     if let Some(listen) = options.listen {
         flags.push(("listen", listen));
     }
+    Config::check_names(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()))?;
     let config = Config::load(options.config.as_deref(), |name| std::env::var(name).ok(), &flags)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime can be started")?;

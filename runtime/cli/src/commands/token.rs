@@ -52,8 +52,8 @@ pub(super) fn run(session: &Session, command: Token) -> Result<()> {
             })
         }
         Token::Revoke { id } => {
-            let revoked = session.client.json("DELETE", &format!("/api/v1/tokens/{}", escape(&id)), &Value::Null)?;
-            session.print(&revoked, |_| format!("token {id}  revoked"))
+            session.client.json("DELETE", &format!("/api/v1/tokens/{}", escape(&id)), &Value::Null)?;
+            session.print(&json!({"id": id}), |_| format!("token {id}  revoked"))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `camshaft workflow …`
 
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -9,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{Session, read_json, read_text, read_yaml, say, test};
 use crate::arguments::Workflow;
 use crate::client::{ClientError, escape};
-use crate::view::{fault_text, pairs, table, text};
+use crate::view::{fault_text, harmless_lines, pairs, short, table, text};
 
 pub(super) fn run(session: &Session, command: Workflow) -> Result<ExitCode> {
     let client = &session.client;
@@ -144,13 +145,17 @@ fn published_text(workflow: &Value) -> String {
     all.map(|(environment, revision)| format!("{environment}={revision}")).collect::<Vec<_>>().join(", ")
 }
 
-/// What each URL does, and the URL.
+/// What each URL does, and the URL, once: triggers may share one.
 fn urls(workflow: &Value) -> Vec<(String, String)> {
     let triggers = workflow["triggers"].as_array().into_iter().flatten();
-    triggers
-        .flat_map(|trigger| trigger["urls"].as_object().into_iter().flatten())
-        .map(|(what, url)| (what.clone(), text(url)))
-        .collect()
+    let all = triggers.flat_map(|trigger| trigger["urls"].as_object().into_iter().flatten());
+    let mut urls = Vec::new();
+    for url in all.map(|(what, url)| (what.clone(), text(url))) {
+        if !urls.contains(&url) {
+            urls.push(url);
+        }
+    }
+    urls
 }
 
 /// How far each limit is used, a line each.
@@ -178,7 +183,8 @@ fn show(session: &Session, name: &str, document: bool) -> Result<()> {
     if document {
         let path = format!("/api/v1/workflows/{}/revisions/{}", escape(name), workflow["latest_revision"]);
         let revision = session.client.get(&path)?;
-        return session.print(&revision, |revision| text(&revision["document"]).trim_end().to_owned());
+        return session
+            .print(&revision, |revision| harmless_lines(revision["document"].as_str().unwrap_or_default().trim_end()));
     }
     session.print(&workflow, |workflow| {
         let head = pairs(&[
@@ -227,8 +233,9 @@ fn trigger(
         let body = answer.json().unwrap_or_else(|_| json!(answer.text));
         say(&serde_json::to_string_pretty(&json!({"status": answer.status, "headers": headers, "body": body}))?)?;
     } else {
-        eprintln!("{}", answer.status);
-        say(&answer.text)?;
+        let _ = writeln!(std::io::stderr(), "{}", answer.status);
+        // Files and pipes get the bytes as they are.
+        if std::io::stdout().is_terminal() { say(&harmless_lines(&answer.text))? } else { say(&answer.text)? }
     }
     // A failed execution is answered with 200 and this message, unless its workflow says otherwise.
     let failed = answer.json().is_ok_and(|body| body["execution-id"].is_string() && body["message"].is_string());
@@ -254,43 +261,76 @@ fn bind(params: Option<&str>, param: &[String]) -> Result<Map<String, Value>> {
 /// Documents with faults, shown as compilers do: place, message, the line, a caret.
 #[derive(Debug, Default)]
 pub(crate) struct BadDocument {
-    faults: usize,
+    /// The server's diagnostics, each with its `file`.
+    faults: Vec<Value>,
     text: String,
 }
+
+/// Of a source line that is longer, so many characters around the caret are shown.
+const SOURCE_SHOWN: usize = 100;
 
 impl BadDocument {
     fn of(file: &str, document: &str, faults: &[Value]) -> Self {
         let mut text = String::new();
         for fault in faults {
             let (line, column) = (fault["line"].as_u64().unwrap_or(1), fault["column"].as_u64().unwrap_or(1));
-            let source = document.lines().nth(line as usize - 1).unwrap_or_default().replace('\t', " ");
+            let source = document.lines().nth((line as usize).saturating_sub(1)).unwrap_or_default();
+            let (source, before) = around(source, (column as usize).saturating_sub(1));
             let gutter = line.to_string();
-            let (blank, caret) = (" ".repeat(gutter.len()), " ".repeat(column as usize - 1));
+            let (blank, caret) = (" ".repeat(gutter.len()), " ".repeat(before));
             text.push_str(&format!("\n{file}:{line}:{column}: {}\n", fault_text(fault)));
             text.push_str(&format!(" {gutter} | {source}\n {blank} | {caret}^\n"));
         }
-        Self { faults: faults.len(), text }
+        let named = |fault: &Value| {
+            let mut fault = fault.clone();
+            fault["file"] = json!(file);
+            fault
+        };
+        Self { faults: faults.iter().map(named).collect(), text }
+    }
+
+    /// For programs.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({"title": "Documents have faults", "detail": self.headline(), "diagnostics": self.faults})
+    }
+
+    fn headline(&self) -> String {
+        let faults = self.faults.len();
+        let faults = if faults == 1 { "1 fault".to_owned() } else { format!("{faults} faults") };
+        format!("{faults}, nothing was published")
     }
 
     /// Takes the faults of another document in; any other error is handed through.
     pub(super) fn take(&mut self, error: anyhow::Error) -> Result<()> {
         let other = error.downcast::<Self>()?;
-        self.faults += other.faults;
+        self.faults.extend(other.faults);
         self.text.push_str(&other.text);
         Ok(())
     }
 
     /// An error, if there was any fault.
     pub(super) fn done(self) -> Result<()> {
-        ensure!(self.faults == 0, self);
+        ensure!(self.faults.is_empty(), self);
         Ok(())
     }
 }
 
+/// A source line on the screen, cut where it is long, and how many characters of that stand before a place of it.
+fn around(source: &str, place: usize) -> (String, usize) {
+    let letters: Vec<char> = short(source, usize::MAX).chars().collect();
+    if letters.len() <= SOURCE_SHOWN {
+        return (letters.into_iter().collect(), place);
+    }
+    let from = place.min(letters.len()).saturating_sub(SOURCE_SHOWN / 2);
+    let to = (from + SOURCE_SHOWN).min(letters.len());
+    let (begins, ends) = (if from > 0 { "…" } else { "" }, if to < letters.len() { "…" } else { "" });
+    let shown: String = letters[from..to].iter().collect();
+    (format!("{begins}{shown}{ends}"), place - from + begins.chars().count())
+}
+
 impl std::fmt::Display for BadDocument {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let faults = if self.faults == 1 { "1 fault".to_owned() } else { format!("{} faults", self.faults) };
-        write!(f, "{faults}, nothing was published\n{}", self.text.trim_end())
+        write!(f, "{}\n{}", self.headline(), self.text.trim_end())
     }
 }
 
@@ -312,5 +352,27 @@ mod tests {
          2 |   task: ehco
            |        ^
         ");
+    }
+
+    #[test]
+    fn of_a_long_line_what_is_around_the_caret_is_shown() {
+        let line = format!("{}HERE{}", "a".repeat(5_000), "b".repeat(5_000));
+        let bad = BadDocument::of("w.yaml", &line, &[json!({"line": 1, "column": 5_001, "message": "no"})]).to_string();
+        let lines: Vec<_> = bad.lines().collect();
+        let (source, caret) = (lines[lines.len() - 2], lines[lines.len() - 1]);
+        assert!(source.chars().count() < 120, "{bad}");
+        let at = caret.chars().position(|letter| letter == '^').unwrap();
+        assert_eq!(source.chars().skip(at).take(4).collect::<String>(), "HERE", "{bad}");
+        assert_eq!(around("ab\tc\u{1b}", 3), ("ab c ".to_owned(), 3));
+        assert_eq!(around(&"x".repeat(200), 0), (format!("{}…", "x".repeat(100)), 0));
+        // A place behind the end, as of a value that is missing there.
+        assert_eq!(around(&"x".repeat(200), 200), (format!("…{}", "x".repeat(50)), 51));
+    }
+
+    #[test]
+    fn a_url_that_two_triggers_share_is_shown_once() {
+        let url = json!({"start": "http://h/api/v1/workflows/a/trigger"});
+        let workflow = json!({"triggers": [{"kind": "manual", "urls": url}, {"kind": "request", "urls": url}]});
+        assert_eq!(urls(&workflow).len(), 1);
     }
 }

@@ -86,7 +86,9 @@ pub fn document(seed: u64) -> (String, bool) {
         locks: 0,
         visible: vec![],
     };
-    let steps = generator.block(&place, 6);
+    let mut steps = generator.block(&place, 6);
+    // What is read may be overwritten anywhere, and is there from the beginning.
+    steps.as_array_mut().expect("a block is a list").insert(0, json!({"set": {"a": 0}}));
     (json!({"name": "random", "limits": {"timeout": "60d"}, "steps": steps}).to_string(), wild)
 }
 

@@ -82,6 +82,9 @@ impl Compiler<'_> {
         self.faults.keys(entries, "a workflow document", &DOCUMENT_KEYS);
         let start = root.mark;
         let mut workflow = head::read(&mut self.faults, entries, start);
+        if let Some(params) = get(entries, "params") {
+            self.visible.note_params(params);
+        }
         if let Some(node) = get(entries, "triggers") {
             let params = workflow.as_ref().map(|workflow| workflow.params.clone()).unwrap_or_default();
             let triggers = triggers::read(self, node, &params);

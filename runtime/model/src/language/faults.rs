@@ -94,7 +94,7 @@ pub(crate) fn get<'a>(entries: &'a [(Key, Node)], key: &str) -> Option<&'a Node>
 }
 
 /// The name that is close enough to have been meant.
-pub(crate) fn nearest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+pub fn nearest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     let far = (found.chars().count() / 3).max(2);
     names
         .map(|name| (strsim::damerau_levenshtein(found, name), name))

@@ -33,6 +33,7 @@ use crate::program::Program;
 use crate::workflow::Workflow;
 
 pub use compile::compile;
+pub use faults::nearest;
 pub use schema::schema;
 
 /// A document that is in order.

@@ -7,7 +7,7 @@
 //!   $.index, $.item  inside their loop        $.error  in `catch`        $.received  in `match`
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::compile::{Compiler, Place};
 use super::diagnose::Mark;
@@ -24,6 +24,9 @@ pub(crate) const ROOTS: [&str; 11] =
 /// Keys with a list of steps, and keys with several by their names.
 const BLOCKS: [&str; 8] = ["then", "else", "default", "do", "repeat", "try", "catch", "finally"];
 const NAMED_BLOCKS: [&str; 2] = ["cases", "parallel"];
+
+/// Of parameters or variables, so many are named where one is missing.
+const NAMES_SHOWN: usize = 10;
 
 /// What can be read at the place that the compiler has got to.
 #[derive(Default)]
@@ -43,6 +46,10 @@ pub(crate) struct Visible {
     items_past: HashMap<String, u32>,
     /// How many `catch` are around this place.
     catches: usize,
+    /// The document's parameters.
+    params: BTreeSet<String>,
+    /// Variables that some `set` of the document sets, wherever it stands.
+    vars: BTreeSet<String>,
 }
 
 /// A loop that is being read.
@@ -67,7 +74,14 @@ enum Hidden {
 }
 
 impl Visible {
-    /// Notes every id, wherever it stands, so that a reference can be told apart from a slip.
+    /// Notes the parameters, those with a fault too.
+    pub(crate) fn note_params(&mut self, params: &Node) {
+        if let Content::Map(entries) = &params.content {
+            self.params.extend(entries.iter().map(|(key, _)| key.text.clone()));
+        }
+    }
+
+    /// Notes every id and every variable, wherever it stands, so that a reference can be told apart from a slip.
     pub(crate) fn note_ids(&mut self, steps: &Node) {
         let Content::List(steps) = &steps.content else { return };
         for step in steps {
@@ -77,6 +91,9 @@ impl Visible {
             }
             for (key, value) in entries {
                 match &value.content {
+                    Content::Map(values) if key.text == "set" => {
+                        self.vars.extend(values.iter().map(|(key, _)| key.text.clone()));
+                    }
                     _ if BLOCKS.contains(&key.text.as_str()) => self.note_ids(value),
                     Content::Map(blocks) if NAMED_BLOCKS.contains(&key.text.as_str()) => {
                         blocks.iter().for_each(|(_, block)| self.note_ids(block));
@@ -232,6 +249,9 @@ impl Compiler<'_> {
                 }
             },
         };
+        if let (Root::Params | Root::Vars, Some(Part::Key(name))) = (&root, parts.as_slice().first()) {
+            self.known(&root, name, mark)?;
+        }
         let segments = parts
             .map(|part| match part {
                 Part::Key(key) => Segment::Key(key),
@@ -266,6 +286,26 @@ impl Compiler<'_> {
             }
         };
         self.faults.add(mark, message);
+    }
+
+    /// A parameter that the document has, or a variable that it sets. Anything else would be null for ever.
+    fn known(&mut self, root: &Root, name: &str, mark: Mark) -> Result<(), ()> {
+        let (names, what, none) = match root {
+            Root::Params => (&self.visible.params, "there is no parameter", "the document has no `params`"),
+            _ => (&self.visible.vars, "nothing sets the variable", "the document has no `set`"),
+        };
+        if names.contains(name) {
+            return Ok(());
+        }
+        let all: Vec<_> = names.iter().take(NAMES_SHOWN).map(|name| format!("`{name}`")).collect();
+        let has = match names.len() {
+            0 => none.to_owned(),
+            1..=NAMES_SHOWN => format!("there are {}", all.join(", ")),
+            count => format!("there are {} and {} more", all.join(", "), count - NAMES_SHOWN),
+        };
+        let suggestion = nearest(name, names.iter().map(String::as_str));
+        self.faults.suggest(mark, format!("{what} `{name}`; {has}"), suggestion);
+        Err(())
     }
 
     fn step_root(&mut self, id: String, mark: Mark) -> Result<Root, ()> {

@@ -73,10 +73,10 @@ fn repeat_is_a_loop_or_an_option_of_a_task() {
     assert_eq!((repeat.at_most, repeat.every, repeat.until.is_none()), (7, None, true));
     assert_eq!(step(&turns, 0).repeat, RepeatAfterCrash::Allowed);
     assert_eq!(step(&turns, 1).repeat, RepeatAfterCrash::Never);
-    let until = one("{ repeat: [], until: '{{ $.vars.done }}', every: 10s }");
+    let until = one("{ repeat: [], until: '{{ $.event.done }}', every: 10s }");
     let StepKind::Repeat(repeat) = &step(&until, 0).kind else { panic!("it is a loop") };
     assert_eq!((repeat.at_most, repeat.every), (TURNS_DEFAULT, Some(Duration::from_secs(10))));
-    assert_eq!(repeat.until.as_ref().unwrap().source, "$.vars.done");
+    assert_eq!(repeat.until.as_ref().unwrap().source, "$.event.done");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_wait_is_for_a_while_a_time_or_an_event() {
         let StepKind::Wait(Wait::For(Template::Literal(found))) = &step(&compiled, 0).kind else { panic!("{text}") };
         assert_eq!(*found, literal);
     }
-    for dynamic in ["{{ $.vars.pause }}", "{{ $.vars.minutes }}m"] {
+    for dynamic in ["{{ $.event.pause }}", "{{ $.event.minutes }}m"] {
         let compiled = one(&format!("{{ wait: '{dynamic}' }}"));
         assert!(matches!(&step(&compiled, 0).kind, StepKind::Wait(Wait::For(_))), "{dynamic}");
     }

@@ -116,6 +116,47 @@ fn a_word_of_a_block_is_there_in_that_block_alone() {
 }
 
 #[test]
+fn a_parameter_or_variable_that_there_never_is_is_refused_with_the_nearest() {
+    let head = "name: a\nparams: { greeting: string, to: { type: string, required: false } }\nsteps:\n";
+    for (expression, expected) in [
+        ("$.params.greeting", None),
+        ("$.params.to | length", None),
+        ("$.params", None),
+        ("$.vars", None),
+        ("$.vars.early", None),
+        // In a loop, what is set behind this was set in the turn before.
+        ("$.vars.late", None),
+        ("$.vars.late.deep[0]", None),
+        ("[$.vars.late] | length", None),
+        (
+            "$.params.greting",
+            Some("there is no parameter `greting`; there are `greeting`, `to`; did you mean `greeting`?"),
+        ),
+        ("$.params.greting | length", Some("there is no parameter `greting`")),
+        ("$.vars.lat", Some("nothing sets the variable `lat`; there are `early`, `late`; did you mean `late`?")),
+        ("$.vars.nope == null", Some("nothing sets the variable `nope`")),
+        ("$.vars[\"nope\"]", Some("nothing sets the variable `nope`")),
+    ] {
+        let steps = format!(
+            "  - set: {{ early: 1 }}\n  - for_each: $.event.a\n    do:\n      - emit: {{ type: a, data: '{{{{ {expression} }}}}' }}\n      - set: {{ late: 1 }}\n"
+        );
+        match (compile(&format!("{head}{steps}"), &Shelf), expected) {
+            (Ok(_), None) => {}
+            (Err(faults), Some(expected)) => {
+                assert!(show(&faults).contains(expected), "{expression}: {}", show(&faults))
+            }
+            (Ok(_), Some(_)) => panic!("{expression} compiles"),
+            (Err(faults), None) => panic!("{expression}: {}", show(&faults)),
+        }
+    }
+    let none = show(
+        &compile("name: a\nsteps: [ { emit: { type: a, data: '{{ $.params.q }}{{ $.vars.v }}' } } ]", &Shelf)
+            .unwrap_err(),
+    );
+    assert!(none.contains("the document has no `params`") && none.contains("the document has no `set`"), "{none}");
+}
+
+#[test]
 fn a_turn_reads_its_own_steps_and_nobody_elses() {
     good(
         "name: a\nsteps: [ { for_each: $.event.a, do: [ { id: a, set: {x: 1} }, { set: { y: '{{ $.steps.a.x }}' } } ], collect: $.steps.a.x } ]",

@@ -1,11 +1,15 @@
 //! Bodies of the management API: read within a bound, and as the JSON of a type, with the place of what is wrong.
 
+use std::marker::PhantomData;
+
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, Visitor};
 
 use super::problem::{Fault, Problem};
 
@@ -49,9 +53,16 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 /// Reads JSON; errors name the field, the line and the column.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
-    // serde would take a list for an object's fields in their order.
-    if bytes.trim_ascii_start().first() == Some(&b'[') {
-        return Err(Problem::new(Fault::Malformed, "the body is a JSON list, an object is expected"));
+    // serde would take a list for an object's fields in their order, and show what it did not expect: a text may be a secret
+    // that somebody forgot to put into an object.
+    let found = match bytes.trim_ascii_start().first() {
+        Some(b'[') => Some("list"),
+        Some(b'"') => Some("text"),
+        Some(b'-' | b'0'..=b'9') => Some("number"),
+        _ => None,
+    };
+    if let Some(found) = found {
+        return Err(Problem::new(Fault::Malformed, format!("the body is a JSON {found}, an object is expected")));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
@@ -66,10 +77,39 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(read)
 }
 
+/// Reads a map. Whatever else stands there may be a secret, and is not shown.
+pub fn map<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Maps<T>(PhantomData<T>);
+
+    /// What serde's own visitor would name with its value.
+    macro_rules! refused {
+        ($($visit:ident($what:ty)),+) => {
+            $(fn $visit<E: Error>(self, _: $what) -> Result<T, E> {
+                Err(E::custom("a map is expected"))
+            })+
+        };
+    }
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Maps<T> {
+        type Value = T;
+
+        fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter.write_str("a map")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+
+        refused!(visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64), visit_str(&str));
+    }
+
+    deserializer.deserialize_any(Maps(PhantomData))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -88,9 +128,13 @@ mod tests {
             ("{\"count\": 1", "line 1 column 11"),
             ("{} {}", "trailing characters"),
             ("[1]", "list"),
+            (" \"hunter2\"", "a JSON text, an object is expected"),
+            ("-98765", "a JSON number, an object is expected"),
+            ("true", "boolean `true`"),
         ] {
             let problem = serde_json::to_string(&parse::<Order>(body.as_bytes()).unwrap_err()).unwrap();
             assert!(problem.contains(named), "{body}: {problem}");
+            assert!(!problem.contains("hunter2") && !problem.contains("98765"), "{body}: {problem}");
         }
     }
 

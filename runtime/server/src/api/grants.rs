@@ -99,7 +99,7 @@ pub async fn show(State(app): State<Arc<App>>, Path(which): Path<String>) -> Res
 }
 
 fn known(app: &App, name: &Name) -> Result<(), Problem> {
-    if app.catalog.releases(&app.workspace, name).is_empty() { Err(Problem::not_found("plugin", name)) } else { Ok(()) }
+    if app.catalog.releases(&app.workspace, name).is_empty() { Err(super::plugins::unknown(app, name)) } else { Ok(()) }
 }
 
 fn check(grant: &GrantBody) -> Result<(), Problem> {

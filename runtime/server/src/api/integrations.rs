@@ -2,7 +2,7 @@
 //!
 //! Secrets are sealed before they are stored and never shown; those that an update leaves out keep their values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Json;
@@ -14,13 +14,15 @@ use camshaft_model::language::TaskMissing;
 use camshaft_model::plugin::{AdapterDescriptor, Descriptor, PluginKind, PluginPin};
 use camshaft_model::resource::{Change, Expect, ResourceKind};
 use camshaft_model::{Map, Value};
+use jsonschema::ValidationError;
+use jsonschema::error::ValidationErrorKind as Kind;
 use semver::VersionReq;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::body::JsonBody;
+use super::body::{JsonBody, map};
 use super::page::{Asked, Page, PageQuery};
-use super::problem::{Fault, Problem};
+use super::problem::{Fault, Problem, nearest_of};
 use super::secrets::check_value;
 use super::{App, check_generation, name_in_url, with_generation};
 use crate::catalog::WorkspaceTasks;
@@ -29,6 +31,8 @@ use crate::vault::Sealed;
 
 /// Most values of one secret: several while a key is rotated.
 const VALUES_MAX: usize = 8;
+/// Of a value that has none of several forms, so many reasons are told.
+const REASONS_SHOWN: usize = 4;
 
 /// An integration as it shall be.
 #[derive(Deserialize, ToSchema)]
@@ -37,11 +41,11 @@ pub struct IntegrationBody {
     /// `github`, or with a version range `github@1`.
     pub adapter: String,
     /// The adapter's configuration.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "map")]
     #[schema(value_type = Object)]
     pub config: Map<String, Value>,
     /// Secrets by field; those left out keep their values, null removes one.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "map")]
     #[schema(value_type = Object)]
     pub secrets: BTreeMap<String, Option<SecretValues>>,
     /// Whether it takes deliveries: as before, or yes for a new one, where it is left out.
@@ -204,7 +208,10 @@ pub async fn put(
 }
 
 fn integration(app: &App, name: &Name) -> Result<Arc<Kept<IntegrationSpec>>, Problem> {
-    app.catalog.integration_kept(&app.workspace, name).ok_or_else(|| Problem::not_found("integration", name))
+    app.catalog.integration_kept(&app.workspace, name).ok_or_else(|| {
+        let all = app.catalog.integrations(&app.workspace);
+        Problem::not_among("integration", name, all.iter().map(|kept| kept.key.name.as_str()))
+    })
 }
 
 /// The newest release that `github@1` means, and what it says of itself.
@@ -220,7 +227,8 @@ fn adapter(app: &App, written: &str) -> Result<(PluginPin, AdapterDescriptor), P
             let all = app.catalog.all_releases(&app.workspace, Some(PluginKind::Adapter));
             let mut names: Vec<_> = all.iter().map(|kept| format!("`{}`", kept.spec.name)).collect();
             names.dedup();
-            invalid(format!("there is no adapter `{name}`; there are {}", names.join(", ")))
+            let meant = nearest_of(name.as_str(), all.iter().map(|kept| kept.spec.name.as_str()));
+            invalid(format!("there is no adapter `{name}`; there are {}{meant}", names.join(", ")))
         }
         TaskMissing::NotATask => invalid(format!("`{name}` is a task, not an adapter")),
         TaskMissing::NoSuchVersion(versions) => {
@@ -247,7 +255,7 @@ fn check_config(adapter: &PluginPin, descriptor: &AdapterDescriptor, config: &Va
         .map(|error| {
             let path = error.instance_path().to_string();
             let at = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
-            (path.clone(), format!("config{at}: {error}"))
+            (path, format!("config{at}: {}", config_fault(&error, config)))
         })
         .collect();
     let [(_, first), rest @ ..] = faults.as_slice() else { return Ok(()) };
@@ -255,6 +263,29 @@ fn check_config(adapter: &PluginPin, descriptor: &AdapterDescriptor, config: &Va
     let faults: Vec<_> =
         faults.iter().map(|(path, message)| serde_json::json!({"path": path, "message": message})).collect();
     Err(Problem::new(Fault::Invalid, format!("{first}{more}")).with("faults", faults))
+}
+
+/// What is wrong, without the value: somebody may have put a secret there.
+fn config_fault(error: &ValidationError<'_>, config: &Value) -> String {
+    let keys = |instance: &Value| -> Vec<String> {
+        instance.as_object().into_iter().flatten().map(|(key, _)| format!("`{key}`")).collect()
+    };
+    match error.kind() {
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+            // Of every form, what is closest to it.
+            let reasons: BTreeSet<_> = context.iter().flatten().map(|error| config_fault(error, config)).collect();
+            let keys = keys(error.instance());
+            let has = if keys.is_empty() { String::new() } else { format!(", which has {},", keys.join(", ")) };
+            let reasons = reasons.into_iter().take(REASONS_SHOWN).collect::<Vec<_>>().join("; ");
+            format!("the value{has} has none of the forms that it may have: {reasons}")
+        }
+        // `additionalProperties: false` where there are no properties at all.
+        Kind::FalseSchema => match config.pointer(error.instance_path().as_str()).map(keys) {
+            Some(keys) if !keys.is_empty() => format!("nothing is taken here, found {}", keys.join(", ")),
+            _ => "nothing is taken here".to_owned(),
+        },
+        _ => error.masked_with("the value").to_string(),
+    }
 }
 
 /// The sealed secrets after an update.

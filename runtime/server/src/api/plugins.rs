@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
+use camshaft_model::ids::Name;
 use camshaft_model::limits::COMPONENT_BYTES_MAX;
 use camshaft_model::plugin::{Descriptor, Grant, PluginKind, PluginRelease};
 use camshaft_model::resource::{Change, Expect, ResourceKind};
@@ -185,7 +186,7 @@ pub async fn list(
 pub async fn show(State(app): State<Arc<App>>, Path(which): Path<String>) -> Result<Json<PluginView>, Problem> {
     let name = name_in_url("plugin name", &which)?;
     let releases = app.catalog.releases(&app.workspace, &name);
-    let newest = releases.last().ok_or_else(|| Problem::not_found("plugin", &name))?;
+    let newest = releases.last().ok_or_else(|| unknown(&app, &name))?;
     Ok(Json(PluginView {
         name: name.to_string(),
         kind: newest.spec.kind.as_str(),
@@ -194,4 +195,10 @@ pub async fn show(State(app): State<Arc<App>>, Path(which): Path<String>) -> Res
         grant: (*app.catalog.grant(&app.workspace, &name)).clone(),
         releases: releases.iter().map(|kept| ReleaseView::of(kept)).collect(),
     }))
+}
+
+/// There is no such plugin.
+pub fn unknown(app: &App, name: &Name) -> Problem {
+    let all = app.catalog.all_releases(&app.workspace, None);
+    Problem::not_among("plugin", name, all.iter().map(|kept| kept.spec.name.as_str()))
 }

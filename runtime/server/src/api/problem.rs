@@ -6,6 +6,7 @@ use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use camshaft_model::ids::Malformed;
+use camshaft_model::language::nearest;
 use camshaft_model::seams::{DispatchError, StoreError, TellError};
 use camshaft_model::{Map, Value};
 use serde::Serialize;
@@ -98,6 +99,11 @@ impl Fault {
     }
 }
 
+/// The end of a sentence about a name that there is not: what was probably meant, or nothing.
+pub fn nearest_of<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, names.into_iter()).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}
+
 /// Why a request is refused. On the heap, since every handler's answer may be one.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
@@ -156,6 +162,12 @@ impl Problem {
     /// There is no such thing: `workflow`, its name.
     pub fn not_found(what: &str, which: impl std::fmt::Display) -> Self {
         Self::new(Fault::NotFound, format!("there is no {what} `{which}`"))
+    }
+
+    /// There is no such thing, and perhaps one of these was meant.
+    pub fn not_among<'a>(what: &str, which: impl std::fmt::Display, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let meant = nearest_of(&which.to_string(), names);
+        Self::new(Fault::NotFound, format!("there is no {what} `{which}`{meant}"))
     }
 
     /// Something of ours failed: the caller learns that, the log learns what.

@@ -46,7 +46,7 @@ pub fn missing_grants(release: &PluginRelease, grant: &Grant) -> Vec<Missing> {
             name: plugin.to_string(),
             message: format!("plugin `{plugin}` imports {import}, and no grant names {what} for it"),
             import: Some(import),
-            command: Some(format!("camshaft plugin grant {plugin} {}", flags.join(" "))),
+            command: Some(format!("camshaft plugin grant {plugin} {flags}", flags = flags.join(" "))),
         });
     };
     if release.wants_http() && grant.hosts.is_empty() {
@@ -75,8 +75,11 @@ pub fn missing_integration(integration: &Name) -> Missing {
         kind: "integration",
         name: integration.to_string(),
         import: None,
-        message: format!("a webhook trigger names the integration `{integration}`, and there is none"),
-        command: Some(format!("camshaft integration apply {integration} --adapter ADAPTER")),
+        message: format!(
+            "a webhook trigger names the integration `{integration}`, and there is none; \
+             write its adapter into {integration}.yaml, such as `adapter: github`"
+        ),
+        command: Some(format!("camshaft integration apply {integration}.yaml")),
     }
 }
 

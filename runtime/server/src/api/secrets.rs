@@ -22,7 +22,16 @@ use crate::catalog::specs::{self, SecretSpec};
 #[serde(deny_unknown_fields)]
 pub struct SecretBody {
     /// The value: 1 byte to 64 KiB of text.
-    pub value: String,
+    #[schema(value_type = String)]
+    pub value: SecretText,
+}
+
+/// A text. What else stands there is a secret too, and no error shows it.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a text is expected; a number or another value goes between quotes")]
+pub enum SecretText {
+    /// The text.
+    Text(String),
 }
 
 /// A secret, without its value.
@@ -50,7 +59,7 @@ pub struct SecretView {
 pub async fn put(
     State(app): State<Arc<App>>,
     Path(which): Path<String>,
-    JsonBody(SecretBody { value }): JsonBody<SecretBody>,
+    JsonBody(SecretBody { value: SecretText::Text(value) }): JsonBody<SecretBody>,
 ) -> Result<StatusCode, Problem> {
     let name = SecretName::new(&which)?;
     check_value(name.as_str(), &value)?;
@@ -108,7 +117,8 @@ pub async fn remove(State(app): State<Arc<App>>, Path(which): Path<String>) -> R
     let name = SecretName::new(&which)?;
     let _editing = app.catalog.edit().await;
     if !app.catalog.has_secret(&app.workspace, &name) {
-        return Err(Problem::not_found("secret", name));
+        let all = app.catalog.secrets(&app.workspace);
+        return Err(Problem::not_among("secret", name, all.iter().map(|kept| kept.key.name.as_str())));
     }
     let key = specs::key(ResourceKind::Secret, &app.workspace, &name);
     app.catalog.change(vec![Change::Delete { key, expect: Expect::Any }]).await?;

@@ -380,7 +380,14 @@ fn release(value: &Value, bytes: &Bytes) -> PluginRelease {
             summary: "An adapter".to_owned(),
             config_schema: json!({
                 "type": "object",
-                "properties": {"auth": {"type": "object"}, "tolerance_s": {"type": "integer", "minimum": 0}},
+                "properties": {
+                    "auth": {"anyOf": [
+                        {"type": "object", "properties": {"header": {"type": "string"}}, "additionalProperties": false, "required": ["header"]},
+                        {"type": "null"},
+                    ]},
+                    "nothing": {"type": "object", "additionalProperties": false},
+                    "tolerance_s": {"type": "integer", "minimum": 0},
+                },
                 "additionalProperties": false,
             }),
             secrets: vec![SecretField {

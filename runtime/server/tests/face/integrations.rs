@@ -49,6 +49,7 @@ async fn adapters_configurations_and_secrets_that_cannot_be_are_refused_by_name(
     let bench = Bench::new().await;
     for (body, named) in [
         (r#"{"adapter": "gitub"}"#, vec!["`gitub`", "`generic`"]),
+        (r#"{"adapter": "genric"}"#, vec!["there is no adapter `genric`", "did you mean `generic`?"]),
         (r#"{"adapter": "echo"}"#, vec!["`echo` is a task"]),
         (r#"{"adapter": "generic@2"}"#, vec!["no version ^2", "1.2.0"]),
         (r#"{"adapter": "generic@one"}"#, vec!["`one`"]),
@@ -65,6 +66,9 @@ async fn adapters_configurations_and_secrets_that_cannot_be_are_refused_by_name(
     bench.call("PUT", SHOP, r#"{"adapter": "generic", "config": []}"#).await.problem(400, &["`config`"]);
     bench.call("PUT", "/api/v1/integrations/A", r#"{"adapter": "generic"}"#).await.problem(400, &["`A`"]);
     bench.call("GET", SHOP, Body::empty()).await.problem(404, &["`shop`"]);
+    bench.call("PUT", SHOP, r#"{"adapter": "generic"}"#).await.is(201);
+    let near = bench.call("GET", "/api/v1/integrations/shpo", Body::empty()).await;
+    near.problem(404, &["there is no integration `shpo`; did you mean `shop`?"]);
     let two = r#"{"adapter": "generic", "config": {"tolerance_s": -1, "colour": 1}}"#;
     let problem = bench.call("PUT", SHOP, two).await.problem(422, &["1 more"]);
     assert_eq!(problem["faults"].as_array().unwrap().len(), 2);

@@ -48,6 +48,9 @@ async fn lists_tell_kinds_apart_and_show_what_the_server_brought() {
     assert_eq!((all["items"].as_array().unwrap().len(), &all["next"]), (3, &json!("echo@1.0.0")));
     bench.call("GET", "/api/v1/plugins?kind=toy", Body::empty()).await.problem(400, &["toy"]);
     bench.call("GET", "/api/v1/plugins/none", Body::empty()).await.problem(404, &["`none`"]);
+    for near in ["/api/v1/plugins/calller", "/api/v1/plugins/calller/grant"] {
+        bench.call("GET", near, Body::empty()).await.problem(404, &["`calller`; did you mean `caller`?"]);
+    }
 }
 
 #[tokio::test]

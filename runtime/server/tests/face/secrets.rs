@@ -31,6 +31,58 @@ async fn names_and_times_are_listed_and_values_never() {
         .problem(422, &["65537"]);
 }
 
+/// What was meant as a secret and went to a wrong place must not come back in the message about it.
+#[tokio::test]
+async fn no_error_shows_what_may_have_been_meant_as_a_secret() {
+    let bench = Bench::new().await;
+    let integration = |rest: &str| format!(r#"{{"adapter": "generic", {rest}}}"#);
+    for (path, body, named) in [
+        ("/api/v1/secrets/pin", r#"{"value": 98765432101234}"#.to_owned(), vec!["`value`", "a text is expected"]),
+        ("/api/v1/secrets/pin", r#"{"value": ["hunter9"]}"#.to_owned(), vec!["`value`", "a text is expected"]),
+        ("/api/v1/secrets/pin", r#""hunter9""#.to_owned(), vec!["a JSON text, an object is expected"]),
+        ("/api/v1/secrets/pin", "98765432101234".to_owned(), vec!["a JSON number, an object is expected"]),
+        ("/api/v1/integrations/shop", integration(r#""secrets": "hunter9""#), vec!["`secrets`", "a map is expected"]),
+        ("/api/v1/integrations/shop", integration(r#""secrets": 98765432101234"#), vec!["`secrets`"]),
+        ("/api/v1/integrations/shop", integration(r#""secrets": ["hunter9"]"#), vec!["`secrets`"]),
+        ("/api/v1/integrations/shop", integration(r#""config": "hunter9""#), vec!["`config`", "a map is expected"]),
+        (
+            "/api/v1/integrations/shop",
+            integration(r#""secrets": {"signing_secret": 98765432101234}"#),
+            vec!["a list of texts"],
+        ),
+        (
+            "/api/v1/integrations/shop",
+            integration(r#""config": {"signing_secret": "hunter9"}"#),
+            vec!["signing_secret"],
+        ),
+        (
+            "/api/v1/integrations/shop",
+            integration(r#""config": {"tolerance_s": "hunter9"}"#),
+            vec!["/tolerance_s", "integer"],
+        ),
+        (
+            "/api/v1/integrations/shop",
+            integration(r#""config": {"auth": {"header": "X", "header_value": "hunter9"}}"#),
+            vec!["/auth", "`header_value`", "('header_value' was unexpected)"],
+        ),
+        (
+            "/api/v1/integrations/shop",
+            integration(r#""config": {"nothing": {"signing_secret": "hunter9"}}"#),
+            vec!["/nothing", "nothing is taken here, found `signing_secret`"],
+        ),
+    ] {
+        let answer = bench.call("PUT", path, body.clone()).await;
+        let text = answer.text();
+        assert!(text.contains("\"status\":4"), "{body}: {text}");
+        for named in named {
+            assert!(text.contains(named), "{body}: {named:?} is not in {text}");
+        }
+        for hidden in ["hunter9", "98765", "SecretBody", "struct"] {
+            assert!(!text.contains(hidden), "{body}: {text}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_change_of_a_secret_holds_from_the_next_call_on() {
     let bench = Bench::new().await;

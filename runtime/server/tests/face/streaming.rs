@@ -102,7 +102,7 @@ fn path(id: &str) -> String {
     format!("/api/v1/executions/{id}/stream")
 }
 
-/// Entries as the journal has them, numbered without a gap, and the end.
+/// Entries as the journal has them, with the paths of their steps, numbered without a gap, and the end.
 fn check(events: &[Event], journal: &[Value], from: u64, status: &str) {
     let (end, entries) = events.split_last().unwrap();
     assert_eq!(*end, Event { id: None, kind: "end".to_owned(), data: json!({"status": status}) });
@@ -111,6 +111,12 @@ fn check(events: &[Event], journal: &[Value], from: u64, status: &str) {
         kind: entry.as_object().unwrap().keys().next().unwrap().clone(),
         data: entry.clone(),
     });
+    let mut entries = entries.to_vec();
+    for Event { kind, data, .. } in &mut entries {
+        let inside = data[kind.as_str()].as_object_mut().unwrap();
+        let path = inside.remove("step");
+        assert_eq!(path.is_some_and(|path| path.is_string()), inside.contains_key("at"), "{kind}: {inside:?}");
+    }
     assert_eq!(entries, expected.collect::<Vec<_>>());
 }
 

@@ -4,7 +4,9 @@ use std::io::ErrorKind;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use camshaft_model::seams::{Fence, StoreError};
-use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError, WriteTransaction};
+use redb::{
+    Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError, TableDefinition, WriteTransaction,
+};
 
 use super::backend::Disk;
 use super::migrate;
@@ -12,6 +14,11 @@ use super::migrate;
 /// What redb may keep of the file in memory, bytes. Hot pages of the writer (the right edges of the tables) are a few
 /// hundred KiB; the rest serves lists. It is small so that an idle server is.
 const CACHE_BYTES: usize = 16 << 20;
+
+/// What a probe of the disk writes: more than what a full one may still take in pages that the file has already.
+const PROBE_BYTES: usize = 64 << 10;
+/// Where; there is no such table at any other time.
+const PROBE: TableDefinition<'_, (), &[u8]> = TableDefinition::new("probe");
 
 /// The database, which the writer closes and opens again when the disk has failed.
 pub(crate) struct Slot {
@@ -58,6 +65,24 @@ impl Slot {
     /// Whether the database no longer answers: an error of the disk, even of a reader, ends it.
     pub(crate) fn fails(&self) -> bool {
         self.write().and_then(|transaction| transaction.abort().map_err(|error| disk_error(error.into()))).is_err()
+    }
+
+    /// Whether the disk takes writes, and not the smallest alone: some bytes are committed, and taken away again.
+    pub(crate) fn probe(&self) -> Result<(), StoreError> {
+        let put = |transaction: &WriteTransaction| -> Result<(), redb::Error> {
+            transaction.open_table(PROBE)?.insert((), [0; PROBE_BYTES].as_slice())?;
+            Ok(())
+        };
+        let take_away = |transaction: &WriteTransaction| -> Result<(), redb::Error> {
+            transaction.delete_table(PROBE)?;
+            Ok(())
+        };
+        for step in [&put as &dyn Fn(&WriteTransaction) -> Result<(), redb::Error>, &take_away] {
+            let transaction = self.write()?;
+            step(&transaction).map_err(disk_error)?;
+            transaction.commit().map_err(|error| disk_error(error.into()))?;
+        }
+        Ok(())
     }
 
     /// Closes the database; transactions that still read end with an error.

@@ -52,8 +52,9 @@ use self::writer::{Bell, Done, Work, Writer};
 /// A [`Store`] in one file.
 ///
 /// When a commit fails, the callers of its batch are told [`StoreError::Unavailable`], what the commit may have left on
-/// the disk is undone, and the database is opened again; while that does not succeed, [`Store::healthy`] is false, every
-/// append is refused, and each append and each look at the health tries again. Only one case is not covered: a disk that
+/// the disk is undone, and the database is opened again; while that does not succeed, every append is refused, and each append
+/// and each look at the health tries again. [`Store::healthy`] is false until something is committed again: a full disk can be
+/// opened. Only one case is not covered: a disk that
 /// took the whole commit, reported an error all the same, and took no further write before the process ended. Such a batch
 /// may be there, whole, after the next start.
 ///

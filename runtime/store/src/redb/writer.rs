@@ -63,7 +63,7 @@ struct Request {
 
 enum Message {
     Request(Box<Request>),
-    /// Try whether the disk is back.
+    /// Try whether the disk is back, by a commit if nothing else is to be written.
     Revive,
 }
 
@@ -107,7 +107,7 @@ impl Writer {
         answered.await.map_err(|_| gone())?
     }
 
-    /// Whether the latest commit succeeded. Where it did not, this makes the writer try again.
+    /// Whether the latest commit became durable. Where it did not, this makes the writer try another.
     pub(crate) fn healthy(&self) -> bool {
         let healthy = self.healthy.load(Ordering::Acquire);
         if !healthy {
@@ -153,6 +153,10 @@ impl Drop for Writer {
 struct Health(Arc<AtomicBool>);
 
 impl Health {
+    fn is(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
     fn set(&self, healthy: bool) {
         self.0.store(healthy, Ordering::Release);
     }
@@ -189,6 +193,8 @@ impl Loop {
             }
             if !batch.is_empty() {
                 self.carry_out(&mut batch);
+            } else if !self.health.is() {
+                self.probe();
             }
         }
         self.slot.shut();
@@ -218,7 +224,12 @@ impl Loop {
     fn carry_out(&mut self, batch: &mut Vec<Request>) {
         let commits = self.slot.commits();
         match self.write(batch) {
-            Ok(answers) => answer_all(batch, answers),
+            Ok(answers) => {
+                if self.slot.commits() > commits {
+                    self.committed();
+                }
+                answer_all(batch, answers);
+            }
             Err((error, answers)) => {
                 let landed = self.slot.commits() > commits;
                 tracing::error!(%error, landed, "the store's disk failed");
@@ -273,14 +284,31 @@ impl Loop {
         }
     }
 
-    /// Undoes what the failed commit may have left, and opens the database again.
+    /// A commit is durable: only that shows that the disk takes writes. A full one is opened, read and reverted all the same.
+    fn committed(&self) {
+        if !self.health.is() {
+            self.health.set(true);
+            tracing::info!("the store's disk is back");
+        }
+    }
+
+    /// Commits something that nobody needs, since a server that is not ready may be given nothing else to commit.
+    fn probe(&mut self) {
+        match self.slot.probe() {
+            Ok(()) => self.committed(),
+            Err(error) => {
+                tracing::debug!(%error, "the store's disk still fails");
+                self.broken = true;
+            }
+        }
+    }
+
+    /// Undoes what the failed commit may have left, and opens the database again. Whether it takes writes shows with the next.
     fn recover(&mut self) -> Result<(), StoreError> {
         self.slot.close();
         self.slot.revert()?;
         self.slot.open_again()?;
         self.broken = false;
-        self.health.set(true);
-        tracing::info!("the store's disk is back");
         Ok(())
     }
 }

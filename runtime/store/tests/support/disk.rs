@@ -14,6 +14,8 @@ pub enum Fault {
     HalfOnce,
     /// That operation and each one after it.
     Lasting,
+    /// The disk has no room left: from that operation on, nothing is written where nothing was written before.
+    Full,
 }
 
 /// What is on the disk after the machine lost its power.
@@ -40,6 +42,8 @@ struct State {
     operations: usize,
     fault: Option<(usize, Fault)>,
     read_fault: bool,
+    /// Behind the last byte that was ever written.
+    reached: usize,
     /// Writes of the header: one a commit.
     commits: usize,
     held: bool,
@@ -153,7 +157,7 @@ impl State {
         let now = self.operations;
         self.operations += 1;
         match self.fault {
-            Some((at, Fault::Lasting)) if now >= at => Some(Fault::Lasting),
+            Some((at, fault @ (Fault::Lasting | Fault::Full))) if now >= at => Some(fault),
             Some((at, fault)) if now == at => Some(fault),
             _ => None,
         }
@@ -167,6 +171,7 @@ impl State {
         let place = &mut self.bytes[offset..end];
         let before = place.to_vec();
         place.copy_from_slice(data);
+        self.reached = self.reached.max(end);
         self.unsynced.push(Undo::Bytes { offset, before, after: data.to_vec() });
         Ok(())
     }
@@ -194,7 +199,7 @@ impl StorageBackend for FaultyDisk {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.state();
-        if state.begin().is_some() {
+        if state.begin().is_some_and(|fault| fault != Fault::Full) {
             return Err(broken());
         }
         let (before, after) = (state.bytes.len(), len as usize);
@@ -212,7 +217,7 @@ impl StorageBackend for FaultyDisk {
             state = self.0.1.wait(state).unwrap();
         }
         state.waiting = false;
-        if state.begin().is_some() {
+        if state.begin().is_some_and(|fault| fault != Fault::Full) {
             return Err(broken());
         }
         state.unsynced.clear();
@@ -227,6 +232,7 @@ impl StorageBackend for FaultyDisk {
         }
         match fault {
             None => state.write(offset as usize, data),
+            Some(Fault::Full) if offset as usize + data.len() <= state.reached => state.write(offset as usize, data),
             Some(fault) => {
                 if fault == Fault::HalfOnce {
                     state.write(offset as usize, &data[..data.len() / 2])?;

@@ -26,7 +26,7 @@ pub(crate) fn normalise(
     let mut query = query(&request.query, &secrets);
     let mut shared = if events.iter().any(|event| event.body.is_none()) {
         let mut parsed = body::parse(content_type, &request.body).map_err(Refused::Malformed)?;
-        secrets.mask(&mut parsed.value);
+        secrets.mask_parsed(&mut parsed.value, &request.body);
         parsed
     } else {
         Parsed::default()
@@ -39,6 +39,7 @@ pub(crate) fn normalise(
         let body = match event.body {
             Some(mut value) => {
                 body::check_depth(&value).map_err(Refused::Malformed)?;
+                // The host has masked what stands within, as in everything that an adapter hands back.
                 secrets.mask(&mut value);
                 Parsed { value, is_base64: false }
             }

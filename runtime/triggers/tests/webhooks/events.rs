@@ -99,7 +99,8 @@ async fn no_secret_gets_into_an_event() {
         ("x-empty", ""),
         ("content-type", "application/json"),
     ];
-    let body = json!({"token": SECRET, "list": ["pin7", "x"], "near": "pin77"}).to_string();
+    let body =
+        json!({"token": SECRET, "list": ["pin7", "x"], "near": "pin77", "in": format!("a {SECRET} b")}).to_string();
     assert_eq!(front.post(&uri, &headers, body).await.status, 200);
     for event in front.events() {
         let text = event.to_string();
@@ -113,7 +114,10 @@ async fn no_secret_gets_into_an_event() {
     }
     let events = front.events();
     assert_eq!(events[0]["body"], json!({"clientState": "<secret>", "deep": [{"pin": "<secret>"}]}));
-    assert_eq!(events[1]["body"], json!({"token": "<secret>", "list": ["<secret>", "x"], "near": "pin77"}));
+    assert_eq!(
+        events[1]["body"],
+        json!({"token": "<secret>", "list": ["<secret>", "x"], "near": "pin77", "in": "a <secret> b"})
+    );
 }
 
 #[tokio::test]
