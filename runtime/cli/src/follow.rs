@@ -82,7 +82,7 @@ impl<'a> Follow<'a> {
 
 fn may_pass(error: &anyhow::Error) -> bool {
     match error.downcast_ref() {
-        Some(ClientError::Unreachable { .. }) => true,
+        Some(ClientError::Unreachable { .. } | ClientError::BrokenOff { .. }) => true,
         Some(ClientError::Refused { status, .. }) => *status >= 500 || *status == 429,
         None => false,
     }

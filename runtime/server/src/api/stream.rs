@@ -21,6 +21,7 @@ use camshaft_engine::Appended;
 use camshaft_model::entry::{At, Entry, Sequence};
 use camshaft_model::ids::ExecutionId;
 use camshaft_model::program::Program;
+use camshaft_model::seams::Directory;
 use camshaft_model::summary::Status;
 use camshaft_model::time::Timestamp;
 use camshaft_model::{Value, json};
