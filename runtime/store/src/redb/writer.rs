@@ -202,9 +202,10 @@ impl Loop {
 
     /// Takes what is waiting, as much as a batch may hold.
     fn fill(&mut self, first: Message, batch: &mut Vec<Request>) {
-        let mut bytes = 0;
+        let (mut bytes, mut messages) = (0, 0);
         let mut next = Some(first);
         while let Some(message) = next {
+            messages += 1;
             match message {
                 Message::Request(request) => {
                     bytes += request.bytes;
@@ -213,7 +214,8 @@ impl Loop {
                 // A reader failed, or somebody asked while the store was not well.
                 Message::Revive => self.broken |= self.slot.fails(),
             }
-            if bytes >= BATCH_BYTES || batch.len() >= BATCH_REQUESTS {
+            // Messages of any kind count: who asks after the health again and again must not keep the others waiting.
+            if bytes >= BATCH_BYTES || messages >= BATCH_REQUESTS {
                 break;
             }
             next = self.waiting.try_recv().ok();
