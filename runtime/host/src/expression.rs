@@ -11,11 +11,12 @@ use camshaft_model::Value;
 use camshaft_model::language::expression::Jq;
 use camshaft_model::limits;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime::{Engine, Store, Trap};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
-use wasmtime_wasi::p2::bindings::{cli, clocks, random};
+use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
+use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sync};
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -61,7 +62,7 @@ pub(crate) fn evaluator(machine: &Machine, registry: &Registry, component: Vec<u
     let setup = |error: wasmtime::Error| HostError::Setup(format!("the expression component: {error:#}"));
     let digest = crate::digest(&component);
     let component = registry.compiler().cache.component(digest, &component).map_err(setup)?;
-    let linker = linker(machine.engine(), &component).map_err(setup)?;
+    let linker = linker(machine.engine()).map_err(setup)?;
     let pre = linker.instantiate_pre(&component).and_then(ExpressionPre::new).map_err(setup)?;
     Ok(Arc::new(Evaluator { engine: machine.engine().clone(), pre, kept: Mutex::default() }))
 }
@@ -125,18 +126,65 @@ fn beside<T>(run: impl FnOnce() -> T) -> T {
     }
 }
 
-/// What a filter may ask for: the time, a seed for its maps, an empty environment. Everything else that a standard library
-/// imports traps, streams above all: WASI's own would block on the runtime that this very call runs on, and a guest writes
-/// to them when it has no memory left.
-fn linker(engine: &Engine, component: &Component) -> wasmtime::Result<Linker<Quiet>> {
+struct Table;
+
+impl HasData for Table {
+    type Data<'a> = &'a mut ResourceTable;
+}
+
+/// What a standard library asks for, synchronously and inert.
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<Quiet>> {
     type T = Quiet;
     let mut linker = Linker::new(engine);
     let l = &mut linker;
+    sync::io::error::add_to_linker::<T, Table>(l, |state| &mut state.table)?;
+    sync::io::poll::add_to_linker::<T, Table>(l, |state| &mut state.table)?;
+    sync::io::streams::add_to_linker::<T, Table>(l, |state| &mut state.table)?;
     clocks::wall_clock::add_to_linker::<T, WasiClocks>(l, T::clocks)?;
+    clocks::monotonic_clock::add_to_linker::<T, WasiClocks>(l, T::clocks)?;
+    sync::filesystem::types::add_to_linker::<T, WasiFilesystem>(l, T::filesystem)?;
+    filesystem::preopens::add_to_linker::<T, WasiFilesystem>(l, T::filesystem)?;
     random::random::add_to_linker::<T, WasiRandom>(l, |state| state.wasi.random())?;
     random::insecure::add_to_linker::<T, WasiRandom>(l, |state| state.wasi.random())?;
     random::insecure_seed::add_to_linker::<T, WasiRandom>(l, |state| state.wasi.random())?;
+    cli::exit::add_to_linker::<T, WasiCli>(l, T::cli)?;
     cli::environment::add_to_linker::<T, WasiCli>(l, T::cli)?;
-    linker.define_unknown_imports_as_traps(component)?;
+    cli::stdin::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::stdout::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::stderr::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_input::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_output::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_stdin::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_stdout::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_stderr::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    never_block(&mut linker)?;
     Ok(linker)
+}
+
+/// Takes away what would wait for something, such as the last words of a guest that has run out of memory: an evaluation runs on a
+/// thread of the server's own runtime, where the synchronous forms of these panic, and nobody reads those words.
+fn never_block(linker: &mut Linker<Quiet>) -> wasmtime::Result<()> {
+    const WAITING: [(&str, &[&str]); 2] = [
+        (
+            "wasi:io/streams@0.2.12",
+            &[
+                "[method]input-stream.blocking-read",
+                "[method]input-stream.blocking-skip",
+                "[method]output-stream.blocking-flush",
+                "[method]output-stream.blocking-splice",
+                "[method]output-stream.blocking-write-and-flush",
+                "[method]output-stream.blocking-write-zeroes-and-flush",
+            ],
+        ),
+        ("wasi:io/poll@0.2.12", &["[method]pollable.block", "poll"]),
+    ];
+    linker.allow_shadowing(true);
+    for (instance, names) in WAITING {
+        let mut instance = linker.instance(instance)?;
+        for name in names {
+            instance.func_new(name, move |_, _, _, _| wasmtime::bail!("an expression cannot wait: {name}"))?;
+        }
+    }
+    linker.allow_shadowing(false);
+    Ok(())
 }

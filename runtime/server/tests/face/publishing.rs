@@ -123,8 +123,7 @@ async fn of_workflows_that_start_each_other_any_may_be_the_first() {
 #[tokio::test]
 async fn a_workflow_shows_how_far_its_limits_are_used() {
     let bench = Bench::new().await;
-    let document =
-        "name: limited\nlimits: { per_day: 5, per_month: 70, concurrency: 3, when_full: reject }\nsteps: []\n";
+    let document = "name: limited\nlimits: { per_day: 5, per_month: 70, concurrency: 3, when_full: reject }\ntriggers: [ { manual: {} } ]\nsteps: []\n";
     bench.publish("limited", document).await;
     bench.run("limited", "{}").await;
     bench.run("limited", "{}").await;
