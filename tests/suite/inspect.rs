@@ -45,7 +45,10 @@ fn whoever_watches_sees_each_step_and_learns_how_it_ended() {
         assert!(watched.ends_with("succeeded\n"), "{watched}");
         let printed = said(&printed.join().expect("it does not panic"));
         let journal = server.ok("GET", &format!("/api/v1/executions/{id}/journal"), "");
-        let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let mut lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let paths = lines.iter_mut().filter_map(|entry| entry.as_object_mut()?.values_mut().next());
+        let paths: Vec<_> = paths.filter_map(|inside| inside.as_object_mut()?.remove("step")).collect();
+        assert!(!paths.is_empty() && paths.iter().all(|path| path == "ok"), "{paths:?}");
         assert_eq!(Some(&lines), journal["items"].as_array());
     });
     assert_eq!(said(&server.cli(&["approval", "ls"])), "nothing here yet\n");
