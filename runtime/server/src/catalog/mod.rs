@@ -34,6 +34,15 @@ const PAGE: usize = 1_000;
 /// Revisions kept compiled though they are not published now: executions that began before the latest publishing.
 const FORMER_REVISIONS_MAX: usize = 256;
 
+/// What becomes of a published revision that does not compile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Faulty {
+    /// The change that publishes it is refused.
+    Refuse,
+    /// It was published by a release that took it: it starts nothing, and the server goes on with the others.
+    LeaveOut,
+}
+
 /// What is known of every workspace.
 pub struct Catalog {
     store: Arc<dyn Store>,
@@ -45,7 +54,7 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Loads everything. Damaged resources, and secrets that the vault cannot open, are errors that name them.
+    /// Loads everything. Published revisions that this release does not take are left out, and told in the log. Damaged resources, and secrets that the vault cannot open, are errors that name them.
     pub async fn load(store: Arc<dyn Store>, vault: Arc<Vault>, tokens: Tokens) -> anyhow::Result<Arc<Self>> {
         let catalog = Self {
             store,
@@ -64,7 +73,7 @@ impl Catalog {
                 let Some(last) = page.last() else { break };
                 after = Some(last.key.clone());
                 for resource in page {
-                    let compiled = catalog.compile_published(&resource, &[]).await?;
+                    let compiled = catalog.compile_published(&resource, &[], Faulty::LeaveOut).await?;
                     catalog.take(resource, compiled)?;
                 }
             }
@@ -82,7 +91,7 @@ impl Catalog {
         let mut compiled = Vec::with_capacity(changes.len());
         for change in &changes {
             compiled.push(match change {
-                Change::Put { resource, .. } => self.compile_published(resource, &changes).await?,
+                Change::Put { resource, .. } => self.compile_published(resource, &changes, Faulty::Refuse).await?,
                 Change::Delete { .. } => Vec::new(),
             });
         }
@@ -99,7 +108,12 @@ impl Catalog {
 
     /// The revisions that a workflow's head publishes and that are not in memory yet, compiled. `beside` are changes of
     /// the same transaction, which may hold the revision.
-    async fn compile_published(&self, head: &Resource, beside: &[Change]) -> Result<Vec<Arc<Published>>, StoreError> {
+    async fn compile_published(
+        &self,
+        head: &Resource,
+        beside: &[Change],
+        faulty: Faulty,
+    ) -> Result<Vec<Arc<Published>>, StoreError> {
         if head.key.kind != ResourceKind::Workflow {
             return Ok(Vec::new());
         }
@@ -121,7 +135,13 @@ impl Catalog {
                         Some(found) => found,
                         None => self.revision_resource(key).await?,
                     };
-                    compiled.push(Arc::new(compile(&head.key.workspace, &revision, environment, &found)?));
+                    match compile(&head.key.workspace, &revision, environment, &found) {
+                        Ok(published) => compiled.push(Arc::new(published)),
+                        Err(error) if faulty == Faulty::LeaveOut => {
+                            tracing::error!(workflow = %name, %environment, %error, "not started: publish it anew");
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
             }
         }

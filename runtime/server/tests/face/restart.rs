@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use camshaft_model::json;
+use camshaft_model::resource::{Change, Expect, Resource, ResourceKind};
+use camshaft_model::seams::Store;
 use camshaft_server::config::Config;
 use camshaft_server::folder::DataFolder;
 use camshaft_server::tokens::Tokens;
@@ -63,6 +65,27 @@ async fn an_execution_of_a_former_revision_is_shown_with_its_own_steps() {
     let id = before["id"].as_str().unwrap();
     assert_eq!(bench.get(&format!("/api/v1/executions/{id}")).await["steps"][0]["path"], "said");
     assert_eq!(bench.run("echo-it", "{}").await["steps"][0]["path"], "spoken");
+}
+
+/// Releases may refuse what earlier ones took. One such workflow must not keep a server, and all the others, from starting.
+#[tokio::test]
+async fn a_published_revision_that_no_longer_compiles_starts_nothing_and_the_others_go_on() {
+    let store = Arc::new(MemoryStore::new());
+    let bench = Bench::with(Options { store: store.clone(), ..Options::default() }).await;
+    bench.publish("echo-it", ECHO).await;
+    bench.publish("other", &ECHO.replace("echo-it", "other")).await;
+    drop(bench);
+    let page = store.resources(ResourceKind::Revision, None, None, 10).await.unwrap();
+    let of = |resource: &Resource| resource.spec["document"].as_str().is_some_and(|text| text.contains("echo-it"));
+    let mut resource = page.into_iter().find(of).unwrap();
+    resource.spec["document"] = json!("name: echo-it\nsteps: [ { exit: { body: \"{{ $.vars.nowhere }}\" } } ]\n");
+    store.change(vec![Change::Put { resource, expect: Expect::Any }]).await.unwrap();
+
+    let bench = Bench::with(Options { store: Arc::new(store.restarted()), ..Options::default() }).await;
+    assert_eq!(bench.run("other", "{}").await["output"]["body"]["said"], "hello");
+    bench.call("POST", "/api/v1/workflows/echo-it/trigger", "{}").await.is(404);
+    bench.publish("echo-it", &ECHO.replace("hello", "hello again")).await;
+    assert_eq!(bench.run("echo-it", "{}").await["output"]["body"]["said"], "hello again");
 }
 
 #[tokio::test]
