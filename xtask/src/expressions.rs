@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,8 +11,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::process::Process;
-use crate::progress;
 use crate::workspace::Workspace;
+use crate::{progress, tools};
 
 const TABLE: &str = "runtime/host/tests/sandbox/expressions.jsonl";
 /// Longest that jq may take for one expression; an old jq is endless where a newer one is not.
@@ -69,17 +68,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 /// The version of the jq on this machine, which is installed where that may be done.
 fn installed(workspace: &Workspace) -> Option<(u32, u32)> {
     let version = || minor(Process::new("jq", &workspace.root).arg("--version").read().ok()?.trim_start_matches("jq-"));
-    version().or_else(|| {
-        let apt = |arguments: &[&str]| {
-            Process::new("apt-get", Path::new("/"))
-                .args(arguments)
-                .env("DEBIAN_FRONTEND", "noninteractive")
-                .read()
-                .is_ok()
-        };
-        let got = apt(&["install", "--yes", "jq"]) || (apt(&["update"]) && apt(&["install", "--yes", "jq"]));
-        got.then(version).flatten()
-    })
+    version().or_else(|| tools::debian("jq").then(version).flatten())
 }
 
 /// `1.7.1` is 1 and 7.

@@ -4,14 +4,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::process::Process;
-use crate::progress;
 use crate::workspace::Workspace;
+use crate::{progress, tools};
 
 /// Each target, and the largest input that is made up for it, bytes.
 const TARGETS: [(&str, u32); 4] = [("document", 4096), ("expression", 512), ("journal", 4096), ("json", 4096)];
@@ -38,6 +38,18 @@ impl Default for Options {
     fn default() -> Self {
         Self { target: None, seconds: 60, seed: None }
     }
+}
+
+/// As one of the checks: left out, and said so, on a machine that cannot build libFuzzer.
+pub fn check(workspace: &Workspace) -> Result<()> {
+    let compiler = || Process::new("c++", &workspace.root).arg("--version").succeeds(Duration::from_secs(30));
+    if compiler() || (tools::debian("g++") && compiler()) {
+        return run(workspace, &Options::default());
+    }
+    println!(
+        "==> fuzzing is left out: libFuzzer needs a C++ compiler, and there is none; the tests replay the corpora"
+    );
+    Ok(())
 }
 
 /// Builds the program and feeds the targets, all of them beside each other.

@@ -24,7 +24,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let build = workspace.cargo().args(["build", "--workspace", "--bins", "--tests"]);
     progress::step("building the binary and the tests", &build)?;
     failures.extend(progress::step("documentation tests", &tests(workspace, &["test", "--doc"])).err());
-    failures.extend(fuzz::run(workspace, &fuzz::Options::default()).err());
+    failures.extend(fuzz::check(workspace).err());
     for failure in &failures {
         eprintln!("\n{failure:#}");
     }

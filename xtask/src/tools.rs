@@ -1,5 +1,6 @@
 //! Programs beside cargo that the checks need: installed once into the user's cargo folder, never on each run.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -20,4 +21,15 @@ pub fn install(workspace: &Workspace, name: &str) -> Result<()> {
         .env("CARGO_TARGET_DIR", workspace.target.join("tools"));
     progress::step(&format!("installing {package}, which this machine lacks (minutes, once)"), &install)?;
     Ok(())
+}
+
+/// Installs a Debian package where that may be done; whether it is there now.
+pub fn debian(package: &str) -> bool {
+    let apt = |arguments: &[&str]| {
+        let patience = ["-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=20"];
+        let apt = Process::new("apt-get", Path::new("/")).args(patience).args(arguments);
+        apt.env("DEBIAN_FRONTEND", "noninteractive").read().is_ok()
+    };
+    let install = ["install", "--yes", "--no-install-recommends", package];
+    apt(&install) || (apt(&["update"]) && apt(&install))
 }
