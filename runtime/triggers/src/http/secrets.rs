@@ -38,6 +38,9 @@ impl Secrets<'_> {
     /// each of thousands of texts would cost more than the rest of the delivery; so the bytes are looked through first, and
     /// texts only where a secret may be found.
     pub(crate) fn mask_parsed(&self, value: &mut Value, raw: &[u8]) {
+        if self.values().next().is_none() {
+            return;
+        }
         let mut within: Vec<_> = self.values().filter(|secret| secret.len() >= WITHIN_BYTES_MIN).collect();
         within.retain(|secret| may_hold(raw, secret));
         // Of two that begin at the same place, the longer one is the whole.
