@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use camshaft_model::entry::Entry;
 use camshaft_model::ids::{ExecutionId, ResourceId};
 use camshaft_model::seams::{Claim, Fence, Published, StoreError};
 use camshaft_model::state::State;
@@ -31,7 +32,7 @@ impl Engine {
     /// something to do. Returns how many go on or wait. One that cannot be read is reported and tried again later; it keeps
     /// nobody else from going on.
     pub async fn recover(self: &Arc<Self>) -> Result<usize, StoreError> {
-        let (mut parked, mut to_wake) = (0, Vec::new());
+        let (mut parked, mut to_wake, mut children) = (0, Vec::new(), Vec::new());
         let mut gated: HashMap<ResourceId, Summary> = HashMap::new();
         let mut after = None;
         'pages: loop {
@@ -47,6 +48,7 @@ impl Engine {
                     gated.insert(claim.summary.revision.workflow_id, claim.summary.clone());
                 }
                 let id = claim.id;
+                children.extend(claim.summary.parent.map(|parent| (id, parent)));
                 match self.place(claim) {
                     true => to_wake.push(id),
                     false => parked += 1,
@@ -58,6 +60,7 @@ impl Engine {
             self.tell_later(id, Command::LockGranted(at));
         }
         self.completed.send_replace(true);
+        self.cancel_orphans(children).await?;
         let woken = stream::iter(to_wake).map(|id| async move {
             match self.live.tell(id, Command::Wake) {
                 Told::Wake(parked) => self.wake(id, parked).await,
@@ -68,6 +71,32 @@ impl Engine {
         });
         let woken: Vec<bool> = woken.buffer_unordered(AT_ONCE).collect().await;
         Ok(parked + woken.into_iter().filter(|goes_on| *goes_on).count())
+    }
+
+    /// Cancels children whose parent waited for them and has ended: the former server had no time to.
+    async fn cancel_orphans(self: &Arc<Self>, children: Vec<(ExecutionId, ExecutionId)>) -> Result<(), StoreError> {
+        let mut ended = HashMap::new();
+        for (child, parent) in children {
+            let is_over = match ended.get(&parent) {
+                Some(is_over) => *is_over,
+                None => {
+                    let summary = self.parts.store.summary(parent).await?;
+                    let is_over = summary.is_none_or(|summary| summary.status.is_final());
+                    *ended.entry(parent).or_insert(is_over)
+                }
+            };
+            if !is_over {
+                continue;
+            }
+            let first = self.parts.store.entries(child, 0, 1).await?;
+            let Some(Entry::Accepted { invocation, .. }) = first.first() else { continue };
+            if invocation.parent.as_ref().is_some_and(|parent| parent.waits) {
+                let engine = self.clone();
+                // One that has ended meanwhile needs no cancelling.
+                tokio::spawn(async move { engine.cancel(child, format!("its parent {parent}")).await });
+            }
+        }
+        Ok(())
     }
 
     /// Puts an execution in its place, going by its summary alone. Whether it has something to do.

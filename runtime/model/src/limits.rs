@@ -22,7 +22,10 @@ pub const LABELS_MAX: usize = 64;
 pub const OUTPUT_BYTES_MAX: usize = 4 << 20;
 /// Largest input of a task, bytes of JSON.
 pub const INPUT_BYTES_MAX: usize = 1 << 20;
-/// Deepest nesting of a JSON value from outside. serde_json refuses at 128; what we build ourselves stays below.
+/// Deepest nesting of a value that a step makes. What stands around it in a journal or an answer still fits into
+/// [`JSON_DEPTH_MAX`], which is where readers of JSON commonly stop.
+pub const VALUE_DEPTH_MAX: usize = 100;
+/// Deepest nesting of a JSON value from outside, where serde_json stops.
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Most events that an adapter may make of one delivery.
 pub const EVENTS_PER_DELIVERY_MAX: usize = 1_000;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use camshaft_model::entry::{At, Entry};
+use camshaft_model::json;
 use camshaft_model::language::expression::Scope;
 use camshaft_model::language::template::Template;
-use camshaft_model::outcome::{Failure, FailureKind};
+use camshaft_model::outcome::Failure;
 use camshaft_model::program::{Emit, Step};
-use camshaft_model::{json, limits};
 
-use super::{Action, Moment, text_of};
+use super::{Action, Moment, one_line, text_of};
 use crate::perform::idempotency_key;
 
 impl Moment<'_> {
@@ -17,11 +17,8 @@ impl Moment<'_> {
         let text = |template: &Template| template.render(scope, self.jq).map(text_of);
         let kind = text(&emit.kind)?;
         let topic = emit.topic.as_ref().map_or_else(|| Ok(kind.clone()), text)?;
-        if topic.is_empty() || topic.len() > limits::KEY_BYTES_MAX {
-            let limit = limits::KEY_BYTES_MAX;
-            let message = format!("the topic of an event has {} bytes; it has 1 to {limit}", topic.len());
-            return Err(Failure::new(FailureKind::Failed, message));
-        }
+        one_line("the type of an event", &kind)?;
+        one_line("the topic of an event", &topic)?;
         let subject = emit.subject.as_ref().map(text).transpose()?;
         let invocation = &self.state.invocation;
         // The same id however often it is sent, so that whoever gets it twice can tell.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use camshaft_model::entry::{At, Entry, FrameId, Part};
 use camshaft_model::language::expression::{Scope, type_of};
+use camshaft_model::language::template::{depth, size};
 use camshaft_model::outcome::{AttemptOutcome, Failure, FailureKind, StepOutcome};
 use camshaft_model::program::ForEach;
-use camshaft_model::state::{Looping, Passed};
+use camshaft_model::state::{Looping, Passed, Stage};
 use camshaft_model::{Value, limits};
 
 use super::{Action, Moment};
@@ -52,7 +53,19 @@ impl Moment<'_> {
             Some(collect) => collect.evaluate(&self.state.scope(frame), self.jq).map(Arc::new),
             None => Ok(last),
         };
+        let kept = match self.state.open.get(&at).map(|open| &open.stage) {
+            Some(Stage::Looping(looping)) => looping.bytes,
+            _ => 0,
+        };
         match collected {
+            // Not only behind the last turn: until then all of them are in memory.
+            Ok(output) if kept.saturating_add(size(&output)) > limits::OUTPUT_BYTES_MAX => {
+                let limit = limits::OUTPUT_BYTES_MAX;
+                let message = format!(
+                    "the turns have put out more than {limit} bytes, which is the limit; `collect` less of each"
+                );
+                self.fail(at, Failure::new(FailureKind::Budget, message))
+            }
             Ok(output) => {
                 let outcome = AttemptOutcome::Succeeded(output);
                 Action::Record(Entry::Left { time: self.now, at, frame, outcome, done: false, next_at: None })
@@ -73,6 +86,11 @@ pub(super) fn within_bounds(output: &Value) -> Result<(), Failure> {
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
         }
+    }
+    let (depth, limit) = (depth(output), limits::VALUE_DEPTH_MAX);
+    if depth > limit {
+        let message = format!("the step's output is nested {depth} levels deep; {limit} is the limit");
+        return Err(Failure::new(FailureKind::Budget, message));
     }
     let mut count = Count(0);
     // Counting cannot fail, and values have only text for keys.

@@ -2,21 +2,16 @@
 
 use camshaft_model::entry::{At, Awaited};
 use camshaft_model::language::expression::Scope;
-use camshaft_model::limits;
 use camshaft_model::outcome::{Failure, FailureKind};
 use camshaft_model::program::Lock;
 use camshaft_model::state::Stage;
 
-use super::{Action, Moment, text_of};
+use super::{Action, Moment, one_line, text_of};
 
 impl Moment<'_> {
     pub(super) fn begin_lock(&self, at: At, step: &Lock, scope: &dyn Scope) -> Result<Action, Failure> {
         let key = text_of(step.key.render(scope, self.jq)?);
-        if key.is_empty() || key.len() > limits::KEY_BYTES_MAX {
-            let limit = limits::KEY_BYTES_MAX;
-            let message = format!("the key of a lock has {} bytes; it has 1 to {limit}", key.len());
-            return Err(Failure::new(FailureKind::Failed, message));
-        }
+        one_line("the key of a lock", &key)?;
         if let Some(holder) = self.holder_around(at, &key) {
             let message =
                 format!("the lock `{key}` is held by `{holder}` around this step, which would wait for itself");

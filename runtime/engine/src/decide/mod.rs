@@ -128,6 +128,10 @@ pub fn decide(program: &Program, state: &State, now: Timestamp, jq: &dyn Jq) -> 
             // It is one step's only; what the others take is decided behind that.
             return actions;
         }
+        if !actions.is_empty() && jq.is_spent() {
+            // What the other frames do is decided once these are carried out, and commands and due times looked at.
+            return actions;
+        }
     }
     actions
 }
@@ -374,6 +378,19 @@ impl Moment<'_> {
 fn end(now: Timestamp, ending: Ending, failure: Option<Failure>, step: Option<String>) -> Action {
     let outcome = Outcome { ending, output: Arc::new(Value::Null), exit: None, failure, step };
     Action::Record(Entry::Ended { time: now, outcome: Arc::new(outcome) })
+}
+
+/// What names something for several executions is 1 to 256 bytes of one line, as documents and the API have it.
+fn one_line(what: &str, text: &str) -> Result<(), Failure> {
+    let limit = limits::KEY_BYTES_MAX;
+    let message = if text.is_empty() || text.len() > limit {
+        format!("{what} has {} bytes; it has 1 to {limit}", text.len())
+    } else if text.chars().any(char::is_control) {
+        format!("{what} {text:?} has control characters, such as line breaks; it is one line of text")
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(FailureKind::Failed, message))
 }
 
 /// A value as the text that it stands for: a string as it is, anything else as JSON.

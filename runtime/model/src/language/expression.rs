@@ -16,6 +16,10 @@ use crate::program::{StepAddress, truthy};
 pub trait Jq: Send + Sync {
     /// The filter's first output for this context (JSON text), null if it has none; or why it failed.
     fn evaluate(&self, filter: &str, context: &str) -> Result<Value, String>;
+    /// Whether so much time went into evaluations that others should have their turn before more are begun.
+    fn is_spent(&self) -> bool {
+        false
+    }
 }
 
 /// What an expression can name behind `$.`.

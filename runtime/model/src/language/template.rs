@@ -71,6 +71,12 @@ impl Template {
     pub fn render_input(&self, scope: &dyn Scope, jq: &dyn Jq) -> Result<Input, Failure> {
         let mut filling = Filling { scope, jq, pointer: String::new(), secrets: Vec::new(), bytes: 0 };
         let value = filling.fill(self)?;
+        // Checked at every step, so that no loop makes a value that is too deep to be read back.
+        let (depth, limit) = (depth(&value), limits::VALUE_DEPTH_MAX);
+        if depth > limit {
+            let message = format!("the value is nested {depth} levels deep; {limit} is the limit");
+            return Err(Failure::new(FailureKind::Expression, message));
+        }
         Ok(Input { value, secrets: filling.secrets })
     }
 
@@ -173,8 +179,17 @@ impl Filling<'_> {
     }
 }
 
+/// How deep arrays and objects are nested: 0 for a scalar.
+pub fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 /// Bytes of a value as JSON, roughly: without what is escaped.
-fn size(value: &Value) -> usize {
+pub fn size(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 4,
         Value::Number(_) => 8,

@@ -17,6 +17,7 @@ pub use self::open::{
 use self::scope::Turn;
 use crate::entry::{At, Awaited, Entry, FrameId, IllegalEntry, Part, Sequence};
 use crate::invocation::Invocation;
+use crate::language::template::size;
 use crate::limits;
 use crate::outcome::{AttemptOutcome, Failure, FailureKind, Outcome, StepOutcome};
 use crate::program::{BlockAddress, Program, ROOT, StepAddress};
@@ -145,7 +146,7 @@ impl State {
             Entry::LoopStarted { time, at, items } => {
                 let attempt = self.fresh(*at)?;
                 let outputs = vec![None; items.len()];
-                let looping = Looping { items: items.clone(), begun: 0, frames: BTreeMap::new(), outputs };
+                let looping = Looping { items: items.clone(), begun: 0, frames: BTreeMap::new(), outputs, bytes: 0 };
                 self.open.insert(*at, Open { attempt, since: *time, stage: Stage::Looping(looping) });
             }
             Entry::Left { at, frame, outcome, done, next_at, .. } => {
@@ -418,6 +419,7 @@ impl State {
         match (self.open.get_mut(&at).map(|open| &mut open.stage), result) {
             (Some(Stage::Looping(looping)), Ok(output)) => {
                 let index = looping.frames.remove(&frame).ok_or_else(absent)?;
+                looping.bytes = looping.bytes.saturating_add(size(&output));
                 looping.outputs[index as usize] = Some(output);
             }
             (Some(Stage::Repeating(repeating)), Ok(output)) => {
@@ -500,11 +502,15 @@ impl State {
             return;
         };
         frame.next += 1;
-        if let Some(output) = output {
+        if let Some(output) = &output {
             frame.last = output.clone();
-            if let Some(turn) = self.turns.get_mut(&frame.scope) {
-                turn.outputs.insert(at.1, output);
-            }
+        }
+        if let Some(turn) = self.turns.get_mut(&frame.scope) {
+            // A block that is tried again leaves no output of a former try behind.
+            match output {
+                Some(output) => turn.outputs.insert(at.1, output),
+                None => turn.outputs.remove(&at.1),
+            };
         }
     }
 

@@ -128,6 +128,8 @@ pub struct Looping {
     pub frames: BTreeMap<FrameId, u32>,
     /// What ended turns have put out, by their index.
     pub outputs: Vec<Option<Arc<Value>>>,
+    /// How large these are together, bytes of JSON, roughly.
+    pub bytes: usize,
 }
 
 /// A `repeat` under way.

@@ -117,12 +117,24 @@ pub async fn start_again(app: &App, id: ExecutionId, again: &Again) -> Result<Re
         Some(from) => Some(seed(&published, &entries, from)?),
         None => None,
     };
+    let params = match number == own {
+        true => invocation.params.clone(),
+        // Another revision may take others.
+        false => {
+            let given = invocation.params.as_object().cloned().unwrap_or_default();
+            let bound = published
+                .workflow
+                .bind_params(&given)
+                .map_err(|faults| Problem::new(Fault::Invalid, faults.join("; ")).with("faults", &faults))?;
+            Arc::new(Value::Object(bound))
+        }
+    };
     let test = invocation.test || number != own || matches!(again.revision, Some(Wish::Word(_)));
     let start = Start {
         published,
         trigger: invocation.trigger.clone(),
         event: invocation.event.clone(),
-        params: invocation.params.clone(),
+        params,
         test,
         repeats: Some(id),
         seed,
