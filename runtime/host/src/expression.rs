@@ -5,14 +5,15 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use camshaft_model::Value;
 use camshaft_model::language::expression::Jq;
 use camshaft_model::limits;
+use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use wasmtime::component::{HasData, Linker, ResourceTable};
-use wasmtime::{Engine, Store, Trap};
+use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
@@ -26,8 +27,11 @@ use crate::budget::Meter;
 use crate::machine::{Machine, ticks};
 use crate::registry::Registry;
 
-/// How long one evaluation may be on the processor.
+/// How long one evaluation may be on the processor. How long that takes by the clock hangs on what else the machine does, and an
+/// honest expression must not fail because of others.
 const CPU: Duration = Duration::from_millis(100);
+/// How long it may take by the clock all the same.
+const WALL: Duration = Duration::from_secs(10);
 /// Instances that are kept for the next evaluation.
 const KEPT: usize = 4;
 /// An instance whose memory has grown past this is not kept.
@@ -38,6 +42,30 @@ struct Quiet {
     meter: Meter,
     wasi: WasiCtx,
     table: ResourceTable,
+    began: Began,
+}
+
+/// When an evaluation began.
+#[derive(Clone, Copy)]
+struct Began {
+    processor: Duration,
+    clock: Instant,
+}
+
+impl Began {
+    fn now() -> Self {
+        Self { processor: processor_time(), clock: Instant::now() }
+    }
+
+    fn is_over(self) -> bool {
+        processor_time().saturating_sub(self.processor) >= CPU || self.clock.elapsed() >= WALL
+    }
+}
+
+/// How long this thread has been on the processor.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 impl WasiView for Quiet {
@@ -70,10 +98,15 @@ pub(crate) fn evaluator(machine: &Machine, registry: &Registry, component: Vec<u
 impl Evaluator {
     fn fresh(&self) -> wasmtime::Result<Kept> {
         let budget = limits::Budget::default();
-        let state = Quiet { meter: Meter::new(&budget), wasi: WasiCtx::builder().build(), table: ResourceTable::new() };
+        let (wasi, table) = (WasiCtx::builder().build(), ResourceTable::new());
+        let state = Quiet { meter: Meter::new(&budget), wasi, table, began: Began::now() };
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.meter);
-        store.set_epoch_deadline(ticks(CPU) + 1);
+        // First asked when it cannot be over yet by less, then at every tick.
+        store.epoch_deadline_callback(|context| {
+            Ok(if context.data().began.is_over() { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(1) })
+        });
+        store.set_epoch_deadline(ticks(CPU));
         let instance = self.pre.instantiate(&mut store)?;
         Ok(Kept { store, instance })
     }
@@ -84,7 +117,8 @@ impl Evaluator {
             Some(kept) => kept,
             None => self.fresh().map_err(|error| format!("it cannot be evaluated now: {}", error.root_cause()))?,
         };
-        kept.store.set_epoch_deadline(ticks(CPU) + 1);
+        kept.store.data_mut().began = Began::now();
+        kept.store.set_epoch_deadline(ticks(CPU));
         match kept.instance.camshaft_expression_jq().call_evaluate(&mut kept.store, filter, context) {
             Ok(result) => {
                 let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

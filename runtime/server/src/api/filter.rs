@@ -182,7 +182,8 @@ impl Filter {
 }
 
 fn statuses(asked: Option<&str>) -> Result<Vec<Status>, Problem> {
-    let words = asked.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty());
+    // A text that says nothing is no filter that was meant: `--status "$UNSET"` is told, and does not mean everything.
+    let words = asked.into_iter().flat_map(|asked| asked.split(',')).map(str::trim);
     words
         .map(|word| {
             Status::ALL.into_iter().find(|status| status.as_str() == word).ok_or_else(|| {
@@ -319,6 +320,9 @@ mod tests {
     fn statuses_are_asked_for_by_their_words() {
         assert_eq!(statuses(None).unwrap(), []);
         assert_eq!(statuses(Some("failed, timed_out")).unwrap(), [Status::Failed, Status::TimedOut]);
+        for empty in ["", ",", "failed,"] {
+            assert!(statuses(Some(empty)).is_err(), "{empty:?}");
+        }
         let problem = serde_json::to_string(&statuses(Some("broken")).unwrap_err()).unwrap();
         assert!(problem.contains("`broken`") && problem.contains("succeeded"), "{problem}");
     }

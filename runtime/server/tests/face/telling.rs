@@ -173,3 +173,17 @@ steps:
     bench.ended(&asking).await;
     assert_eq!(list(&ops, "").await.0, [json!(null); 0]);
 }
+
+#[tokio::test]
+async fn whoever_may_only_start_a_workflow_does_not_agree_to_what_it_asks() {
+    let bench = Bench::new().await;
+    let document = "name: sure\ntriggers: [ { manual: {} } ]\nsteps: [ { id: ok, approval: { ask: Sure? } } ]\n";
+    bench.publish("sure", document).await;
+    let token = bench.call("POST", "/api/v1/workflows/sure/tokens", r#"{"label": "partner"}"#).await.is(201).json();
+    let token = token["token"].as_str().unwrap();
+    let started = bench.call("POST", "/api/v1/workflows/sure/trigger", "{}").await.json();
+    let path = format!("/api/v1/executions/{}/approval", started["execution_id"].as_str().unwrap());
+    let yes = r#"{"approved": true}"#;
+    bench.call_as(token, "POST", &path, yes).await.problem(403, &["`ok`", "`partner`"]);
+    bench.call("POST", &path, yes).await.is(200);
+}
