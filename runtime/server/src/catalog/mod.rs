@@ -137,7 +137,12 @@ impl Catalog {
                     };
                     match compile(&head.key.workspace, &revision, environment, &found) {
                         Ok(published) => compiled.push(Arc::new(published)),
-                        Err(error) if faulty == Faulty::LeaveOut => {
+                        // Whatever else changes of a workflow: what it has published already stays published.
+                        Err(error)
+                            if faulty == Faulty::LeaveOut
+                                || self.publishes(&head.key.workspace, &name, environment)
+                                    == Some(revision.revision) =>
+                        {
                             tracing::error!(workflow = %name, %environment, %error, "not started: publish it anew");
                         }
                         Err(error) => return Err(error),
@@ -146,6 +151,11 @@ impl Catalog {
             }
         }
         Ok(compiled)
+    }
+
+    /// The revision that a workflow publishes in an environment, whether it compiles or not.
+    fn publishes(&self, workspace: &Name, name: &Name, environment: &Name) -> Option<u32> {
+        self.workflow(workspace, name)?.spec.published.get(environment).copied()
     }
 
     async fn revision_resource(&self, key: ResourceKey) -> Result<Resource, StoreError> {

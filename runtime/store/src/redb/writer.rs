@@ -301,6 +301,8 @@ impl Loop {
             Err(error) => {
                 tracing::debug!(%error, "the store's disk still fails");
                 self.broken = true;
+                // What can be read goes on being read.
+                let _ = self.recover();
             }
         }
     }
