@@ -552,6 +552,8 @@ pub struct Answer {
     pub by: String,
     /// Whether they may answer whatever the step says.
     pub is_operator: bool,
+    /// Whether they manage executions: only such may answer where a step names nobody.
+    pub manages: bool,
     /// What they say.
     pub comment: Option<String>,
 }

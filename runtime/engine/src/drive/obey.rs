@@ -107,6 +107,13 @@ impl Driver {
                 return Err(TellError::Unfit(message));
             }
         };
+        if of.is_empty() && !given.manages {
+            // Who may start a workflow must not be the one who agrees to what it asks, unless it says so.
+            return Err(TellError::NotAsked {
+                by: given.by.clone(),
+                of: vec!["whoever manages executions".to_owned()],
+            });
+        }
         if !given.is_operator && !of.is_empty() && !of.contains(&given.by) {
             return Err(TellError::NotAsked { by: given.by.clone(), of: of.clone() });
         }

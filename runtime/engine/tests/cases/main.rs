@@ -176,6 +176,7 @@ async fn happen(world: &World, id: ExecutionId, happening: &Value) {
                 approved: how["approved"].as_bool().unwrap(),
                 by: text(&how["by"]),
                 is_operator: false,
+                manages: true,
                 comment: how["comment"].as_str().map(str::to_owned),
             };
             world.dispatcher.answer(id, answer).await.unwrap();

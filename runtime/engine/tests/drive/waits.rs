@@ -212,6 +212,7 @@ async fn a_yes_goes_on_a_no_is_a_failure_that_says_who_and_only_those_asked_may_
         approved: false,
         by: "operator".into(),
         is_operator: true,
+        manages: true,
         comment: Some("too dear".into()),
     };
     world.dispatcher.answer(no, answer).await.unwrap();
@@ -251,6 +252,7 @@ steps:
         approved: true,
         by: format!("person-{turn}"),
         is_operator: false,
+        manages: true,
         comment: None,
     };
     world.dispatcher.answer(id, answer(1)).await.unwrap();

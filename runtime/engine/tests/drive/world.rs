@@ -430,7 +430,7 @@ impl World {
     /// Answers the one approval that is asked.
     pub async fn answer(&self, id: ExecutionId, approved: bool, by: &str) -> Result<(), TellError> {
         let (by, comment) = (by.to_owned(), None);
-        let answer = Answer { step: None, iteration: None, approved, by, is_operator: false, comment };
+        let answer = Answer { step: None, iteration: None, approved, by, is_operator: false, manages: true, comment };
         self.dispatcher.answer(id, answer).await
     }
 }

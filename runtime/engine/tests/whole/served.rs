@@ -147,7 +147,7 @@ async fn answer_all(world: &World, seed: u64, id: ExecutionId) -> Result<bool, S
         let (path, turns) = (world.published.program.step(at.1).path.clone(), state.turns(at.0));
         if let Some(approved) = answer(seed, &path, &turns) {
             let (step, iteration, by) = (Some(path), Some(turns), "ops".to_owned());
-            let answer = Answer { step, iteration, approved, by, is_operator: false, comment: None };
+            let answer = Answer { step, iteration, approved, by, is_operator: false, manages: true, comment: None };
             // Another answer may have ended what asked for this one.
             answered |= world.dispatcher.answer(id, answer).await.is_ok();
         }

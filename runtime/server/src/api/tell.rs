@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use camshaft_model::seams::{Answer, Message};
-use camshaft_model::summary::Asked;
 use camshaft_model::{Value, json, limits};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -154,19 +153,10 @@ pub async fn answer(
         let (found, most) = (comment.len(), limits::MESSAGE_BYTES_MAX);
         return Err(Problem::new(Fault::Malformed, format!("`comment` has {found} bytes; {most} is the limit")));
     }
-    if let Scope::Workflow(_) = caller.scope {
-        // Who may start a workflow must not be the one who agrees to what it asks, unless it says so.
-        let meant = |asked: &&Asked| step.as_ref().is_none_or(|step| *step == asked.step);
-        if let Some(asked) = summary.outlook.asked.iter().filter(meant).find(|asked| asked.of.is_empty()) {
-            let (step, label) = (&asked.step, &caller.label);
-            let detail =
-                format!("approval `{step}` asks nobody by name, so token `{label}` of the workflow may not answer it");
-            return Err(Problem::new(Fault::Forbidden, detail));
-        }
-    }
     let by = caller.label.to_string();
     let is_operator = caller.scope == Scope::Admin && by == "operator";
-    let answer = Answer { step, iteration, approved, by: by.clone(), is_operator, comment };
+    let manages = caller.scope == Scope::Admin;
+    let answer = Answer { step, iteration, approved, by: by.clone(), is_operator, manages, comment };
     app.dispatch.answer(summary.id, answer).await?;
     Ok(Json(json!({"execution_id": summary.id.to_string(), "approved": approved, "by": by})))
 }

@@ -184,6 +184,6 @@ async fn whoever_may_only_start_a_workflow_does_not_agree_to_what_it_asks() {
     let started = bench.call("POST", "/api/v1/workflows/sure/trigger", "{}").await.json();
     let path = format!("/api/v1/executions/{}/approval", started["execution_id"].as_str().unwrap());
     let yes = r#"{"approved": true}"#;
-    bench.call_as(token, "POST", &path, yes).await.problem(403, &["`ok`", "`partner`"]);
+    bench.call_as(token, "POST", &path, yes).await.problem(403, &["`partner`", "manages"]);
     bench.call("POST", &path, yes).await.is(200);
 }
