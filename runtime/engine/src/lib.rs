@@ -11,6 +11,7 @@
 mod accept;
 pub mod decide;
 mod drive;
+mod evaluate;
 mod gate;
 mod live;
 mod locks;
@@ -27,6 +28,7 @@ use camshaft_model::seams::{Clock, Directory, Ids, Plugins, Store};
 use tokio::sync::{Semaphore, broadcast, watch};
 
 pub use accept::Dispatcher;
+use evaluate::Matched;
 use gate::Gates;
 pub use gate::Occupancy;
 pub use live::Appended;
@@ -58,6 +60,7 @@ pub struct Engine {
     locks: Locks,
     gates: Gates,
     calls: Arc<Semaphore>,
+    matched: Matched,
     stopping: AtomicBool,
     /// Whether everything that a former server left is in its place.
     completed: watch::Sender<bool>,
@@ -77,6 +80,7 @@ impl Engine {
             locks: Locks::default(),
             gates: Gates::default(),
             calls,
+            matched: Matched::default(),
             stopping: AtomicBool::new(false),
             completed: watch::Sender::new(false),
             first,

@@ -12,14 +12,12 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use camshaft_model::Value;
 use camshaft_model::entry::{At, Awaited, Entry, Sequence};
 use camshaft_model::ids::ExecutionId;
 use camshaft_model::invocation::SeenDelivery;
-use camshaft_model::language::expression::Jq;
 use camshaft_model::limits;
 use camshaft_model::outcome::{Ending, Failure, FailureKind, Outcome, StepOutcome};
-use camshaft_model::seams::{Append, Clock, Fence, JournalAppend, Published, StoreError};
+use camshaft_model::seams::{Append, Fence, JournalAppend, Published, StoreError};
 use camshaft_model::state::{Stage, State};
 use camshaft_model::summary::{Outlook, Summary};
 use camshaft_model::time::Timestamp;
@@ -30,6 +28,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::Engine;
 use crate::decide::{Action, Call, decide, next_due, resume};
+use crate::evaluate::Shared;
 use crate::live::{Appended, Command, Handle, Parked, Progress};
 use crate::perform::{self, Elsewhere, Performed, perform};
 
@@ -184,7 +183,8 @@ impl Driver {
             loop {
                 let now = self.engine.parts.clock.now();
                 let parts = &self.engine.parts;
-                let jq = Shared { jq: &*parts.jq, clock: &*parts.clock, until: now.plus(limits::JOURNAL_LAG_MAX) };
+                let until = now.plus(limits::JOURNAL_LAG_MAX);
+                let jq = Shared { jq: &*parts.jq, clock: &*parts.clock, until, matched: &self.engine.matched };
                 let mut actions = decide(&self.published.program, &self.state, now, &jq);
                 // An event on its way needs no second sending.
                 actions.retain(|action| !matches!(action, Action::Emit { at, .. } if self.under_way.contains_key(at)));
@@ -522,24 +522,6 @@ impl Driver {
         self.cancel_forsaken();
         // Nobody may be listening.
         let _ = self.engine.live.appended.send(Appended { execution: self.id, next: self.state.next_sequence });
-    }
-}
-
-/// jq for one decision, which is cut short when it takes long: an execution of many slow expressions must hear of commands and
-/// of its own end in between.
-struct Shared<'a> {
-    jq: &'a dyn Jq,
-    clock: &'a dyn Clock,
-    until: Timestamp,
-}
-
-impl Jq for Shared<'_> {
-    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, String> {
-        self.jq.evaluate(filter, context)
-    }
-
-    fn is_spent(&self) -> bool {
-        self.clock.now() >= self.until
     }
 }
 

@@ -7,7 +7,7 @@ use camshaft_model::outcome::{Ending, FailureKind};
 use camshaft_model::seams::Dispatch;
 use camshaft_model::{Value, json};
 
-use crate::world::World;
+use crate::world::{EVALUATIONS, World};
 
 const FAULTY: &str = r#"
 name: faulty
@@ -119,4 +119,20 @@ async fn children_whose_parent_ended_just_before_a_crash_are_cancelled_at_the_st
     let after = world.after(cut).await;
     assert!(!world.disk.cut(cut).status(child).unwrap().is_final(), "the crash came in between");
     assert_eq!(after.outcome(child).await.ending, Ending::Cancelled);
+}
+
+/// Events that no step takes are kept, a thousand of them; looking at all of them again with each new one would hold up
+/// whoever sends.
+#[tokio::test]
+async fn an_event_that_was_refused_is_not_looked_at_again() {
+    let waits = "name: waits\nsteps: [ { wait: { event: { topic: t, match: '[$.received.data] | length < 0' } } } ]\n";
+    let world = World::of(&[waits]).await;
+    world.start(json!(null)).await;
+    world.rest().await;
+    let before = EVALUATIONS.with(|count| count.get());
+    for number in 0..50 {
+        world.send("t", &number.to_string(), json!(number)).await;
+        world.rest().await;
+    }
+    assert_eq!(EVALUATIONS.with(|count| count.get()) - before, 50, "each of fifty once");
 }

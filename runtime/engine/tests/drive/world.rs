@@ -152,12 +152,18 @@ impl Plugins for FakePlugins {
     }
 }
 
+thread_local! {
+    /// How often jq was asked on this thread, which is a test's own.
+    pub static EVALUATIONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// jq without its sandbox. A filter that says `panic` is a fault of the engine's own.
 pub struct NativeJq;
 
 impl Jq for NativeJq {
     fn evaluate(&self, filter: &str, context: &str) -> Result<Value, String> {
         assert!(!filter.contains("panic"), "on purpose");
+        EVALUATIONS.with(|count| count.set(count.get() + 1));
         let text = camshaft_jq::evaluate(filter, context).map_err(|fault| fault.to_string())?;
         serde_json::from_str(&text).map_err(|error| error.to_string())
     }
