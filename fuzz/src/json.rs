@@ -2,6 +2,7 @@
 //! reads again. Between the two a value must not change.
 
 use camshaft_model::Value;
+use camshaft_model::language::template::depth;
 
 /// Levels that the sandbox writes and reads; the runtime reads one more.
 const DEPTH_MAX: usize = 127;
@@ -20,14 +21,6 @@ pub(crate) fn run(input: &[u8]) {
     assert!(same(&value, &again), "{text:?} came back as {written:?}");
     let plain = serde_json::to_string(&value).expect("a value is JSON");
     assert_eq!(value, serde_json::from_str::<Value>(&plain).expect("what was written is readable"), "{plain}");
-}
-
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
-        _ => 0,
-    }
 }
 
 /// Equal, whatever way a number is written.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use camshaft_model::Value;
 use camshaft_model::ids::SecretName;
+use camshaft_model::language::template::depth;
 use camshaft_model::limits;
 use camshaft_model::outcome::{Failure, FailureKind, Usage};
 use camshaft_model::seams::{TaskCall, TaskDone};
@@ -17,10 +18,6 @@ use crate::machine::STACK_BYTES;
 use crate::registry::Prepared;
 use crate::state::{CallState, Caller, HOST_CALL_FUEL};
 use crate::{Host, HostError};
-
-/// Deepest nesting of what a guest hands back. serde_json refuses what is deeper than 128, and the journal must be readable
-/// again with a guest's value a few levels further in.
-pub(crate) const DEPTH_MAX: usize = limits::JSON_DEPTH_MAX - 28;
 
 /// How a guest call came back.
 pub(crate) enum Returned<T> {
@@ -171,20 +168,12 @@ fn read_output(output: &str, limit: usize) -> Result<Value, Failure> {
         return Err(Breach { bound: "output", limit: limit as u64, used, unit: "bytes" }.failure());
     }
     match serde_json::from_str(output) {
-        Ok(value) if depth(&value) <= DEPTH_MAX => Ok(value),
+        Ok(value) if depth(&value) <= limits::VALUE_DEPTH_MAX => Ok(value),
         Ok(_) => Err(Failure::new(
             FailureKind::Failed,
-            format!("the plugin's output is nested deeper than {DEPTH_MAX} levels"),
+            format!("the plugin's output is nested deeper than {} levels", limits::VALUE_DEPTH_MAX),
         )),
         Err(error) => Err(Failure::new(FailureKind::Failed, format!("the plugin's output is no JSON: {error}"))),
-    }
-}
-
-pub(crate) fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
-        _ => 0,
     }
 }
 
@@ -198,7 +187,7 @@ fn from_guest(failure: GuestFailure, limit: usize) -> Failure {
         GuestKind::Unavailable(after) => (FailureKind::Unavailable, after),
     };
     let details = failure.details.map(|details| match serde_json::from_str(&details) {
-        Ok(value) if depth(&value) <= DEPTH_MAX => value,
+        Ok(value) if depth(&value) <= limits::VALUE_DEPTH_MAX => value,
         _ => Value::String(details),
     });
     Failure { retry_after_ms, details, ..Failure::new(kind, failure.message) }

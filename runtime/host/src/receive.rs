@@ -2,6 +2,7 @@
 
 use camshaft_model::Value;
 use camshaft_model::ids::Name;
+use camshaft_model::language::template::depth;
 use camshaft_model::limits;
 use camshaft_model::outcome::{Failure, FailureKind, LogLevel, LogLine};
 use camshaft_model::seams::{AdapterEvent, AdapterResponse, Integration, Receipt, Refusal, WebhookRequest};
@@ -10,7 +11,7 @@ use camshaft_model::time::Timestamp;
 use crate::Host;
 use crate::bindings::adapter::exports::camshaft::plugin::adapter as guest;
 use crate::budget::Breach;
-use crate::call::{DEPTH_MAX, Returned, depth, out_of_time, shorten, trapped, unusable, within};
+use crate::call::{Returned, out_of_time, shorten, trapped, unusable, within};
 use crate::mask::Mask;
 use crate::registry::Prepared;
 use crate::state::{CallState, Caller};
@@ -123,8 +124,8 @@ fn lift_event(event: guest::Event) -> Result<AdapterEvent, Failure> {
         event.body.map(|body| serde_json::from_str(&body)).transpose().map_err(|error| {
             Failure::new(FailureKind::Failed, format!("the adapter's event body is no JSON: {error}"))
         })?;
-    if body.as_ref().is_some_and(|body| depth(body) > DEPTH_MAX) {
-        let message = format!("the adapter's event body is nested deeper than {DEPTH_MAX} levels");
+    if body.as_ref().is_some_and(|body| depth(body) > limits::VALUE_DEPTH_MAX) {
+        let message = format!("the adapter's event body is nested deeper than {} levels", limits::VALUE_DEPTH_MAX);
         return Err(Failure::new(FailureKind::Failed, message));
     }
     Ok(AdapterEvent {

@@ -170,6 +170,11 @@ impl Problem {
         Self::new(Fault::NotFound, format!("there is no {what} `{which}`{meant}"))
     }
 
+    /// Parameters that a workflow does not take, every fault at once.
+    pub fn params(faults: Vec<String>) -> Self {
+        Self::new(Fault::Invalid, faults.join("; ")).with("faults", faults)
+    }
+
     /// Something of ours failed: the caller learns that, the log learns what.
     pub fn internal(what: impl std::fmt::Display) -> Self {
         Self::new(Fault::Internal, "the server's log tells more under the request's id").because(what)

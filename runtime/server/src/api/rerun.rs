@@ -122,10 +122,7 @@ pub async fn start_again(app: &App, id: ExecutionId, again: &Again) -> Result<Re
         // Another revision may take others.
         false => {
             let given = invocation.params.as_object().cloned().unwrap_or_default();
-            let bound = published
-                .workflow
-                .bind_params(&given)
-                .map_err(|faults| Problem::new(Fault::Invalid, faults.join("; ")).with("faults", &faults))?;
+            let bound = published.workflow.bind_params(&given).map_err(Problem::params)?;
             Arc::new(Value::Object(bound))
         }
     };

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::body::JsonBody;
-use super::problem::{Fault, Problem};
+use super::problem::Problem;
 use super::publish::production;
 use super::rerun::Wish;
 use crate::tokens::Caller;
@@ -76,10 +76,7 @@ pub async fn test(
     let name = Name::new(&workflow.key.name)?;
     let revision = RevisionRef { workflow_id: workflow.id, workflow: name, revision: number };
     let published = app.catalog.revision(&caller.workspace, &revision, &environment).await?;
-    let params = published
-        .workflow
-        .bind_params(&body.params)
-        .map_err(|faults| Problem::new(Fault::Invalid, faults.join("; ")).with("faults", &faults))?;
+    let params = published.workflow.bind_params(&body.params).map_err(Problem::params)?;
     let start = Start {
         published,
         trigger: TriggerSource::Manual,

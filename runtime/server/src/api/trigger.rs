@@ -99,10 +99,7 @@ pub async fn trigger(
         let word = source.word();
         return Err(Problem::new(Fault::Forbidden, format!("workflow `{name}` has no `{word}` trigger")));
     }
-    let params = published
-        .workflow
-        .bind_params(&given.params)
-        .map_err(|faults| Problem::new(Fault::Invalid, faults.join("; ")).with("faults", &faults))?;
+    let params = published.workflow.bind_params(&given.params).map_err(Problem::params)?;
 
     let delivery = delivery(&app, &headers, &name, &environment, waits.is_some(), &bytes)?;
     if !is_known(&app, delivery.as_ref()).await? {
