@@ -14,6 +14,9 @@ pub(crate) struct Cli {
     /// A token; left out, it is read from `camshaft-data/admin-token`, if the server is on this machine.
     #[arg(long, global = true, env = "CAMSHAFT_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+    /// The workspace; for operators, whose tokens reach every one. Left out, it is the token's own.
+    #[arg(long, global = true, env = "CAMSHAFT_WORKSPACE")]
+    pub(crate) workspace: Option<String>,
     /// Print the server's JSON, for programs.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -72,11 +75,28 @@ pub(crate) enum Command {
     /// JSON Schemas, for editors.
     #[command(subcommand)]
     Schema(Schema),
+    /// Workspaces: tenants of an instance, made by its operators.
+    #[command(subcommand)]
+    Workspace(Workspace),
     /// Completions for a shell: `camshaft completions bash > …`.
     Completions {
         /// bash, zsh, fish, elvish or powershell
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Workspace {
+    /// Makes a workspace, or changes its name for people.
+    Create {
+        /// a-z, 0-9 and hyphens
+        name: String,
+        /// For people.
+        #[arg(long)]
+        display_name: Option<String>,
+    },
+    /// Lists the workspaces.
+    Ls,
 }
 
 #[derive(Args)]
@@ -296,7 +316,9 @@ pub(crate) enum Token {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Scope {
-    /// Everything.
+    /// Everything, in every workspace.
+    Operator,
+    /// Everything in the workspace.
     Admin,
     /// Looking.
     Read,

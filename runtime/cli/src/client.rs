@@ -20,6 +20,7 @@ const HUNG_UP: [ErrorKind; 3] = [ErrorKind::BrokenPipe, ErrorKind::ConnectionRes
 pub(crate) struct Client {
     url: String,
     token: Option<String>,
+    workspace: Option<String>,
     agent: ureq::Agent,
 }
 
@@ -93,7 +94,7 @@ impl Answer {
 
 impl Client {
     /// Nothing is sent yet; a text that is no URL of a server is told with the first request.
-    pub(crate) fn new(url: &str, token: Option<String>) -> Self {
+    pub(crate) fn new(url: &str, token: Option<String>, workspace: Option<String>) -> Self {
         let url = url.trim();
         // What has no host is named as it was written.
         let url = if url.ends_with("://") { url } else { url.trim_end_matches('/') };
@@ -110,7 +111,7 @@ impl Client {
         let given = token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
         // The file is for whoever runs the server in this very folder; its token is nobody else's business.
         let token = given.or_else(|| if is_here { token_of_this_folder() } else { None });
-        Self { url: url.to_owned(), token, agent: config.build().into() }
+        Self { url: url.to_owned(), token, workspace, agent: config.build().into() }
     }
 
     /// A request whose answer is JSON.
@@ -205,6 +206,9 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
+        if let Some(workspace) = &self.workspace {
+            request = request.header("Camshaft-Workspace", workspace);
+        }
         Ok(request)
     }
 
@@ -284,7 +288,7 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         // It reads nothing, so that the rest of the request meets a closed connection.
         let hangs_up = std::thread::spawn(move || drop(listener.accept().unwrap()));
-        let client = Client::new(&url, Some("token".to_owned()));
+        let client = Client::new(&url, Some("token".to_owned()), None);
         let error = client.send("POST", "/", &[], &vec![0; 64 << 20]).map(|answer| answer.status).unwrap_err();
         hangs_up.join().unwrap();
         assert!(error.to_string().contains("hung up before it had answered"), "{error:#}");
@@ -299,7 +303,7 @@ mod tests {
     #[test]
     fn what_is_no_url_of_a_server_is_named() {
         for bad in ["", "localhost:7400", "ftp://a", "http://", "http://a b"] {
-            let error = Client::new(bad, Some("token".to_owned())).get("/").unwrap_err().to_string();
+            let error = Client::new(bad, Some("token".to_owned()), None).get("/").unwrap_err().to_string();
             assert!(error.contains(&format!("`{bad}`")), "{bad:?}: {error}");
         }
     }
@@ -321,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_token_that_no_header_can_hold_is_never_shown() {
-        let client = Client::new("http://127.0.0.1:1", Some("se\ncret".to_owned()));
+        let client = Client::new("http://127.0.0.1:1", Some("se\ncret".to_owned()), None);
         let error = format!("{:#}", client.get("/").unwrap_err());
         assert!(error.contains("characters") && !error.contains("cret"), "{error}");
     }

@@ -164,7 +164,7 @@ mod tests {
                 answer(&listener, "204 No Content", ""),
             ]
         });
-        let client = Client::new(&url, Some("t".to_owned()));
+        let client = Client::new(&url, Some("t".to_owned()), None);
         let mut follow = Follow { sleep: |_| {}, ..Follow::new(&client, "/stream".to_owned()) };
         assert_eq!(follow.next().unwrap().unwrap().kind, "accepted");
         assert_eq!(follow.next().unwrap().unwrap().kind, "started");
@@ -180,7 +180,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        let client = Client::new(&url, Some("t".to_owned()));
+        let client = Client::new(&url, Some("t".to_owned()), None);
         let error = Follow::new(&client, "/stream".to_owned()).next().unwrap_err();
         assert!(matches!(error.downcast_ref(), Some(ClientError::Unreachable { .. })), "{error:#}");
     }

@@ -16,6 +16,10 @@ pub const STEPS_MAX: usize = 10_000;
 pub const EXPRESSION_BYTES_MAX: usize = 8 << 10;
 /// Deepest nesting of brackets in an expression.
 pub const EXPRESSION_DEPTH_MAX: usize = 64;
+/// Most workspaces of an instance.
+pub const WORKSPACES_MAX: usize = 10_000;
+/// Longest name for people of a workspace, bytes.
+pub const LABEL_BYTES_MAX: usize = 200;
 /// Most labels of a workflow.
 pub const LABELS_MAX: usize = 64;
 /// Largest value that a step may put out, bytes of JSON.

@@ -24,13 +24,15 @@ pub enum ResourceKind {
     Token,
     /// A secret, stored encrypted.
     Secret,
+    /// A workspace; its key's name is its own.
+    Workspace,
     /// A rerun of many executions; key is its id, and `ID/executions` for which ones.
     Rerun,
 }
 
 impl ResourceKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Workflow,
         Self::Revision,
         Self::Plugin,
@@ -38,6 +40,7 @@ impl ResourceKind {
         Self::Integration,
         Self::Token,
         Self::Secret,
+        Self::Workspace,
         Self::Rerun,
     ];
 
@@ -51,6 +54,7 @@ impl ResourceKind {
             Self::Integration => "integration",
             Self::Token => "token",
             Self::Secret => "secret",
+            Self::Workspace => "workspace",
             Self::Rerun => "rerun",
         }
     }

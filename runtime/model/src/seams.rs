@@ -422,6 +422,8 @@ pub struct Published {
 
 /// Finds integrations and published workflows; a snapshot in memory.
 pub trait Directory: Send + Sync {
+    /// The workspace that an integration or a workflow of this id belongs to.
+    fn home(&self, id: ResourceId) -> Option<Name>;
     /// An integration.
     fn integration(&self, workspace: &Name, which: &IdOrName) -> Option<Arc<Integration>>;
     /// Every workflow published in the environment that has a webhook trigger for this integration, by name.

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use camshaft_model::ids::Name;
 use camshaft_model::seams::{Pruned, StoreSize};
 use metrics::{Counter, Gauge, Histogram, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -114,9 +115,13 @@ impl Metrics {
     }
 
     /// So many deliveries came for an integration since the server started.
-    pub fn deliveries(&self, integration: &str, accepted: u64, refused: u64) {
+    pub fn deliveries(&self, workspace: &Name, integration: &str, accepted: u64, refused: u64) {
         for (result, count) in [("accepted", accepted), ("refused", refused)] {
-            let labels = [("integration", integration.to_owned()), ("result", result.to_owned())];
+            let labels = [
+                ("workspace", workspace.to_string()),
+                ("integration", integration.to_owned()),
+                ("result", result.to_owned()),
+            ];
             metrics::counter!("camshaft_deliveries_total", &labels).absolute(count);
         }
     }

@@ -106,6 +106,7 @@ pub struct Reruns {
 /// One that goes on.
 struct Running {
     id: ResourceId,
+    workspace: Name,
     created_at: Timestamp,
     spec: Mutex<RerunSpec>,
 }
@@ -148,7 +149,7 @@ impl Running {
 }
 
 /// Begins to run these again, in their order. Durable when it returns.
-pub async fn begin(app: &Arc<App>, spec: RerunSpec, executions: Vec<ExecutionId>) -> Result<Told, StoreError> {
+pub async fn begin(app: &App, spec: RerunSpec, executions: Vec<ExecutionId>) -> Result<Told, StoreError> {
     forget_old(app).await?;
     let (id, now) = (app.ids.resource(), app.clock.now());
     let which = Which { executions };
@@ -157,15 +158,15 @@ pub async fn begin(app: &Arc<App>, spec: RerunSpec, executions: Vec<ExecutionId>
         put(specs::resource(which_key(&app.workspace, id), app.ids.resource(), &which, now)),
     ];
     app.store.change(changes).await?;
-    let running = Arc::new(Running { id, created_at: now, spec: Mutex::new(spec) });
+    let running = Arc::new(Running { id, workspace: app.workspace.clone(), created_at: now, spec: Mutex::new(spec) });
     let told = running.told();
     spawn(app, running, which);
     Ok(told)
 }
 
-/// Goes on with those that a former server left. Call it once, when executions can be started. One that cannot be read is
+/// Goes on with those of a workspace that a former server left. Call it once, when executions can be started. One that cannot be read is
 /// reported and left as it is.
-pub async fn resume(app: &Arc<App>) -> Result<(), StoreError> {
+pub async fn resume(app: &App) -> Result<(), StoreError> {
     for kept in all(app).await?.into_iter().filter(|kept| kept.spec.stage == Stage::Running) {
         let id = kept.id;
         if let Err(error) = go_on(app, kept).await {
@@ -175,9 +176,10 @@ pub async fn resume(app: &Arc<App>) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn go_on(app: &Arc<App>, kept: Kept<RerunSpec>) -> Result<(), StoreError> {
+async fn go_on(app: &App, kept: Kept<RerunSpec>) -> Result<(), StoreError> {
     let (id, idle) = (kept.id, app.clock.now().since(kept.updated_at));
-    let running = Arc::new(Running { id, created_at: kept.created_at, spec: Mutex::new(kept.spec) });
+    let (workspace, created_at) = (app.workspace.clone(), kept.created_at);
+    let running = Arc::new(Running { id, workspace, created_at, spec: Mutex::new(kept.spec) });
     if idle >= DEDUPE_WINDOW.saturating_sub(MARGIN) {
         running.spec().stage = Stage::GivenUp;
         tracing::warn!(rerun = %id, "a rerun was left for too long to go on with it");
@@ -191,7 +193,7 @@ async fn go_on(app: &Arc<App>, kept: Kept<RerunSpec>) -> Result<(), StoreError> 
 
 /// A rerun, whether or not it goes on.
 pub async fn show(app: &App, id: ResourceId) -> Result<Option<Told>, StoreError> {
-    if let Some(running) = app.reruns.running().get(&id) {
+    if let Some(running) = running(app, id) {
         return Ok(Some(running.told()));
     }
     let Some(resource) = app.store.resource(key(&app.workspace, id)).await? else { return Ok(None) };
@@ -212,7 +214,7 @@ pub async fn list(app: &App) -> Result<Vec<Told>, StoreError> {
 
 /// Stops one: what it has not started yet it never will. Durable when it returns. False where it is over already.
 pub async fn cancel(app: &App, id: ResourceId) -> Result<bool, StoreError> {
-    let Some(running) = app.reruns.running().get(&id).cloned() else { return Ok(false) };
+    let Some(running) = running(app, id) else { return Ok(false) };
     {
         let mut spec = running.spec();
         if spec.stage != Stage::Running {
@@ -224,11 +226,16 @@ pub async fn cancel(app: &App, id: ResourceId) -> Result<bool, StoreError> {
     Ok(true)
 }
 
+/// One of this workspace that goes on.
+fn running(app: &App, id: ResourceId) -> Option<Arc<Running>> {
+    app.reruns.running().get(&id).filter(|running| running.workspace == app.workspace).cloned()
+}
+
 fn told(kept: Kept<RerunSpec>) -> Told {
     Told { id: kept.id, created_at: kept.created_at, spec: kept.spec }
 }
 
-fn spawn(app: &Arc<App>, running: Arc<Running>, which: Which) {
+fn spawn(app: &App, running: Arc<Running>, which: Which) {
     app.reruns.running().insert(running.id, running.clone());
     let app = app.clone();
     tokio::spawn(async move {

@@ -20,9 +20,11 @@ use crate::vault::random;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// Everything.
+    /// Everything, in every workspace.
+    Operator,
+    /// Everything in its workspace.
     Admin,
-    /// Look at everything, change nothing.
+    /// Look at everything in its workspace, change nothing.
     Read,
     /// Trigger this workflow, and see and cancel its executions.
     Workflow(ResourceId),
@@ -32,6 +34,7 @@ impl Scope {
     /// The word.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Operator => "operator",
             Self::Admin => "admin",
             Self::Read => "read",
             Self::Workflow(_) => "workflow",
@@ -72,17 +75,20 @@ pub fn mint(id: ResourceId) -> Result<Minted> {
 pub struct Caller {
     /// Label of the token, for logs and journals.
     pub label: Arc<str>,
-    /// Whose resources it reaches.
+    /// Whose resources it reaches; for an operator, which ones it wants to reach now.
     pub workspace: Name,
+    /// Whether its token is of the operators' own workspace, whose metrics are the instance's.
+    pub is_home: bool,
     /// What it may do.
     pub scope: Scope,
 }
 
 /// The tokens that are valid now.
-#[derive(Default)]
 pub struct Tokens {
     known: RwLock<HashMap<ResourceId, Known>>,
-    operator: Option<(Digest, Name)>,
+    operator: Option<Digest>,
+    /// The operators' own workspace.
+    home: Name,
 }
 
 struct Known {
@@ -93,15 +99,26 @@ struct Known {
 }
 
 impl Tokens {
-    /// No tokens but, where one is given, the operator's own (`CAMSHAFT_ADMIN_TOKEN`), which may have any text.
-    pub fn new(operator: Option<&str>, workspace: &Name) -> Self {
-        Self { known: RwLock::default(), operator: operator.map(|text| (digest(text), workspace.clone())) }
+    /// No tokens but, where one is given, the operator's own (`CAMSHAFT_ADMIN_TOKEN`), which may have any text. `home` is the
+    /// workspace that operators reach where they name none.
+    pub fn new(operator: Option<&str>, home: &Name) -> Self {
+        Self { known: RwLock::default(), operator: operator.map(digest), home: home.clone() }
+    }
+
+    /// The operators' own workspace.
+    pub fn home(&self) -> &Name {
+        &self.home
     }
 
     /// Makes a token valid.
     pub fn put(&self, id: ResourceId, workspace: &Name, spec: &TokenSpec) {
         let known = Known {
-            caller: Caller { label: spec.label.as_str().into(), workspace: workspace.clone(), scope: spec.scope },
+            caller: Caller {
+                label: spec.label.as_str().into(),
+                workspace: workspace.clone(),
+                is_home: *workspace == self.home,
+                scope: spec.scope,
+            },
             digest: spec.digest,
             expires_at: spec.expires_at,
             last_used: AtomicU64::new(0),
@@ -116,10 +133,11 @@ impl Tokens {
 
     /// Who presents this text; none where it is no valid token.
     pub fn recognise(&self, text: &str, now: Timestamp) -> Option<Caller> {
-        if let Some((operator, workspace)) = &self.operator
+        if let Some(operator) = &self.operator
             && bool::from(operator.0.ct_eq(&digest(text).0))
         {
-            return Some(Caller { label: "operator".into(), workspace: workspace.clone(), scope: Scope::Admin });
+            let workspace = self.home.clone();
+            return Some(Caller { label: "operator".into(), workspace, is_home: true, scope: Scope::Operator });
         }
         let (id, secret) = text.strip_prefix("cst_")?.split_once('_')?;
         let id = ResourceId(Uuid::try_parse(id).ok()?);
@@ -191,9 +209,9 @@ mod tests {
     }
 
     #[test]
-    fn the_operator_s_token_may_have_any_text_and_is_admin() {
+    fn the_operator_s_token_may_have_any_text() {
         let tokens = Tokens::new(Some("open sesame"), &workspace());
-        assert_eq!(tokens.recognise("open sesame", Timestamp(1)).unwrap().scope, Scope::Admin);
+        assert_eq!(tokens.recognise("open sesame", Timestamp(1)).unwrap().scope, Scope::Operator);
         assert!(tokens.recognise("open sesam", Timestamp(1)).is_none());
         assert!(Tokens::new(None, &workspace()).recognise("", Timestamp(1)).is_none());
     }

@@ -21,7 +21,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 
-use crate::api::{self, App};
+use crate::api::{self, App, Instance};
 use crate::arriving::Patience;
 use crate::backup::{self, Backups};
 use crate::catalog::Catalog;
@@ -88,7 +88,7 @@ async fn stopped() {
 
 /// A server, joined and not yet listening.
 pub struct Server {
-    app: Arc<App>,
+    instance: Arc<Instance>,
     engine: Arc<Engine>,
     router: Router,
     evaluator: Arc<Evaluator>,
@@ -147,12 +147,12 @@ impl Server {
 
         let retention = Retention::new(store.clone(), clock.clone(), metrics.clone(), config.retention.clone());
         let backups = Backups::new(folder, store.clone(), clock.clone());
-        let app = Arc::new(App {
-            workspace: workspace.clone(),
+        let instance = Arc::new(Instance {
             store: store.clone(),
             backups,
             catalog: catalog.clone(),
             dispatch: dispatch.clone(),
+            shipped: shipped::plugins(),
             inspector: Arc::new(Looker(host.clone())),
             clock: clock.clone(),
             ids,
@@ -186,27 +186,27 @@ impl Server {
             throttle,
             deliveries,
             settings: Settings {
-                workspace,
+                home: workspace,
                 body_bytes: config.limits.body_bytes,
                 sync_window: config.sync.window,
                 public_url: config.public_url.clone(),
                 trusted_proxies: config.trusted_proxies.clone(),
             },
         });
-        let router = api::router(app.clone()).merge(triggers);
-        Ok(Self { app, engine, router, evaluator, retention })
+        let router = api::router(instance.clone()).merge(triggers);
+        Ok(Self { instance, engine, router, evaluator, retention })
     }
 
     /// Serves until `stop` is ready; then lets requests under way finish, and lays down what runs.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>, once_started: fn()) -> Result<()> {
-        let Self { app, engine, router, evaluator, retention } = self;
-        let envelope = Arc::new(Envelope::new(router, app.metrics.clone())?);
+        let Self { instance, engine, router, evaluator, retention } = self;
+        let envelope = Arc::new(Envelope::new(router, instance.metrics.clone())?);
         let beside = [
-            tokio::spawn(settle(app.clone(), evaluator, once_started)),
-            tokio::spawn(upkeep(app.clone())),
+            tokio::spawn(settle(instance.clone(), evaluator, once_started)),
+            tokio::spawn(upkeep(instance.clone())),
             tokio::spawn(async move { retention.run().await }),
         ];
-        let started = start(app.clone(), engine.clone());
+        let started = start(instance.clone(), engine.clone());
         let failed = Arc::new(OnceLock::new());
         let stop = {
             let failed = failed.clone();
@@ -218,7 +218,7 @@ impl Server {
                     }
                 };
                 tokio::select! { () = stop => {}, () = starting => {} }
-                app.readiness.stop();
+                instance.readiness.stop();
             }
         };
         listener::listen(listener, envelope, Patience::default(), stop, || async { engine.stop().await }).await;
@@ -231,40 +231,43 @@ impl Server {
 }
 
 /// What a start still has to do while requests are answered: executions of a former server, and the shipped plugins.
-async fn start(app: Arc<App>, engine: Arc<Engine>) -> Result<()> {
+async fn start(instance: Arc<Instance>, engine: Arc<Engine>) -> Result<()> {
     let recovering = async {
         let resumed = engine.recover().await.context("open executions cannot be read")?;
         if resumed > 0 {
             tracing::info!(resumed, "executions of a former server go on");
         }
-        app.readiness.recovered();
+        instance.readiness.recovered();
         anyhow::Ok(())
     };
     let registering = async {
-        let plugins = shipped::plugins();
-        shipped::register(&plugins, &app.workspace, &app.catalog, &app.store, &app.inspector, (&app.ids, &app.clock))
-            .await?;
-        app.readiness.shipped();
+        for workspace in instance.catalog.workspaces() {
+            instance.ship(&workspace).await?;
+        }
+        instance.readiness.shipped();
         anyhow::Ok(())
     };
     tokio::try_join!(recovering, registering)?;
-    reruns::resume(&app).await.context("reruns of a former server cannot be read")?;
+    for workspace in instance.catalog.workspaces() {
+        let resumed = reruns::resume(&App::new(instance.clone(), workspace)).await;
+        resumed.context("reruns of a former server cannot be read")?;
+    }
     Ok(())
 }
 
 /// Makes what the first filter would wait for otherwise; then the start is over.
-async fn settle(app: Arc<App>, evaluator: Arc<Evaluator>, once_started: fn()) {
+async fn settle(instance: Arc<Instance>, evaluator: Arc<Evaluator>, once_started: fn()) {
     // If it fails, that filter tells.
     let _ = tokio::task::spawn_blocking(move || evaluator.made().map(|_| ())).await;
-    app.readiness.until_ready().await;
+    instance.readiness.until_ready().await;
     once_started();
 }
 
 /// Folds what the counters have gathered.
-async fn upkeep(app: Arc<App>) {
+async fn upkeep(instance: Arc<Instance>) {
     loop {
-        app.clock.sleep_until(app.clock.now().plus(UPKEEP_EVERY)).await;
-        app.metrics.upkeep();
+        instance.clock.sleep_until(instance.clock.now().plus(UPKEEP_EVERY)).await;
+        instance.metrics.upkeep();
     }
 }
 

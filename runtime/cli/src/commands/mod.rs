@@ -12,6 +12,7 @@ mod serve;
 mod test;
 mod token;
 mod workflow;
+mod workspace;
 
 use std::io::Write;
 use std::path::Path;
@@ -41,7 +42,7 @@ impl Session {
 
 /// Carries out what was typed.
 pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
-    let session = Session { client: Client::new(&cli.url, cli.token), json: cli.json };
+    let session = Session { client: Client::new(&cli.url, cli.token, cli.workspace), json: cli.json };
     match cli.command {
         Command::Serve(options) => serve::serve(options)?,
         Command::Config => say(camshaft_server::Config::printed_default().trim_end())?,
@@ -55,6 +56,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Token(command) => token::run(&session, command)?,
         Command::Approval(command) => approval::run(&session, command)?,
         Command::Execution(command) => return execution::run(&session, command),
+        Command::Workspace(command) => workspace::run(&session, command)?,
         Command::Schema(Schema::Workflow) => say(&serde_json::to_string_pretty(&camshaft_server::workflow_schema())?)?,
         Command::Completions { shell } => {
             // What writes to stdout itself panics where nobody reads it to the end.

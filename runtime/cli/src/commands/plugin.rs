@@ -142,7 +142,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(COMPONENT_BYTES_MAX as u64 + 1).unwrap();
         // Nobody listens there.
-        let session = Session { client: Client::new("http://127.0.0.1:1", Some("token".to_owned())), json: false };
+        let session =
+            Session { client: Client::new("http://127.0.0.1:1", Some("token".to_owned()), None), json: false };
         let error = format!("{:#}", push(&session, file.path()).unwrap_err());
         assert!(error.contains("has 67108865 bytes; a component has 67108864 at most"), "{error}");
     }

@@ -21,6 +21,7 @@ pub(super) fn run(session: &Session, command: Token) -> Result<()> {
                 Some(workflow) => format!("/api/v1/workflows/{}/tokens", escape(&workflow)),
                 None => {
                     body["scope"] = json!(match scope {
+                        Scope::Operator => "operator",
                         Scope::Admin => "admin",
                         Scope::Read => "read",
                     });

@@ -173,6 +173,10 @@ impl Jq for NativeJq {
 pub struct Workflows(pub Vec<Arc<Published>>);
 
 impl Directory for Workflows {
+    fn home(&self, _: ResourceId) -> Option<Name> {
+        None
+    }
+
     fn integration(&self, _: &Name, _: &IdOrName) -> Option<Arc<Integration>> {
         None
     }

@@ -1,9 +1,6 @@
 //! Who waits for a person's answer: read off the summaries of what is open, never off journals. Answers are `tell`'s.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::State;
 use camshaft_model::summary::{Asked as Question, Status, Summary};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -65,7 +62,7 @@ pub struct ApprovalQuery {
     responses((status = 200, description = "a page", body = Page<ApprovalItem>), (status = 404, description = "unknown workflow"))
 )]
 pub async fn list(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: Caller,
     Asked(query): Asked<ApprovalQuery>,
 ) -> Result<Json<Page<ApprovalItem>>, Problem> {
@@ -86,7 +83,7 @@ impl ApprovalItem {
     fn of(summary: &Summary, question: &Question, caller: &Caller) -> Self {
         let may_answer = match caller.scope {
             Scope::Read => false,
-            Scope::Admin if *caller.label == *"operator" => true,
+            Scope::Operator => true,
             Scope::Admin if question.of.is_empty() => true,
             _ => question.of.iter().any(|label| *label == *caller.label),
         };

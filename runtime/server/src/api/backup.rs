@@ -1,9 +1,6 @@
 //! A backup, streamed: everything there is, to whoever may have everything.
 
-use std::sync::Arc;
-
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
@@ -22,7 +19,7 @@ use crate::backup::NoBackup;
         (status = 409, description = "a backup is being taken already")
     )
 )]
-pub async fn take(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+pub async fn take(app: App) -> Result<Response, Problem> {
     let taking = app.backups.take().await.map_err(|why| match why {
         NoBackup::UnderWay => Problem::new(Fault::Conflict, why.to_string()),
         NoBackup::Store(error) => error.into(),

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderName, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use camshaft_model::ids::ResourceId;
 
-use super::App;
 use super::problem::{Fault, Problem};
+use super::{Instance, name_in_url};
 use crate::tokens::{Caller, Scope};
 
 /// What a workflow's own token reaches; the handlers hold it to that workflow.
@@ -28,17 +28,24 @@ const OF_WORKFLOW_TOKENS: &[(&str, &str)] = &[
     ("GET", "/public/v1alpha/executions/{execution}"),
 ];
 
-/// What looks like looking, and shows everything: for admin tokens alone.
-const OF_ADMIN_TOKENS: &[&str] = &["/api/v1/backup"];
+/// What is the whole instance's: for operators alone.
+const OF_OPERATORS: &[(&str, &str)] = &[("GET", "/api/v1/backup"), ("PUT", "/api/v1/workspaces/{workspace}")];
+
+/// What tells of every workspace, for operators and for the tokens of their own workspace.
+const OF_HOME: &[(&str, &str)] = &[("GET", "/metrics")];
+
+/// Where an operator says which workspace is meant.
+pub const WORKSPACE: HeaderName = HeaderName::from_static("camshaft-workspace");
 
 /// Lets a request with a valid token that reaches the route through, with its [`Caller`].
-pub async fn authenticate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let caller = match recognise(&app, request.headers()) {
+pub async fn authenticate(State(instance): State<Arc<Instance>>, mut request: Request, next: Next) -> Response {
+    let caller = recognise(&instance, request.headers());
+    let caller = match caller.and_then(|caller| place(&instance, caller, request.headers())) {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    if !reaches(caller.scope, request.method(), route) {
+    if !reaches(&caller, request.method(), route) {
         let scope = caller.scope.as_str();
         let detail = format!("token `{}` has the scope `{scope}`, which does not reach this", caller.label);
         return Problem::new(Fault::Forbidden, detail).into_response();
@@ -47,7 +54,7 @@ pub async fn authenticate(State(app): State<Arc<App>>, mut request: Request, nex
     next.run(request).await
 }
 
-fn recognise(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
+fn recognise(instance: &Instance, headers: &HeaderMap) -> Result<Caller, Problem> {
     let unauthorized = |detail: &str| Problem::new(Fault::Unauthorized, detail);
     let Some(header) = headers.get(header::AUTHORIZATION) else {
         return Err(unauthorized("send a token: `Authorization: Bearer cst_…`"));
@@ -56,17 +63,39 @@ fn recognise(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
     let Some((_, token)) = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
         return Err(unauthorized("the Authorization header is not `Bearer` and a token"));
     };
-    app.catalog
+    instance
+        .catalog
         .tokens()
-        .recognise(token.trim(), app.clock.now())
+        .recognise(token.trim(), instance.clock.now())
         .ok_or_else(|| unauthorized("the token is unknown, expired or revoked"))
 }
 
-fn reaches(scope: Scope, method: &Method, route: &str) -> bool {
-    match scope {
-        Scope::Admin => true,
-        Scope::Read => (method == Method::GET || method == Method::HEAD) && !OF_ADMIN_TOKENS.contains(&route),
-        Scope::Workflow(_) => OF_WORKFLOW_TOKENS.iter().any(|(m, r)| *m == method.as_str() && *r == route),
+/// The caller in the workspace that it names. Whether there is another one than its own, only an operator learns.
+fn place(instance: &Instance, mut caller: Caller, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let Some(named) = headers.get(WORKSPACE) else { return Ok(caller) };
+    let named = String::from_utf8_lossy(named.as_bytes());
+    let workspace = name_in_url("workspace", &named)?;
+    if workspace != caller.workspace {
+        if caller.scope != Scope::Operator {
+            let detail = format!("token `{}` is of another workspace than `{workspace}`", caller.label);
+            return Err(Problem::new(Fault::Forbidden, detail));
+        }
+        if !instance.catalog.has_workspace(&workspace) {
+            return Err(Problem::not_found("workspace", workspace));
+        }
+        caller.workspace = workspace;
+    }
+    Ok(caller)
+}
+
+fn reaches(caller: &Caller, method: &Method, route: &str) -> bool {
+    let is_in = |routes: &[(&str, &str)]| routes.iter().any(|(m, r)| *m == method.as_str() && *r == route);
+    let instance_wide = is_in(OF_OPERATORS) || (is_in(OF_HOME) && !caller.is_home);
+    match caller.scope {
+        Scope::Operator => true,
+        Scope::Admin => !instance_wide,
+        Scope::Read => (method == Method::GET || method == Method::HEAD) && !instance_wide,
+        Scope::Workflow(_) => is_in(OF_WORKFLOW_TOKENS),
     }
 }
 
@@ -74,7 +103,7 @@ impl Caller {
     /// Whether this caller may know of a workflow's executions.
     pub fn sees(&self, workflow: ResourceId) -> bool {
         match self.scope {
-            Scope::Admin | Scope::Read => true,
+            Scope::Operator | Scope::Admin | Scope::Read => true,
             Scope::Workflow(own) => own == workflow,
         }
     }
@@ -91,14 +120,28 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use camshaft_model::ids::Name;
 
     #[test]
     fn a_scope_reaches_what_it_should_and_no_more() {
         let workflow = Scope::Workflow(ResourceId::from_bytes([1; 16]));
+        let reaches = |scope, method: &Method, route: &str| {
+            let caller = Caller { label: "t".into(), workspace: Name::new("acme").unwrap(), is_home: false, scope };
+            let there = super::reaches(&caller, method, route);
+            let at_home = super::reaches(&Caller { is_home: true, ..caller }, method, route);
+            assert_eq!(there != at_home, route == "/metrics" && matches!(scope, Scope::Admin | Scope::Read));
+            there
+        };
         for (scope, method, route, reached) in [
             (Scope::Admin, Method::DELETE, "/api/v1/tokens/{token}", true),
             (Scope::Read, Method::GET, "/api/v1/tokens", true),
-            (Scope::Admin, Method::GET, "/api/v1/backup", true),
+            (Scope::Operator, Method::GET, "/api/v1/backup", true),
+            (Scope::Operator, Method::GET, "/metrics", true),
+            (Scope::Operator, Method::PUT, "/api/v1/workspaces/{workspace}", true),
+            (Scope::Admin, Method::PUT, "/api/v1/workspaces/{workspace}", false),
+            (Scope::Admin, Method::GET, "/api/v1/backup", false),
+            (Scope::Admin, Method::GET, "/metrics", false),
+            (Scope::Read, Method::GET, "/metrics", false),
             (Scope::Read, Method::GET, "/api/v1/backup", false),
             (workflow, Method::GET, "/api/v1/backup", false),
             (Scope::Read, Method::POST, "/api/v1/tokens", false),

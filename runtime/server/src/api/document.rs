@@ -15,7 +15,7 @@ use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{ComponentsBuilder, Content, InfoBuilder, License, OpenApi, OpenApiBuilder, Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::App;
+use super::Instance;
 use super::problem::Details;
 
 /// Paths that need no token.
@@ -46,6 +46,7 @@ pub fn head() -> OpenApi {
             tag("integrations", "adapters with their configuration, secrets and URLs"),
             tag("secrets", "values that go in and never come out"),
             tag("tokens", "who may call"),
+            tag("workspaces", "tenants of this instance"),
             tag("backup", "a copy of everything"),
             tag("health", "what machines ask"),
         ]))
@@ -120,6 +121,6 @@ pub fn text() -> &'static str {
     get, path = "/api/openapi.json", tag = "health", operation_id = "openapi",
     responses((status = 200, description = "the OpenAPI 3.1 document", body = Object))
 )]
-pub async fn show(State(_app): State<Arc<App>>) -> Response {
+pub async fn show(State(_instance): State<Arc<Instance>>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text()).into_response()
 }

@@ -1,10 +1,9 @@
 //! Executions: listed newest first, shown with every step, attempt, log line and use, cancelled. Which ones is `filter`'s.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use camshaft_model::Value;
 use camshaft_model::entry::Entry;
@@ -198,11 +197,7 @@ fn duration_us(summary: &Summary) -> Option<u64> {
     get, path = "/api/v1/executions", tag = "executions", operation_id = "list_executions", params(Filter, ListQuery),
     responses((status = 200, description = "a page", body = Page<ExecutionItem>), (status = 404, description = "unknown workflow"))
 )]
-pub async fn list(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    listing: Listing,
-) -> Result<Json<Page<ExecutionItem>>, Problem> {
+pub async fn list(app: App, caller: Caller, listing: Listing) -> Result<Json<Page<ExecutionItem>>, Problem> {
     let limit = limit(listing.query.limit)?;
     let wanted = listing.filter.check(&app, &caller)?;
     let before = listing.query.before.as_deref().map(str::parse).transpose()?;
@@ -225,11 +220,7 @@ pub(super) async fn visible(app: &App, caller: &Caller, which: &str) -> Result<S
     params(("execution" = String, Path, description = "its id")),
     responses((status = 200, description = "the execution", body = ExecutionView), (status = 404, description = "unknown"))
 )]
-pub async fn show(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Path(which): Path<String>,
-) -> Result<Json<ExecutionView>, Problem> {
+pub async fn show(app: App, caller: Caller, Path(which): Path<String>) -> Result<Json<ExecutionView>, Problem> {
     let summary = visible(&app, &caller, &which).await?;
     let mut entries = app.store.entries(summary.id, 0, ENTRIES_MAX + 1).await?;
     let truncated = entries.len() > ENTRIES_MAX;
@@ -287,7 +278,7 @@ pub async fn show(
     responses((status = 200, description = "a page", body = JournalPage), (status = 404, description = "unknown"))
 )]
 pub async fn journal(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: Caller,
     Path(which): Path<String>,
     Asked(query): Asked<JournalQuery>,
@@ -311,11 +302,7 @@ pub async fn journal(
         (status = 409, description = "it has ended already"),
     )
 )]
-pub async fn cancel(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Path(which): Path<String>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+pub async fn cancel(app: App, caller: Caller, Path(which): Path<String>) -> Result<(StatusCode, Json<Value>), Problem> {
     let summary = visible(&app, &caller, &which).await?;
     app.dispatch.cancel(summary.id, caller.label.to_string()).await?;
     let id = summary.id.to_string();

@@ -1,9 +1,7 @@
 //! Grants: what an operator allows a plugin, all its releases alike. A change holds from the next call on.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use camshaft_model::ids::{Name, SecretName};
@@ -16,6 +14,7 @@ use super::body::JsonBody;
 use super::problem::{Fault, Problem};
 use super::{App, check_generation, name_in_url, with_generation};
 use crate::catalog::specs;
+use crate::tokens::{Caller, Scope};
 
 /// Most hosts, and most secrets, of a grant.
 const NAMES_MAX: usize = 1_000;
@@ -59,13 +58,18 @@ impl From<Grant> for GrantBody {
     )
 )]
 pub async fn put(
-    State(app): State<Arc<App>>,
+    app: App,
+    caller: Caller,
     Path(which): Path<String>,
     headers: HeaderMap,
     JsonBody(wanted): JsonBody<GrantBody>,
 ) -> Result<Response, Problem> {
     let name = name_in_url("plugin name", &which)?;
     check(&wanted)?;
+    // What is behind the server is not a tenant's to open.
+    if wanted.private_addresses && caller.scope != Scope::Operator && !caller.is_home {
+        return Err(Problem::new(Fault::Forbidden, "`private_addresses` is granted by an operator only"));
+    }
     let workspace = &app.workspace;
     let _editing = app.catalog.edit().await;
     known(&app, &name)?;
@@ -89,7 +93,7 @@ pub async fn put(
         (status = 404, description = "unknown plugin"),
     )
 )]
-pub async fn show(State(app): State<Arc<App>>, Path(which): Path<String>) -> Result<Response, Problem> {
+pub async fn show(app: App, Path(which): Path<String>) -> Result<Response, Problem> {
     let name = name_in_url("plugin name", &which)?;
     known(&app, &name)?;
     let kept = app.catalog.grant_kept(&app.workspace, &name);

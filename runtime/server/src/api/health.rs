@@ -8,8 +8,8 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use camshaft_model::{Value, json};
 
-use super::App;
 use super::problem::{Fault, Problem};
+use super::{App, Instance};
 
 /// Alive: the process answers.
 #[utoipa::path(
@@ -25,8 +25,9 @@ pub async fn healthz() -> Json<Value> {
     get, path = "/readyz", tag = "health", operation_id = "readyz",
     responses((status = 200, description = "ready", body = Object), (status = 503, description = "not now; `detail` tells why"))
 )]
-pub async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
-    let missing = if app.store.healthy() { app.readiness.missing() } else { Some("the store takes no writes") };
+pub async fn readyz(State(instance): State<Arc<Instance>>) -> Result<Json<Value>, Problem> {
+    let missing =
+        if instance.store.healthy() { instance.readiness.missing() } else { Some("the store takes no writes") };
     match missing {
         None => Ok(Json(json!({"status": "ready"}))),
         Some(why) => Err(Problem::new(Fault::Unavailable, why)),
@@ -38,15 +39,17 @@ pub async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem>
     get, path = "/metrics", tag = "health", operation_id = "metrics",
     responses((status = 200, description = "the counters", body = String, content_type = "text/plain"))
 )]
-pub async fn metrics(State(app): State<Arc<App>>) -> Response {
+pub async fn metrics(app: App) -> Response {
     app.metrics.executions((app.under_way)());
     // A store that does not answer is what /readyz tells of.
     if let Ok(size) = app.store.size().await {
         app.metrics.store(size);
     }
-    for kept in app.catalog.integrations(&app.workspace) {
-        let counts = app.deliveries.counts(kept.id);
-        app.metrics.deliveries(&kept.key.name, counts.accepted, counts.refused);
+    for workspace in app.catalog.workspaces() {
+        for kept in app.catalog.integrations(&workspace) {
+            let counts = app.deliveries.counts(kept.id);
+            app.metrics.deliveries(&workspace, &kept.key.name, counts.accepted, counts.refused);
+        }
     }
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], app.metrics.render()).into_response()

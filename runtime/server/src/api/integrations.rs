@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use camshaft_model::ids::Name;
@@ -125,7 +125,7 @@ pub struct RefusalView {
 impl IntegrationView {
     fn of(app: &App, kept: &Kept<IntegrationSpec>) -> Self {
         let counts = app.deliveries.counts(kept.id);
-        let hook = format!("{}/v1/webhooks/{}", app.public_url, kept.key.name);
+        let hook = format!("{}/v1/webhooks/{}", app.url(), kept.key.name);
         Self {
             id: kept.id.to_string(),
             name: kept.key.name.clone(),
@@ -176,7 +176,7 @@ impl IntegrationView {
     )
 )]
 pub async fn put(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(which): Path<String>,
     headers: HeaderMap,
     JsonBody(wanted): JsonBody<IntegrationBody>,
@@ -342,10 +342,7 @@ fn secrets(
     get, path = "/api/v1/integrations", tag = "integrations", operation_id = "list_integrations", params(PageQuery),
     responses((status = 200, description = "a page", body = Page<IntegrationView>))
 )]
-pub async fn list(
-    State(app): State<Arc<App>>,
-    Asked(query): Asked<PageQuery>,
-) -> Result<Json<Page<IntegrationView>>, Problem> {
+pub async fn list(app: App, Asked(query): Asked<PageQuery>) -> Result<Json<Page<IntegrationView>>, Problem> {
     let all = app.catalog.integrations(&app.workspace);
     query.page(all, |kept| kept.key.name.clone(), |kept| IntegrationView::of(&app, kept))
 }
@@ -356,7 +353,7 @@ pub async fn list(
     params(("integration" = String, Path, description = "its name")),
     responses((status = 200, description = "the integration", body = IntegrationView), (status = 404, description = "unknown"))
 )]
-pub async fn show(State(app): State<Arc<App>>, Path(which): Path<String>) -> Result<Response, Problem> {
+pub async fn show(app: App, Path(which): Path<String>) -> Result<Response, Problem> {
     let kept = integration(&app, &name_in_url("integration name", &which)?)?;
     Ok(with_generation(StatusCode::OK, kept.generation, Json(IntegrationView::of(&app, &kept))))
 }
@@ -371,7 +368,7 @@ pub async fn show(State(app): State<Arc<App>>, Path(which): Path<String>) -> Res
         (status = 409, description = "published workflows listen to it"),
     )
 )]
-pub async fn remove(State(app): State<Arc<App>>, Path(which): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn remove(app: App, Path(which): Path<String>) -> Result<StatusCode, Problem> {
     let name = name_in_url("integration name", &which)?;
     let _editing = app.catalog.edit().await;
     let kept = integration(&app, &name)?;

@@ -30,14 +30,17 @@ pub mod timeline;
 pub mod tokens;
 pub mod trigger;
 pub mod workflows;
+pub mod workspaces;
 
 pub mod document;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -58,12 +61,12 @@ use crate::inspector::Inspector;
 use crate::observe::Metrics;
 use crate::readiness::Readiness;
 use crate::reruns::Reruns;
+use crate::shipped::{self, Shipped};
+use crate::tokens::Caller;
 use problem::{Fault, Problem};
 
-/// What the management API works with.
-pub struct App {
-    /// The one workspace.
-    pub workspace: Name,
+/// What the management API works with, whatever the workspace.
+pub struct Instance {
     /// Executions and their journals.
     pub store: Arc<dyn Store>,
     /// Copies of everything.
@@ -72,6 +75,8 @@ pub struct App {
     pub catalog: Arc<Catalog>,
     /// Starts, awaits and cancels executions.
     pub dispatch: Arc<dyn Dispatch>,
+    /// The plugins that the binary carries: every workspace has them.
+    pub shipped: Vec<Shipped>,
     /// Looks at components.
     pub inspector: Arc<dyn Inspector>,
     /// The time.
@@ -100,13 +105,74 @@ pub struct App {
     pub sync_window: Duration,
 }
 
+/// The instance as one workspace's callers see it. Behind a token this is the workspace that the token reaches.
+#[derive(Clone)]
+pub struct App {
+    instance: Arc<Instance>,
+    /// The workspace.
+    pub workspace: Name,
+}
+
+impl App {
+    /// The instance in a workspace.
+    pub fn new(instance: Arc<Instance>, workspace: Name) -> Self {
+        Self { instance, workspace }
+    }
+
+    /// The instance.
+    pub fn instance(&self) -> Arc<Instance> {
+        self.instance.clone()
+    }
+
+    /// What the workspace's trigger URLs begin with. Names without a workspace before them are the operators' own.
+    pub fn url(&self) -> String {
+        let base = &self.public_url;
+        if self.workspace == *self.catalog.tokens().home() {
+            base.clone()
+        } else {
+            format!("{base}/w/{}", self.workspace)
+        }
+    }
+
+    /// The same instance in another workspace.
+    pub fn within(&self, workspace: Name) -> Self {
+        Self { instance: self.instance.clone(), workspace }
+    }
+}
+
+impl Instance {
+    /// Registers what the binary carries in a workspace.
+    pub async fn ship(&self, workspace: &Name) -> anyhow::Result<()> {
+        let (catalog, store) = (&self.catalog, &self.store);
+        shipped::register(&self.shipped, workspace, catalog, store, &self.inspector, (&self.ids, &self.clock)).await
+    }
+}
+
+impl Deref for App {
+    type Target = Instance;
+
+    fn deref(&self) -> &Instance {
+        &self.instance
+    }
+}
+
+impl FromRequestParts<Arc<Instance>> for App {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, instance: &Arc<Instance>) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, instance).await?;
+        Ok(Self::new(instance.clone(), caller.workspace))
+    }
+}
+
 /// The management API.
-pub fn router(app: Arc<App>) -> Router {
+pub fn router(instance: Arc<Instance>) -> Router {
     // A change that began is carried out though its caller hangs up: the catalog must follow the store.
-    let changing = changing().layer(from_fn(finish)).layer(from_fn_with_state(app.clone(), wait_for_plugins));
-    let behind_tokens = changing.merge(watching()).route_layer(from_fn_with_state(app.clone(), caller::authenticate));
+    let changing = changing().layer(from_fn(finish)).layer(from_fn_with_state(instance.clone(), wait_for_plugins));
+    let behind_tokens =
+        changing.merge(watching()).route_layer(from_fn_with_state(instance.clone(), caller::authenticate));
     let (router, _) = behind_tokens.merge(open()).split_for_parts();
-    router.fallback(nothing_here).method_not_allowed_fallback(wrong_method).with_state(app)
+    router.fallback(nothing_here).method_not_allowed_fallback(wrong_method).with_state(instance)
 }
 
 /// Every handler's own description.
@@ -114,7 +180,7 @@ pub(crate) fn described() -> OpenApi {
     OpenApiRouter::with_openapi(document::head()).merge(changing()).merge(watching()).merge(open()).into_openapi()
 }
 
-fn changing() -> OpenApiRouter<Arc<App>> {
+fn changing() -> OpenApiRouter<Arc<Instance>> {
     OpenApiRouter::new()
         .routes(routes!(workflows::put, workflows::show))
         .routes(routes!(workflows::list))
@@ -134,9 +200,11 @@ fn changing() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(secrets::list))
         .routes(routes!(reruns::begin))
         .routes(routes!(reruns::cancel))
+        .routes(routes!(workspaces::put, workspaces::show))
+        .routes(routes!(workspaces::list))
 }
 
-fn watching() -> OpenApiRouter<Arc<App>> {
+fn watching() -> OpenApiRouter<Arc<Instance>> {
     OpenApiRouter::new()
         .routes(routes!(trigger::trigger))
         .routes(routes!(executions::list))
@@ -157,7 +225,7 @@ fn watching() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(health::metrics))
 }
 
-fn open() -> OpenApiRouter<Arc<App>> {
+fn open() -> OpenApiRouter<Arc<Instance>> {
     OpenApiRouter::new()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
@@ -174,8 +242,8 @@ async fn finish(request: Request, next: Next) -> Response {
     }
 }
 
-async fn wait_for_plugins(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    app.readiness.until_shipped().await;
+async fn wait_for_plugins(State(instance): State<Arc<Instance>>, request: Request, next: Next) -> Response {
+    instance.readiness.until_shipped().await;
     next.run(request).await
 }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Request};
 use axum::http::StatusCode;
 use camshaft_model::ids::Name;
 use camshaft_model::limits::COMPONENT_BYTES_MAX;
@@ -116,7 +116,7 @@ impl ReleaseView {
         (status = 422, description = "no plugin; `check` tells which check failed"),
     )
 )]
-pub async fn upload(State(app): State<Arc<App>>, request: Request) -> Result<(StatusCode, Json<ReleaseView>), Problem> {
+pub async fn upload(app: App, request: Request) -> Result<(StatusCode, Json<ReleaseView>), Problem> {
     let bytes = body::read(request, COMPONENT_BYTES_MAX).await?;
     let workspace = &app.workspace;
     let digest = camshaft_model::ids::Digest(*blake3::hash(&bytes).as_bytes());
@@ -167,10 +167,7 @@ async fn keep(catalog: &Catalog, app: &App, release: PluginRelease) -> Result<Ke
     get, path = "/api/v1/plugins", tag = "plugins", operation_id = "list_plugins", params(PluginQuery),
     responses((status = 200, description = "a page", body = Page<ReleaseView>))
 )]
-pub async fn list(
-    State(app): State<Arc<App>>,
-    Asked(query): Asked<PluginQuery>,
-) -> Result<Json<Page<ReleaseView>>, Problem> {
+pub async fn list(app: App, Asked(query): Asked<PluginQuery>) -> Result<Json<Page<ReleaseView>>, Problem> {
     let mut releases = app.catalog.all_releases(&app.workspace, query.kind);
     let cursor = |kept: &Arc<Kept<PluginRelease>>| kept.key.name.clone();
     releases.sort_by_key(cursor);
@@ -183,7 +180,7 @@ pub async fn list(
     params(("plugin" = String, Path, description = "its name")),
     responses((status = 200, description = "the plugin", body = PluginView), (status = 404, description = "unknown"))
 )]
-pub async fn show(State(app): State<Arc<App>>, Path(which): Path<String>) -> Result<Json<PluginView>, Problem> {
+pub async fn show(app: App, Path(which): Path<String>) -> Result<Json<PluginView>, Problem> {
     let name = name_in_url("plugin name", &which)?;
     let releases = app.catalog.releases(&app.workspace, &name);
     let newest = releases.last().ok_or_else(|| unknown(&app, &name))?;

@@ -1,10 +1,9 @@
 //! The executions endpoint that other systems' clients know: `GET /public/v1alpha/executions/{id}`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use camshaft_model::Value;
 use camshaft_model::summary::Status;
 use serde::Serialize;
@@ -58,11 +57,7 @@ pub fn word(status: Status) -> &'static str {
     params(("execution" = String, Path, description = "its id")),
     responses((status = 200, description = "the execution", body = PublicExecution), (status = 404, description = "unknown"))
 )]
-pub async fn show(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Path(which): Path<String>,
-) -> Result<Json<PublicExecution>, Problem> {
+pub async fn show(app: App, caller: Caller, Path(which): Path<String>) -> Result<Json<PublicExecution>, Problem> {
     let summary = visible(&app, &caller, &which).await?;
     let outcome = match summary.status.is_final() {
         true => app.dispatch.outcome(summary.id, Duration::ZERO).await?,

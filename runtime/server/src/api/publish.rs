@@ -1,10 +1,9 @@
 //! Publishing a revision to an environment, and taking it back.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use camshaft_model::ids::{Digest, Name};
@@ -63,7 +62,7 @@ pub fn production() -> Name {
     )
 )]
 pub async fn publish(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(which): Path<String>,
     headers: HeaderMap,
     JsonBody(wanted): JsonBody<Publish>,
@@ -108,7 +107,7 @@ pub async fn publish(
     )
 )]
 pub async fn unpublish(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(which): Path<String>,
     headers: HeaderMap,
     JsonBody(wanted): JsonBody<Unpublish>,

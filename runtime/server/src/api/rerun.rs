@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use camshaft_model::Value;
 use camshaft_model::entry::{Entry, FrameId, IllegalEntry};
@@ -83,7 +83,7 @@ pub struct Rerun {
     )
 )]
 pub async fn rerun(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: Caller,
     Path(which): Path<String>,
     JsonBody(body): JsonBody<RerunBody>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use camshaft_model::ids::{ExecutionId, ResourceId};
@@ -104,11 +104,7 @@ impl From<Told> for RerunsView {
         (status = 422, description = "the filter says nothing, or looks through too many executions"),
     )
 )]
-pub async fn begin(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    JsonBody(body): JsonBody<RerunsBody>,
-) -> Result<Response, Problem> {
+pub async fn begin(app: App, caller: Caller, JsonBody(body): JsonBody<RerunsBody>) -> Result<Response, Problem> {
     let limit = match body.limit.unwrap_or(EXECUTIONS_DEFAULT) {
         limit @ 1..=EXECUTIONS_MAX => limit,
         other => {
@@ -169,10 +165,7 @@ async fn matching(app: &App, caller: &Caller, filter: &Filter, most: usize) -> R
     get, path = "/api/v1/reruns", tag = "executions", operation_id = "list_reruns", params(PageQuery),
     responses((status = 200, description = "a page", body = Page<RerunsView>))
 )]
-pub async fn list(
-    State(app): State<Arc<App>>,
-    Asked(query): Asked<PageQuery>,
-) -> Result<Json<Page<RerunsView>>, Problem> {
+pub async fn list(app: App, Asked(query): Asked<PageQuery>) -> Result<Json<Page<RerunsView>>, Problem> {
     let views = reruns::list(&app).await?.into_iter().map(RerunsView::from).map(Arc::new);
     let Json(Page { items, next }) = query.page(views, |view| view.id.clone(), Arc::clone)?;
     let items = items.into_iter().filter_map(Arc::into_inner).collect();
@@ -185,7 +178,7 @@ pub async fn list(
     params(("rerun" = String, Path, description = "its id")),
     responses((status = 200, description = "the rerun", body = RerunsView), (status = 404, description = "unknown"))
 )]
-pub async fn show(State(app): State<Arc<App>>, Path(which): Path<String>) -> Result<Json<RerunsView>, Problem> {
+pub async fn show(app: App, Path(which): Path<String>) -> Result<Json<RerunsView>, Problem> {
     let id: ResourceId = which.parse()?;
     let told = reruns::show(&app, id).await?.ok_or_else(|| Problem::not_found("rerun", id))?;
     Ok(Json(told.into()))
@@ -201,7 +194,7 @@ pub async fn show(State(app): State<Arc<App>>, Path(which): Path<String>) -> Res
         (status = 409, description = "it is over already"),
     )
 )]
-pub async fn cancel(State(app): State<Arc<App>>, Path(which): Path<String>) -> Result<Json<RerunsView>, Problem> {
+pub async fn cancel(app: App, Path(which): Path<String>) -> Result<Json<RerunsView>, Problem> {
     let id: ResourceId = which.parse()?;
     let is_cancelled = reruns::cancel(&app, id).await?;
     let told = reruns::show(&app, id).await?.ok_or_else(|| Problem::not_found("rerun", id))?;

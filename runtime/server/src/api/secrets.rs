@@ -1,9 +1,7 @@
 //! Secrets of the workspace: values go in, are sealed, and never come out of here.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use camshaft_model::ids::SecretName;
 use camshaft_model::limits::SECRET_BYTES_MAX;
@@ -57,7 +55,7 @@ pub struct SecretView {
     )
 )]
 pub async fn put(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(which): Path<String>,
     JsonBody(SecretBody { value: SecretText::Text(value) }): JsonBody<SecretBody>,
 ) -> Result<StatusCode, Problem> {
@@ -91,10 +89,7 @@ pub fn check_value(name: &str, value: &str) -> Result<(), Problem> {
     get, path = "/api/v1/secrets", tag = "secrets", operation_id = "list_secrets", params(PageQuery),
     responses((status = 200, description = "a page", body = Page<SecretView>))
 )]
-pub async fn list(
-    State(app): State<Arc<App>>,
-    Asked(query): Asked<PageQuery>,
-) -> Result<Json<Page<SecretView>>, Problem> {
+pub async fn list(app: App, Asked(query): Asked<PageQuery>) -> Result<Json<Page<SecretView>>, Problem> {
     let all = app.catalog.secrets(&app.workspace);
     query.page(
         all,
@@ -113,7 +108,7 @@ pub async fn list(
     params(("secret" = String, Path, description = "its name")),
     responses((status = 204, description = "removed"), (status = 404, description = "unknown"))
 )]
-pub async fn remove(State(app): State<Arc<App>>, Path(which): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn remove(app: App, Path(which): Path<String>) -> Result<StatusCode, Problem> {
     let name = SecretName::new(&which)?;
     let _editing = app.catalog.edit().await;
     if !app.catalog.has_secret(&app.workspace, &name) {

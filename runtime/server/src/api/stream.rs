@@ -13,7 +13,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -71,7 +71,7 @@ pub struct StreamQuery {
     )
 )]
 pub async fn stream(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: Caller,
     Path(which): Path<String>,
     Asked(query): Asked<StreamQuery>,
@@ -131,7 +131,7 @@ fn told(entry: &Entry, program: Option<&Program>) -> Value {
 
 /// Whoever follows an execution.
 struct Following {
-    app: Arc<App>,
+    app: App,
     id: ExecutionId,
     /// Its steps; none where its revision cannot be read any more.
     program: Option<Arc<Program>>,

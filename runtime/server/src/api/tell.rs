@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use camshaft_model::seams::{Answer, Message};
 use camshaft_model::{Value, json, limits};
@@ -93,7 +93,7 @@ fn message(app: &App, body: EventBody) -> Result<(String, Message), Problem> {
     )
 )]
 pub async fn send(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: Caller,
     JsonBody(body): JsonBody<EventBody>,
 ) -> Result<(StatusCode, Json<EventReached>), Problem> {
@@ -117,7 +117,7 @@ pub async fn send(
     )
 )]
 pub async fn send_to(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: Caller,
     Path(which): Path<String>,
     JsonBody(body): JsonBody<EventBody>,
@@ -142,7 +142,7 @@ pub async fn send_to(
     )
 )]
 pub async fn answer(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: Caller,
     Path(which): Path<String>,
     JsonBody(body): JsonBody<ApprovalBody>,
@@ -154,8 +154,8 @@ pub async fn answer(
         return Err(Problem::new(Fault::Malformed, format!("`comment` has {found} bytes; {most} is the limit")));
     }
     let by = caller.label.to_string();
-    let is_operator = caller.scope == Scope::Admin && by == "operator";
-    let manages = caller.scope == Scope::Admin;
+    let is_operator = caller.scope == Scope::Operator;
+    let manages = is_operator || caller.scope == Scope::Admin;
     let answer = Answer { step, iteration, approved, by: by.clone(), is_operator, manages, comment };
     app.dispatch.answer(summary.id, answer).await?;
     Ok(Json(json!({"execution_id": summary.id.to_string(), "approved": approved, "by": by})))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use camshaft_model::ids::Name;
 use camshaft_model::invocation::{Reply, RevisionRef, TriggerSource};
@@ -65,7 +65,7 @@ pub struct TestBegun {
     )
 )]
 pub async fn test(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: Caller,
     Path(which): Path<String>,
     JsonBody(body): JsonBody<TestBody>,

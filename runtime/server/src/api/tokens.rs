@@ -1,10 +1,9 @@
 //! Tokens: made and shown once, listed without their text, revoked at once.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use camshaft_model::ids::ResourceId;
 use camshaft_model::resource::{Change, Expect, ResourceKind};
@@ -16,7 +15,7 @@ use super::body::JsonBody;
 use super::page::{Asked, Page, PageQuery};
 use super::problem::{Fault, Problem};
 use crate::catalog::specs::{self, Kept};
-use crate::tokens::{self, Scope, TokenSpec};
+use crate::tokens::{self, Caller, Scope, TokenSpec};
 
 /// Longest label, characters.
 const LABEL_CHARS_MAX: usize = 100;
@@ -47,9 +46,11 @@ pub struct TokenBody {
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WideScope {
-    /// Everything.
+    /// Everything, in every workspace. Only an operator makes such a token.
+    Operator,
+    /// Everything in this workspace.
     Admin,
-    /// Look at everything, change nothing.
+    /// Look at everything in this workspace, change nothing.
     Read,
 }
 
@@ -60,7 +61,7 @@ pub struct TokenView {
     pub id: String,
     /// What people call it.
     pub label: String,
-    /// `admin`, `read`, `workflow`
+    /// `operator`, `admin`, `read`, `workflow`
     pub scope: &'static str,
     /// The workflow that it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,7 +151,7 @@ async fn make(
     )
 )]
 pub async fn create_of_workflow(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(which): Path<String>,
     JsonBody(wanted): JsonBody<WorkflowTokenBody>,
 ) -> Result<(StatusCode, Json<NewToken>), Problem> {
@@ -168,7 +169,7 @@ pub async fn create_of_workflow(
     )
 )]
 pub async fn list_of_workflow(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(which): Path<String>,
     Asked(query): Asked<PageQuery>,
 ) -> Result<Json<Page<TokenView>>, Problem> {
@@ -189,10 +190,15 @@ pub async fn list_of_workflow(
     )
 )]
 pub async fn create(
-    State(app): State<Arc<App>>,
+    app: App,
+    caller: Caller,
     JsonBody(wanted): JsonBody<TokenBody>,
 ) -> Result<(StatusCode, Json<NewToken>), Problem> {
     let scope = match wanted.scope {
+        WideScope::Operator if caller.scope == Scope::Operator => Scope::Operator,
+        WideScope::Operator => {
+            return Err(Problem::new(Fault::Forbidden, "only an operator makes an operator's token"));
+        }
         WideScope::Admin => Scope::Admin,
         WideScope::Read => Scope::Read,
     };
@@ -204,10 +210,7 @@ pub async fn create(
     get, path = "/api/v1/tokens", tag = "tokens", operation_id = "list_tokens", params(PageQuery),
     responses((status = 200, description = "a page", body = Page<TokenView>))
 )]
-pub async fn list(
-    State(app): State<Arc<App>>,
-    Asked(query): Asked<PageQuery>,
-) -> Result<Json<Page<TokenView>>, Problem> {
+pub async fn list(app: App, Asked(query): Asked<PageQuery>) -> Result<Json<Page<TokenView>>, Problem> {
     let all = app.catalog.tokens_kept(&app.workspace);
     query.page(all, |kept| kept.id.to_string(), |kept| TokenView::of(&app, kept))
 }
@@ -218,7 +221,7 @@ pub async fn list(
     params(("token" = String, Path, description = "its id")),
     responses((status = 204, description = "revoked"), (status = 404, description = "unknown"))
 )]
-pub async fn revoke(State(app): State<Arc<App>>, Path(which): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn revoke(app: App, Path(which): Path<String>) -> Result<StatusCode, Problem> {
     let id: ResourceId = which.parse()?;
     let _editing = app.catalog.edit().await;
     if !app.catalog.tokens_kept(&app.workspace).iter().any(|kept| kept.id == id) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
@@ -70,7 +70,7 @@ pub struct TriggerQuery {
     )
 )]
 pub async fn trigger(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: Caller,
     Path(which): Path<String>,
     Asked(query): Asked<TriggerQuery>,
@@ -93,7 +93,7 @@ pub async fn trigger(
     })?;
     let (source, trigger) = match caller.scope {
         Scope::Workflow(_) => (TriggerSource::Request, Trigger::Request),
-        Scope::Admin | Scope::Read => (TriggerSource::Manual, Trigger::Manual),
+        Scope::Operator | Scope::Admin | Scope::Read => (TriggerSource::Manual, Trigger::Manual),
     };
     if !published.workflow.triggers.contains(&trigger) {
         let word = source.word();

@@ -4,10 +4,9 @@
 //! none. Revision and head are written together.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use camshaft_engine::Occupancy;
@@ -170,10 +169,10 @@ impl WorkflowView {
 
 impl TriggerView {
     fn of(app: &App, workflow: &str, trigger: &TriggerSpec) -> Self {
-        let base = &app.public_url;
+        let (base, hooks) = (&app.public_url, app.url());
         let urls = match &trigger.integration {
             Some(integration) => {
-                let hook = format!("{base}/v1/webhooks/{integration}");
+                let hook = format!("{hooks}/v1/webhooks/{integration}");
                 BTreeMap::from([
                     ("async", format!("{hook}/workflows/{workflow}")),
                     ("sync", format!("{hook}/workflows/{workflow}/sync")),
@@ -215,7 +214,7 @@ impl TriggerSpec {
     )
 )]
 pub async fn put(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(which): Path<String>,
     headers: HeaderMap,
     request: Request,
@@ -274,7 +273,7 @@ pub async fn put(
 }
 
 /// Compiles a document off the threads that answer requests; a large one takes its time.
-async fn compile(app: &Arc<App>, document: String) -> Result<(String, Compiled), Problem> {
+async fn compile(app: &App, document: String) -> Result<(String, Compiled), Problem> {
     let app = app.clone();
     let compiling = tokio::task::spawn_blocking(move || {
         let tasks = WorkspaceTasks { catalog: &app.catalog, workspace: &app.workspace };
@@ -316,10 +315,7 @@ fn faulty(diagnostics: &[Diagnostic]) -> Problem {
         (status = 200, description = "a page", body = Page<WorkflowView>),
     )
 )]
-pub async fn list(
-    State(app): State<Arc<App>>,
-    Asked(query): Asked<PageQuery>,
-) -> Result<Json<Page<WorkflowView>>, Problem> {
+pub async fn list(app: App, Asked(query): Asked<PageQuery>) -> Result<Json<Page<WorkflowView>>, Problem> {
     let workflows = app.catalog.workflows(&app.workspace);
     query.page(workflows, |kept| kept.key.name.clone(), |kept| WorkflowView::of(&app, kept))
 }
@@ -333,7 +329,7 @@ pub async fn list(
         (status = 404, description = "unknown"),
     )
 )]
-pub async fn show(State(app): State<Arc<App>>, Path(which): Path<String>) -> Result<Response, Problem> {
+pub async fn show(app: App, Path(which): Path<String>) -> Result<Response, Problem> {
     let kept = app.workflow(&which)?;
     let limits = limits(&app, &kept).await?;
     let shown = WorkflowShown { workflow: WorkflowView::of(&app, &kept), limits };
@@ -381,7 +377,7 @@ async fn limits(app: &App, kept: &Kept<WorkflowSpec>) -> Result<LimitsView, Prob
     )
 )]
 pub async fn revisions(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(which): Path<String>,
     Asked(query): Asked<PageQuery>,
 ) -> Result<Json<Page<RevisionItem>>, Problem> {
@@ -422,10 +418,7 @@ pub async fn revisions(
         (status = 404, description = "unknown"),
     )
 )]
-pub async fn revision(
-    State(app): State<Arc<App>>,
-    Path((which, number)): Path<(String, String)>,
-) -> Result<Json<RevisionView>, Problem> {
+pub async fn revision(app: App, Path((which, number)): Path<(String, String)>) -> Result<Json<RevisionView>, Problem> {
     let kept = app.workflow(&which)?;
     let revision: u32 = number
         .parse()

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use camshaft_model::ids::{IdOrName, Name, SecretName};
+use camshaft_model::ids::{IdOrName, Name, ResourceId, SecretName};
 use camshaft_model::invocation::RevisionRef;
 use camshaft_model::language::{FindTask, TaskMissing};
 use camshaft_model::plugin::{Grant, PluginKind, PluginPin};
@@ -11,10 +11,19 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use semver::VersionReq;
 
+use super::shelf::Shelf;
 use super::specs::{self, Kept};
 use super::{Catalog, FORMER_REVISIONS_MAX, compile};
 
 impl Directory for Catalog {
+    fn home(&self, id: ResourceId) -> Option<Name> {
+        let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
+        let mut shelves = shelves.iter();
+        let is_here =
+            |shelf: &Shelf| shelf.integration_names.contains_key(&id) || shelf.workflow_names.contains_key(&id);
+        shelves.find(|(_, shelf)| is_here(shelf)).map(|(name, _)| name.clone())
+    }
+
     fn integration(&self, workspace: &Name, which: &IdOrName) -> Option<Arc<Integration>> {
         self.read(workspace, |shelf| {
             let name = match which {

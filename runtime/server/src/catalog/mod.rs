@@ -24,7 +24,7 @@ use semver::Version;
 
 pub use directory::WorkspaceTasks;
 use shelf::Shelf;
-use specs::{IntegrationSpec, Kept, RevisionSpec, SecretSpec, WorkflowSpec};
+use specs::{IntegrationSpec, Kept, RevisionSpec, SecretSpec, WorkflowSpec, WorkspaceSpec};
 
 use crate::tokens::{TokenSpec, Tokens};
 use crate::vault::Vault;
@@ -190,6 +190,24 @@ impl Catalog {
 
     // -----------------------------------------------------------------------------------------------------------------
     // What the management API reads
+
+    /// Every workspace, by name: the operators' own, and those that were made.
+    pub fn workspaces(&self) -> Vec<Name> {
+        let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
+        let made = shelves.iter().filter(|(_, shelf)| shelf.workspace.is_some()).map(|(name, _)| name.clone());
+        let all: BTreeSet<_> = made.chain([self.tokens.home().clone()]).collect();
+        all.into_iter().collect()
+    }
+
+    /// Whether there is a workspace of this name.
+    pub fn has_workspace(&self, name: &Name) -> bool {
+        name == self.tokens.home() || self.workspace_kept(name).is_some()
+    }
+
+    /// A workspace as it is stored; the operators' own need not be.
+    pub fn workspace_kept(&self, name: &Name) -> Option<Arc<Kept<WorkspaceSpec>>> {
+        self.read(name, |shelf| shelf.workspace.clone()).flatten()
+    }
 
     /// The tokens that are valid.
     pub fn tokens(&self) -> &Tokens {

@@ -12,13 +12,14 @@ use camshaft_model::seams::{Integration, Published, StoreError};
 use camshaft_model::workflow::Trigger;
 use semver::Version;
 
-use super::specs::{self, IntegrationSpec, Kept, SecretSpec, WorkflowSpec};
+use super::specs::{self, IntegrationSpec, Kept, SecretSpec, WorkflowSpec, WorkspaceSpec};
 use crate::tokens::TokenSpec;
 use crate::vault::Vault;
 
 /// One workspace.
 #[derive(Default)]
 pub(super) struct Shelf {
+    pub(super) workspace: Option<Arc<Kept<WorkspaceSpec>>>,
     pub(super) workflows: BTreeMap<Name, Arc<Kept<WorkflowSpec>>>,
     pub(super) workflow_names: HashMap<ResourceId, Name>,
     pub(super) integrations: BTreeMap<Name, (Arc<Kept<IntegrationSpec>>, Arc<Integration>)>,
@@ -94,6 +95,7 @@ impl Shelf {
             ResourceKind::Token => {
                 self.tokens.insert(resource.id, Arc::new(Kept::read(resource)?));
             }
+            ResourceKind::Workspace => self.workspace = Some(Arc::new(Kept::read(resource)?)),
             ResourceKind::Revision | ResourceKind::Rerun => {}
         }
         Ok(())

@@ -66,6 +66,14 @@ pub fn revision_key(workspace: &Name, workflow: ResourceId, revision: u32) -> Re
     key(ResourceKind::Revision, workspace, format!("{workflow}/{revision:010}"))
 }
 
+/// A workspace.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkspaceSpec {
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+}
+
 /// A workflow's head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkflowSpec {

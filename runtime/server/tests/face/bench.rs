@@ -16,7 +16,7 @@ use camshaft_model::seams::{
     WebhookRequest,
 };
 use camshaft_model::{Value, json};
-use camshaft_server::api::{self, App};
+use camshaft_server::api::{self, App, Instance};
 use camshaft_server::backup::Backups;
 use camshaft_server::catalog::Catalog;
 use camshaft_server::envelope::Envelope;
@@ -25,7 +25,7 @@ use camshaft_server::inspector::{Inspector, Unfit};
 use camshaft_server::observe::Metrics;
 use camshaft_server::readiness::Readiness;
 use camshaft_server::reruns::{self, Reruns};
-use camshaft_server::shipped::{self, Shipped};
+use camshaft_server::shipped::Shipped;
 use camshaft_server::time::{OrderedIds, SystemClock};
 use camshaft_server::tokens::Tokens;
 use camshaft_server::vault::Vault;
@@ -48,7 +48,7 @@ pub fn component(name: &str, version: &str, kind: &str, imports: &[&str]) -> Vec
 
 /// A server on a bench.
 pub struct Bench {
-    pub app: Arc<App>,
+    pub app: App,
     pub engine: Arc<Engine>,
     pub envelope: Arc<Envelope>,
     pub hands: Arc<Hands>,
@@ -154,12 +154,12 @@ impl Bench {
                 Box::new(move || engine.appended())
             }
         };
-        let app = Arc::new(App {
-            workspace: workspace.clone(),
+        let instance = Arc::new(Instance {
             store: store.clone(),
             backups: Backups::new(folder, store.clone(), clock.clone()),
             catalog: catalog.clone(),
             dispatch: dispatch.clone(),
+            shipped: shipped(),
             inspector: hands.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
@@ -174,7 +174,10 @@ impl Bench {
             public_url: "https://hooks.example".to_owned(),
             sync_window: Duration::from_secs(50),
         });
-        shipped::register(&shipped(), &workspace, &catalog, &store, &app.inspector, (&ids, &clock)).await?;
+        for workspace in catalog.workspaces() {
+            instance.ship(&workspace).await?;
+        }
+        let app = App::new(instance.clone(), workspace.clone());
         app.readiness.shipped();
         engine.recover().await?;
         app.readiness.recovered();
@@ -191,7 +194,7 @@ impl Bench {
             deliveries,
             settings,
         });
-        let envelope = Envelope::new(api::router(app.clone()).merge(triggers), app.metrics.clone())?;
+        let envelope = Envelope::new(api::router(instance).merge(triggers), app.metrics.clone())?;
         Ok(Self { app, engine, envelope: Arc::new(envelope), hands, _data: data })
     }
 

@@ -17,3 +17,4 @@ mod telling;
 mod tokens;
 mod triggering;
 mod workflows;
+mod workspaces;

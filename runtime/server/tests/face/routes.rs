@@ -43,7 +43,7 @@ async fn every_described_operation_is_there_and_no_other_method() {
 async fn every_route_is_described() {
     let bench = Bench::new().await;
     // axum tells its paths to `Debug` alone.
-    let shown = format!("{:?}", camshaft_server::api::router(bench.app.clone()));
+    let shown = format!("{:?}", camshaft_server::api::router(bench.app.instance()));
     let routed: BTreeSet<_> = shown
         .split('"')
         .filter(|text| text.starts_with('/') && text.len() > 1 && !text.contains("__private"))

@@ -191,6 +191,7 @@ pub(crate) fn kind_number(kind: ResourceKind) -> u8 {
         ResourceKind::Token => 6,
         ResourceKind::Secret => 7,
         ResourceKind::Rerun => 8,
+        ResourceKind::Workspace => 9,
     }
 }
 

@@ -5,6 +5,8 @@
 //! | ANY `/v1/webhooks/{integration}` | every workflow that the events are meant for | their ids |
 //! | ANY `/v1/webhooks/{integration}/workflows/{workflow}` | that one | its execution's id |
 //! | ANY `/v1/webhooks/{integration}/workflows/{workflow}/sync` | that one, and waits | the Exit step's answer |
+//!
+//! Each also with `/w/{workspace}` before it.
 
 pub mod reply;
 
@@ -67,8 +69,8 @@ pub struct Parts {
 /// Bounds and addresses of the trigger URLs.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The workspace whose integrations these are.
-    pub workspace: Name,
+    /// The workspace that names belong to where the URL has no `/w/{workspace}` before it. Ids are found in any.
+    pub home: Name,
     /// Largest body, bytes.
     pub body_bytes: usize,
     /// How long a synchronous caller waits.
@@ -81,10 +83,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The defaults of [`limits`], for one workspace.
-    pub fn new(workspace: Name) -> Self {
+    /// The defaults of [`limits`].
+    pub fn new(home: Name) -> Self {
         Self {
-            workspace,
+            home,
             body_bytes: limits::BODY_BYTES_MAX,
             sync_window: limits::SYNC_WINDOW,
             public_url: None,
@@ -100,12 +102,17 @@ pub fn router(parts: Parts) -> Router {
     let detached = any(|state, parameters, request| receive::receive(Target::Detached, state, parameters, request));
     let waiting = any(|state, parameters, request| receive::receive(Target::Waiting, state, parameters, request));
     // A slash at the end is what people paste into vendors' forms; it means the same.
-    Router::new()
-        .route("/v1/webhooks/{integration}", all.clone())
-        .route("/v1/webhooks/{integration}/", all)
-        .route("/v1/webhooks/{integration}/workflows/{workflow}", detached.clone())
-        .route("/v1/webhooks/{integration}/workflows/{workflow}/", detached)
-        .route("/v1/webhooks/{integration}/workflows/{workflow}/sync", waiting.clone())
-        .route("/v1/webhooks/{integration}/workflows/{workflow}/sync/", waiting)
-        .with_state(Arc::new(Receiver::new(parts)))
+    let mut router = Router::new();
+    for (path, method) in [
+        ("/v1/webhooks/{integration}", all),
+        ("/v1/webhooks/{integration}/workflows/{workflow}", detached),
+        ("/v1/webhooks/{integration}/workflows/{workflow}/sync", waiting),
+    ] {
+        for workspace in ["", "/w/{workspace}"] {
+            router = router
+                .route(&format!("{workspace}{path}"), method.clone())
+                .route(&format!("{workspace}{path}/"), method.clone());
+        }
+    }
+    router.with_state(Arc::new(Receiver::new(parts)))
 }

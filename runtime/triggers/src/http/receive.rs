@@ -76,7 +76,8 @@ impl Receiver {
         let environment = request::environment(&head.uri)?.unwrap_or_else(|| self.production.clone());
         let asked = Asked { target, environment, workflow };
 
-        let found = self.parts.directory.integration(&self.parts.settings.workspace, &which);
+        let workspace = self.workspace(parameter("workspace"), &which)?;
+        let found = self.parts.directory.integration(&workspace, &which);
         let Some(integration) = found.filter(|integration| integration.enabled) else {
             return Err(Refused::Unknown(format!("integration `{}` is unknown or disabled", shown(&which))));
         };
@@ -133,7 +134,7 @@ impl Receiver {
         let events = event::normalise(integration, &head.uri, content_type, &webhook, events)?;
 
         let scope = DeliveryScope {
-            workspace: &settings.workspace,
+            workspace: &integration.workspace,
             integration: &integration.name,
             workflow: one.as_ref().map(|published| &published.revision.workflow),
             waits,
@@ -146,14 +147,14 @@ impl Receiver {
         };
         let subscribers = match &one {
             Some(published) => vec![published.clone()],
-            None => self.parts.directory.subscribers(&settings.workspace, &integration.name, &asked.environment),
+            None => self.parts.directory.subscribers(&integration.workspace, &integration.name, &asked.environment),
         };
         let (groups, failure_status) = self.groups(asked, integration, &events, &subscribers, identity)?;
 
         // Where the adapter has answered, nobody waits for the workflow.
         let waits = waits && respond.is_none();
         let request_id = head.headers.get("x-request-id").and_then(|id| id.to_str().ok());
-        let started = self.start(groups, waits.then_some(window), request_id).await?;
+        let started = self.start(&integration.workspace, groups, waits.then_some(window), request_id).await?;
 
         let mut response = match (respond, asked.target, started.executions.first()) {
             (Some(respond), _, _) => respond,
@@ -173,6 +174,16 @@ impl Receiver {
             response.headers_mut().insert("preference-applied", applied.expect("a number is visible ASCII"));
         }
         Ok(response)
+    }
+
+    /// The workspace that the URL means: the one that it names, that of the id, or the one that names belong to.
+    fn workspace(&self, named: Option<&str>, which: &IdOrName) -> Result<Name, Refused> {
+        let unknown = || Refused::Unknown(format!("integration `{}` is unknown or disabled", shown(which)));
+        match (named, which) {
+            (Some(named), _) => Name::new(named).map_err(|_| unknown()),
+            (None, IdOrName::Id(id)) => self.parts.directory.home(*id).ok_or_else(unknown),
+            (None, IdOrName::Name(_)) => Ok(self.parts.settings.home.clone()),
+        }
     }
 
     /// The request as adapters see it.
@@ -217,7 +228,7 @@ impl Receiver {
 
     /// The workflow that the URL names, if this integration may start it here.
     fn one(&self, which: &IdOrName, integration: &Integration, environment: &Name) -> Result<Arc<Published>, Refused> {
-        let published = self.parts.directory.published(&self.parts.settings.workspace, which, environment);
+        let published = self.parts.directory.published(&integration.workspace, which, environment);
         let published = published.ok_or_else(|| {
             Refused::Unknown(format!("workflow `{}` is unknown or not published in `{environment}`", shown(which)))
         })?;

@@ -102,6 +102,7 @@ impl Receiver {
     /// Starts what did not come before. With a window the caller waits for the first execution's outcome.
     pub(super) async fn start(
         &self,
+        workspace: &Name,
         groups: Vec<Group>,
         window: Option<Duration>,
         request_id: Option<&str>,
@@ -125,7 +126,7 @@ impl Receiver {
             }
         }
         let count = fresh.iter().map(|group| group.starts.len()).sum();
-        self.throttle(count)?;
+        self.throttle(workspace, count)?;
 
         // Waiting is for one start alone. Of several the caller gets the first one's outcome, and none is lost.
         let alone = started.executions.is_empty() && count == 1;
@@ -167,8 +168,7 @@ impl Receiver {
         }
     }
 
-    fn throttle(&self, executions: usize) -> Result<(), Refused> {
-        let workspace = &self.parts.settings.workspace;
+    fn throttle(&self, workspace: &Name, executions: usize) -> Result<(), Refused> {
         self.parts.throttle.take(workspace, executions).map_err(|wait| Refused::TooMany {
             workspace: workspace.to_string(),
             limit: self.parts.throttle.limit().unwrap_or_default(),

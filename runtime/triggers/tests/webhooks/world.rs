@@ -294,6 +294,11 @@ impl Jq for World {
 }
 
 impl Directory for World {
+    fn home(&self, id: ResourceId) -> Option<Name> {
+        let is_here = self.integrations.iter().any(|integration| integration.id == id);
+        is_here.then(|| self.integrations[0].workspace.clone())
+    }
+
     fn integration(&self, _: &Name, which: &IdOrName) -> Option<Arc<Integration>> {
         let found = self.integrations.iter().find(|integration| match which {
             IdOrName::Id(id) => integration.id == *id,

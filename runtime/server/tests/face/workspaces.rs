@@ -1,0 +1,146 @@
+//! Workspaces: who makes them, and that nothing of one shows in another.
+
+use axum::body::Body;
+use camshaft_model::{Value, json};
+
+use crate::bench::{Answer, Bench, ECHO};
+
+/// A request of an operator in a workspace.
+async fn within(bench: &Bench, workspace: &str, method: &str, path: &str, body: &str) -> Answer {
+    let token = format!("Bearer {}", crate::bench::ADMIN);
+    let headers = [("authorization", token.as_str()), ("camshaft-workspace", workspace)];
+    bench.send(method, path, &headers, body.to_owned()).await
+}
+
+/// A workspace and an admin token of it.
+async fn make(bench: &Bench, name: &str) -> String {
+    bench.call("PUT", &format!("/api/v1/workspaces/{name}"), "{}").await.is(201);
+    let body = r#"{"label": "admin", "scope": "admin"}"#;
+    let made = within(bench, name, "POST", "/api/v1/tokens", body).await.is(201).json();
+    made["token"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_operator_makes_workspaces_and_everybody_else_sees_their_own() {
+    let bench = Bench::new().await;
+    let acme = make(&bench, "acme").await;
+    let body = r#"{"display_name": " Acme, Inc. "}"#;
+    let changed = bench.call("PUT", "/api/v1/workspaces/acme", body).await.is(200).json();
+    assert_eq!((&changed["display_name"], &changed["generation"]), (&json!("Acme, Inc."), &json!(2)));
+    assert_eq!(changed["url"], "https://hooks.example/w/acme");
+    let names = |list: &Value| {
+        let items = list["items"].as_array().unwrap();
+        items.iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&bench.get("/api/v1/workspaces").await), ["acme", "default"]);
+    let own = bench.call_as(&acme, "GET", "/api/v1/workspaces", Body::empty()).await.is(200).json();
+    assert_eq!(names(&own), ["acme"]);
+
+    bench.call_as(&acme, "GET", "/api/v1/workspaces/acme", Body::empty()).await.is(200);
+    let other = bench.call_as(&acme, "GET", "/api/v1/workspaces/default", Body::empty()).await;
+    let none = bench.call_as(&acme, "GET", "/api/v1/workspaces/nothing", Body::empty()).await;
+    let unnamed = |answer: Answer| answer.problem(404, &[])["detail"].as_str().unwrap().replace("default", "nothing");
+    assert_eq!(unnamed(other), unnamed(none), "a workspace that is not one's own is as one that is not there");
+
+    for (method, path) in [("PUT", "/api/v1/workspaces/acme"), ("PUT", "/api/v1/workspaces/mine"), ("GET", "/metrics")]
+    {
+        bench.call_as(&acme, method, path, "{}").await.problem(403, &["`admin`"]);
+    }
+    let operator = r#"{"label": "more", "scope": "operator"}"#;
+    bench.call_as(&acme, "POST", "/api/v1/tokens", operator).await.problem(403, &["operator"]);
+    let open = r#"{"hosts": ["http://127.0.0.1:1"], "private_addresses": true}"#;
+    bench.call_as(&acme, "PUT", "/api/v1/plugins/echo/grant", open).await.problem(403, &["`private_addresses`"]);
+
+    bench.call("PUT", "/api/v1/workspaces/Acme", "{}").await.problem(400, &["`Acme`"]);
+    bench.call("PUT", "/api/v1/workspaces/b", r#"{"display_name": "a\nb"}"#).await.problem(422, &["`display_name`"]);
+    within(&bench, "nothing", "GET", "/api/v1/workflows", "").await.problem(404, &["`nothing`"]);
+}
+
+#[tokio::test]
+async fn a_token_of_one_workspace_neither_sees_nor_learns_of_anything_in_another() {
+    let bench = Bench::new().await;
+    let (acme, blue) = (make(&bench, "acme").await, make(&bench, "blue").await);
+    // The same names in both, and one that only `acme` has.
+    for token in [&acme, &blue] {
+        let put = bench.call_as(token, "PUT", "/api/v1/workflows/echo-it", ECHO).await;
+        put.is(201);
+        bench.call_as(token, "POST", "/api/v1/workflows/echo-it/publish", "{}").await.is(200);
+    }
+    let only = ECHO.replace("echo-it", "only-acme");
+    let workflow = bench.call_as(&acme, "PUT", "/api/v1/workflows/only-acme", only).await.is(201).json()["id"].clone();
+    bench.call_as(&acme, "POST", "/api/v1/workflows/only-acme/publish", "{}").await.is(200);
+    bench.call_as(&acme, "PUT", "/api/v1/secrets/key", r#"{"value": "s3cret"}"#).await.is(204);
+    let trigger = "/api/v1/workflows/only-acme/trigger";
+    let execution = bench.call_as(&acme, "POST", trigger, "{}").await.is(200).json()["execution_id"].clone();
+    let tokens = bench.call_as(&acme, "GET", "/api/v1/tokens", Body::empty()).await.json();
+    let token = tokens["items"][0]["id"].clone();
+    let rerun = r#"{"workflow": "only-acme"}"#;
+    let rerun = bench.call_as(&acme, "POST", "/api/v1/reruns", rerun).await.json()["id"].clone();
+    let own = [&workflow, &execution, &token, &rerun].map(|id| id.as_str().unwrap_or_default().to_owned());
+
+    let document: Value = serde_json::from_str(camshaft_server::openapi()).unwrap();
+    let mut asked = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, _) in item.as_object().unwrap() {
+            if !path.contains('{') {
+                continue;
+            }
+            let (mut there, mut not_there) = (path.clone(), path.clone());
+            for (hole, id, other) in [
+                ("{workflow}", own[0].as_str(), "01890000-0000-7000-8000-000000000000"),
+                ("{execution}", &own[1], "01890000-0000-7000-8000-000000000000"),
+                ("{token}", &own[2], "01890000-0000-7000-8000-000000000000"),
+                ("{rerun}", &own[3], "01890000-0000-7000-8000-000000000000"),
+            ] {
+                there = there.replace(hole, id);
+                not_there = not_there.replace(hole, other);
+            }
+            if there == not_there || there.contains('{') {
+                continue;
+            }
+            asked += 1;
+            let method = method.to_uppercase();
+            let ask = async |path: &str| {
+                let answer = bench.call_as(&blue, &method, path, "{}").await;
+                let text = own.iter().fold(answer.text(), |text, id| text.replace(id, "ID"));
+                (answer.status, text.replace("01890000-0000-7000-8000-000000000000", "ID").replace("only-acme", "ID"))
+            };
+            assert_eq!(ask(&there).await, ask(&not_there).await, "{method} {path}");
+        }
+    }
+    assert!(asked > 15, "{asked}");
+
+    for list in ["workflows", "executions", "secrets", "reruns", "approvals", "integrations"] {
+        let items = bench.call_as(&blue, "GET", &format!("/api/v1/{list}"), Body::empty()).await.is(200).text();
+        for id in own.iter().map(String::as_str).chain(["only-acme", "s3cret"]) {
+            assert!(!items.contains(id), "{list}: {items}");
+        }
+    }
+    // What `acme` has done is as it was.
+    let shown = bench.call_as(&acme, "GET", &format!("/api/v1/executions/{}", own[1]), Body::empty()).await;
+    assert_eq!(shown.is(200).json()["workflow"], "only-acme");
+    bench.call_as(&blue, "GET", "/api/v1/workflows", Body::empty()).await.is(200);
+    let headers = [("authorization", format!("Bearer {blue}")), ("camshaft-workspace", "acme".to_owned())];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let other = bench.send("GET", "/api/v1/workflows", &headers, Body::empty()).await;
+    other.problem(403, &["another workspace"]);
+}
+
+#[tokio::test]
+async fn trigger_urls_find_names_in_their_workspace_and_ids_in_any() {
+    let bench = Bench::new().await;
+    let acme = make(&bench, "acme").await;
+    let integration = r#"{"adapter": "generic", "secrets": {"signing_secret": "s"}}"#;
+    let made = bench.call_as(&acme, "PUT", "/api/v1/integrations/shop", integration).await.is(201).json();
+    let url = made["urls"]["webhook"].as_str().unwrap().replace("https://hooks.example", "");
+    assert_eq!(url, "/w/acme/v1/webhooks/shop");
+    let by_id = format!("/v1/webhooks/{}", made["id"].as_str().unwrap());
+    for path in [url.as_str(), "/w/acme/v1/webhooks/shop/", &by_id] {
+        bench.send("POST", path, &[("x-signature", "s")], "{}").await.is(200);
+    }
+    for path in
+        ["/v1/webhooks/shop", "/w/default/v1/webhooks/shop", "/w/nothing/v1/webhooks/shop", "/w/A/v1/webhooks/shop"]
+    {
+        assert_eq!(bench.send("POST", path, &[("x-signature", "s")], "{}").await.status, 404, "{path}");
+    }
+}
