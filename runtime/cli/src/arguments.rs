@@ -57,6 +57,9 @@ pub(crate) enum Command {
     /// Workflows and their revisions.
     #[command(subcommand)]
     Workflow(Workflow),
+    /// Triggers: what starts a workflow, and the switch of each.
+    #[command(subcommand)]
+    Trigger(Trigger),
     /// Integrations: adapters with configuration and secrets.
     #[command(subcommand)]
     Integration(Integration),
@@ -82,6 +85,35 @@ pub(crate) enum Command {
     Completions {
         /// bash, zsh, fish, elvish or powershell
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Trigger {
+    /// Lists a workflow's triggers: where to call, and what came of it.
+    Ls {
+        /// The workflow.
+        workflow: String,
+        /// `production` if left out.
+        #[arg(long)]
+        environment: Option<String>,
+        /// Print each as a call for a shell.
+        #[arg(long)]
+        curl: bool,
+    },
+    /// Switches a trigger on.
+    Enable {
+        /// The workflow.
+        workflow: String,
+        /// Its key, as `ls` shows it: `manual`, `webhook:github`.
+        trigger: String,
+    },
+    /// Switches a trigger off, in every environment; what runs goes on.
+    Disable {
+        /// The workflow.
+        workflow: String,
+        /// Its key, as `ls` shows it: `manual`, `webhook:github`.
+        trigger: String,
     },
 }
 

@@ -20,6 +20,8 @@ pub const EXPRESSION_DEPTH_MAX: usize = 64;
 pub const WORKSPACES_MAX: usize = 10_000;
 /// Longest name for people of a workspace, bytes.
 pub const LABEL_BYTES_MAX: usize = 200;
+/// Most triggers of a workflow.
+pub const TRIGGERS_MAX: usize = 100;
 /// Most labels of a workflow.
 pub const LABELS_MAX: usize = 64;
 /// Largest value that a step may put out, bytes of JSON.

@@ -2,6 +2,7 @@
 //!
 //! Each has a second implementer in tests. Comments say what is true after a call returned, and after a crash.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::program::{Program, StepAddress};
 use crate::resource::{Change, Resource, ResourceKey, ResourceKind};
 use crate::summary::{Status, Summary};
 use crate::time::{Period, Timestamp};
-use crate::workflow::Workflow;
+use crate::workflow::{Trigger, TriggerKey, Workflow, trigger_keys};
 
 /// Tells the time. Only the outermost layer has a real one.
 pub trait Clock: Send + Sync {
@@ -415,9 +416,39 @@ pub struct Published {
     /// Where it is published.
     pub environment: Name,
     /// What its document says.
-    pub workflow: Workflow,
+    pub workflow: Arc<Workflow>,
     /// Its steps.
     pub program: Arc<Program>,
+    /// Its triggers that are switched on, by their places in the document.
+    switched_on: Vec<(TriggerKey, usize)>,
+}
+
+impl Published {
+    /// A revision, with these of its triggers switched off.
+    pub fn new(
+        workspace: Name,
+        revision: RevisionRef,
+        environment: Name,
+        workflow: Arc<Workflow>,
+        program: Arc<Program>,
+        disabled: &BTreeSet<TriggerKey>,
+    ) -> Self {
+        let keys = trigger_keys(&workflow.triggers).into_iter().zip(0..);
+        let switched_on = keys.filter(|(key, _)| !disabled.contains(key)).collect();
+        Self { workspace, revision, environment, workflow, program, switched_on }
+    }
+
+    /// The same with these of its triggers switched off, whatever was before.
+    pub fn switched(&self, disabled: &BTreeSet<TriggerKey>) -> Self {
+        let Self { workspace, revision, environment, workflow, program, switched_on: _ } = self;
+        let (workflow, program) = (workflow.clone(), program.clone());
+        Self::new(workspace.clone(), revision.clone(), environment.clone(), workflow, program, disabled)
+    }
+
+    /// The triggers that are switched on, in the order of the document.
+    pub fn triggers(&self) -> impl Iterator<Item = (&TriggerKey, &Trigger)> {
+        self.switched_on.iter().map(|(key, index)| (key, &self.workflow.triggers[*index]))
+    }
 }
 
 /// Finds integrations and published workflows; a snapshot in memory.
@@ -446,6 +477,8 @@ pub struct Start {
     pub published: Arc<Published>,
     /// What starts it.
     pub trigger: TriggerSource,
+    /// The trigger of the workflow that does; none for a test, a repetition, a child.
+    pub by: Option<TriggerKey>,
     /// `$.event`, null where none.
     pub event: Arc<Value>,
     /// `$.params`, bound and checked.

@@ -1,8 +1,11 @@
 //! A checked workflow document: everything but its steps, which are a `Program`.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ids::Name;
@@ -74,6 +77,18 @@ impl ParamKind {
         }
     }
 
+    /// A value of this type, to begin with.
+    pub fn example(self) -> Value {
+        match self {
+            Self::String => "text".into(),
+            Self::Number => 1.into(),
+            Self::Boolean => true.into(),
+            Self::Array => Value::Array(Vec::new()),
+            Self::Object => Value::Object(Map::new()),
+            Self::Null => Value::Null,
+        }
+    }
+
     /// Whether a value is of this type.
     pub fn admits(self, value: &Value) -> bool {
         matches!(
@@ -85,6 +100,30 @@ impl ParamKind {
                 | (Self::Object, Value::Object(_))
                 | (Self::Null, Value::Null)
         )
+    }
+}
+
+/// The key of a trigger within its workflow, as [`trigger_keys`] makes it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TriggerKey(Arc<str>);
+
+impl Default for TriggerKey {
+    fn default() -> Self {
+        Self("".into())
+    }
+}
+
+impl TriggerKey {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TriggerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -104,6 +143,38 @@ pub enum Trigger {
     },
     /// A direct call with one of the workflow's tokens.
     Request,
+}
+
+impl Trigger {
+    /// The word of the language.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Webhook { .. } => "webhook",
+            Self::Request => "request",
+        }
+    }
+
+    /// What tells it from the workflow's other triggers, as long as no other says the same.
+    fn stem(&self) -> String {
+        match self {
+            Self::Webhook { integration, .. } => format!("webhook:{integration}"),
+            Self::Manual | Self::Request => self.word().to_owned(),
+        }
+    }
+}
+
+/// The key of each trigger, by which it is switched on and off: `manual`, `webhook:github`, and `webhook:github#2` for the
+/// second one of these. It stays the same while others come and go.
+pub fn trigger_keys(triggers: &[Trigger]) -> Vec<TriggerKey> {
+    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+    let keys = triggers.iter().map(|trigger| {
+        let stem = trigger.stem();
+        let count = seen.entry(stem.clone()).or_default();
+        *count += 1;
+        TriggerKey(if *count == 1 { stem.into() } else { format!("{stem}#{count}").into() })
+    });
+    keys.collect()
 }
 
 /// How much of everything a workflow may use.
@@ -171,6 +242,15 @@ impl Workflow {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_key_names_one_trigger_and_stays_while_others_of_other_kinds_come() {
+        let github =
+            || Trigger::Webhook { integration: Name::new("github").unwrap(), when: None, failure_status: None };
+        let keys = |triggers: &[Trigger]| trigger_keys(triggers).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(keys(&[github(), Trigger::Manual, github()]), ["webhook:github", "manual", "webhook:github#2"]);
+        assert_eq!(keys(&[Trigger::Request, github()]), ["request", "webhook:github"]);
+    }
 
     #[test]
     fn parameters_are_checked_all_at_once_and_defaults_fill_in() {

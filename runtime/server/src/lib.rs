@@ -12,6 +12,7 @@ pub mod readiness;
 pub mod reruns;
 
 pub mod backup;
+pub mod firings;
 pub mod folder;
 pub mod operator;
 pub mod retention;

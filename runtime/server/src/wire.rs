@@ -27,6 +27,7 @@ use crate::backup::{self, Backups};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::envelope::Envelope;
+use crate::firings::{Counted, Firings};
 use crate::folder::DataFolder;
 use crate::inspector::{Inspector, Unfit};
 use crate::listener;
@@ -140,7 +141,9 @@ impl Server {
             ids: ids.clone(),
             parallel_calls: parallel_calls as usize,
         });
-        let dispatch: Arc<dyn Dispatch> = Arc::new(Dispatcher(engine.clone()));
+        let firings = Arc::new(Firings::default());
+        let dispatcher = Arc::new(Dispatcher(engine.clone()));
+        let dispatch: Arc<dyn Dispatch> = Arc::new(Counted::new(dispatcher, firings.clone(), clock.clone()));
         let throttle = Arc::new(Throttle::new(config.limits.executions_per_second, clock.clone()));
         let deliveries = Arc::new(Deliveries::default());
         let metrics = Metrics::install()?;
@@ -158,6 +161,7 @@ impl Server {
             ids,
             throttle: throttle.clone(),
             deliveries: deliveries.clone(),
+            firings,
             readiness: Arc::new(Readiness::default()),
             reruns: Reruns::new(config.limits.executions_per_second, clock.clone()),
             metrics,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use camshaft_model::Value;
 use camshaft_model::event::Event;
 use camshaft_model::ids::Name;
-use camshaft_model::language::expression::{Jq, Root, Scope};
+use camshaft_model::language::expression::{Expression, Jq, Root, Scope};
 use camshaft_model::seams::Published;
-use camshaft_model::workflow::Trigger;
+use camshaft_model::workflow::{Trigger, TriggerKey};
 
 /// A workflow that an event is meant for.
 #[derive(Debug)]
@@ -16,9 +16,11 @@ pub(crate) struct Match {
     pub(crate) published: Arc<Published>,
     /// The status of a synchronous answer if it fails, where the trigger that held sets one.
     pub(crate) failure_status: Option<u16>,
+    /// That trigger.
+    pub(crate) by: TriggerKey,
 }
 
-/// Whether a workflow has a webhook trigger for the integration, whatever its `when`.
+/// Whether a workflow has a webhook trigger for the integration that is switched on, whatever its `when`.
 pub(crate) fn subscribes(published: &Published, integration: &Name) -> bool {
     webhooks(published, integration).next().is_some()
 }
@@ -27,7 +29,7 @@ pub(crate) fn subscribes(published: &Published, integration: &Name) -> bool {
 /// holding: one workflow's mistake must not keep the delivery from the others.
 pub(crate) fn matched(published: &Arc<Published>, integration: &Name, event: &Event, jq: &dyn Jq) -> Option<Match> {
     let scope = EventScope(&event.value);
-    webhooks(published, integration).find_map(|(when, failure_status)| {
+    webhooks(published, integration).find_map(|(by, when, failure_status)| {
         let holds = match when {
             None => true,
             Some(when) => when.holds(&scope, jq).unwrap_or_else(|failure| {
@@ -42,17 +44,17 @@ pub(crate) fn matched(published: &Arc<Published>, integration: &Name, event: &Ev
                 false
             }),
         };
-        holds.then(|| Match { published: published.clone(), failure_status })
+        holds.then(|| Match { published: published.clone(), failure_status, by: by.clone() })
     })
 }
 
 fn webhooks<'a>(
     published: &'a Published,
     integration: &'a Name,
-) -> impl Iterator<Item = (Option<&'a camshaft_model::language::expression::Expression>, Option<u16>)> {
-    published.workflow.triggers.iter().filter_map(move |trigger| match trigger {
+) -> impl Iterator<Item = (&'a TriggerKey, Option<&'a Expression>, Option<u16>)> {
+    published.triggers().filter_map(move |(key, trigger)| match trigger {
         Trigger::Webhook { integration: of, when, failure_status } if of == integration => {
-            Some((when.as_ref(), *failure_status))
+            Some((key, when.as_ref(), *failure_status))
         }
         _ => None,
     })

@@ -11,6 +11,7 @@ mod secret;
 mod serve;
 mod test;
 mod token;
+mod trigger;
 mod workflow;
 mod workspace;
 
@@ -51,6 +52,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Deploy { folder, no_publish } => deploy::deploy(&session, &folder, !no_publish)?,
         Command::Plugin(command) => plugin::run(&session, command)?,
         Command::Workflow(command) => return workflow::run(&session, command),
+        Command::Trigger(command) => trigger::run(&session, command)?,
         Command::Integration(command) => integration::run(&session, command)?,
         Command::Secret(command) => secret::run(&session, command)?,
         Command::Token(command) => token::run(&session, command)?,

@@ -100,6 +100,7 @@ impl Driver {
         let start = Start {
             published,
             trigger: TriggerSource::Workflow { parent: self.id },
+            by: None,
             event: Arc::new(Value::Null),
             params: Arc::new(Value::Object(bound)),
             test: invocation.test,

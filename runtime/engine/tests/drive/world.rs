@@ -215,13 +215,10 @@ pub fn publish(program: Program) -> Arc<Published> {
 
 fn publish_as(id: u128, workflow: Workflow, program: Program) -> Arc<Published> {
     let workflow_id = ResourceId(Uuid::from_u128(id));
-    Arc::new(Published {
-        workspace: name("default"),
-        revision: RevisionRef { workflow_id, workflow: workflow.name.clone(), revision: 1 },
-        environment: name("production"),
-        workflow,
-        program: Arc::new(program),
-    })
+    let revision = RevisionRef { workflow_id, workflow: workflow.name.clone(), revision: 1 };
+    let (workspace, environment) = (name("default"), name("production"));
+    let (workflow, program) = (Arc::new(workflow), Arc::new(program));
+    Arc::new(Published::new(workspace, revision, environment, workflow, program, &BTreeSet::new()))
 }
 
 /// Every task there is; `observable` and what is called alike can be seen from outside.
@@ -348,6 +345,7 @@ impl World {
         let start = Start {
             published: published.clone(),
             trigger: TriggerSource::Manual,
+            by: None,
             event: Arc::new(event),
             params: Arc::new(Value::Object(published.workflow.bind_params(&Default::default()).unwrap())),
             test: false,

@@ -5,6 +5,7 @@ use super::document::{Key, Node};
 use super::expression::Expression;
 use super::faults::get;
 use super::scalars::name;
+use crate::limits;
 use crate::workflow::{Param, Trigger};
 
 /// Kinds of triggers.
@@ -13,6 +14,10 @@ pub(crate) const KINDS: [&str; 3] = ["manual", "webhook", "request"];
 /// Reads the list of triggers, of a workflow with these parameters.
 pub(crate) fn read(compiler: &mut Compiler<'_>, node: &Node, params: &[Param]) -> Vec<Trigger> {
     let Some(items) = compiler.faults.list(node, "`triggers`") else { return Vec::new() };
+    if items.len() > limits::TRIGGERS_MAX {
+        let (found, most) = (items.len(), limits::TRIGGERS_MAX);
+        compiler.faults.add(node.mark, format!("there are {found} triggers; {most} is the limit"));
+    }
     let read = |compiler: &mut Compiler<'_>| {
         let one =
             |(index, item)| compiler.faults_within(format!("[{index}]"), |compiler| trigger(compiler, item, params));

@@ -137,3 +137,11 @@ fn hostile_expressions_are_refused_or_compiled_but_never_overflow() {
         let _ = compile(&with(&format!("{}1", unit.repeat(7_500 / unit.len()))), &Shelf);
     }
 }
+
+#[test]
+fn triggers_are_bounded_in_number() {
+    let document = |count: usize| format!("name: a\ntriggers:\n{}steps: []\n", "  - request: {}\n".repeat(count));
+    assert!(compile(&document(TRIGGERS_MAX), &Shelf).is_ok());
+    let faults = compile(&document(TRIGGERS_MAX + 1), &Shelf).unwrap_err();
+    assert!(show(&faults).contains("101 triggers; 100"), "{}", show(&faults));
+}

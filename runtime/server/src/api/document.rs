@@ -102,9 +102,9 @@ pub fn complete(mut openapi: OpenApi) -> OpenApi {
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation)> {
-    let PathItem { get, put, post, delete, .. } = item;
+    let PathItem { get, put, post, patch, delete, .. } = item;
     let get = get.iter_mut().map(|operation| (false, operation));
-    get.chain([put, post, delete].into_iter().filter_map(Option::as_mut).map(|operation| (true, operation)))
+    get.chain([put, post, patch, delete].into_iter().filter_map(Option::as_mut).map(|operation| (true, operation)))
 }
 
 /// The document as JSON text.

@@ -29,6 +29,7 @@ pub mod test;
 pub mod timeline;
 pub mod tokens;
 pub mod trigger;
+pub mod triggers;
 pub mod workflows;
 pub mod workspaces;
 
@@ -57,6 +58,7 @@ use utoipa_axum::routes;
 use crate::backup::Backups;
 use crate::catalog::Catalog;
 use crate::catalog::specs::{Kept, WorkflowSpec};
+use crate::firings::Firings;
 use crate::inspector::Inspector;
 use crate::observe::Metrics;
 use crate::readiness::Readiness;
@@ -87,6 +89,8 @@ pub struct Instance {
     pub throttle: Arc<Throttle>,
     /// What came for each integration; written by the trigger URLs.
     pub deliveries: Arc<Deliveries>,
+    /// What every trigger has done.
+    pub firings: Arc<Firings>,
     /// Reruns of many executions.
     pub reruns: Reruns,
     /// How far the start has come.
@@ -184,8 +188,10 @@ fn changing() -> OpenApiRouter<Arc<Instance>> {
     OpenApiRouter::new()
         .routes(routes!(workflows::put, workflows::show))
         .routes(routes!(workflows::list))
+        .routes(routes!(triggers::list))
         .routes(routes!(workflows::revisions))
         .routes(routes!(workflows::revision))
+        .routes(routes!(triggers::switch))
         .routes(routes!(publish::publish))
         .routes(routes!(publish::unpublish))
         .routes(routes!(tokens::create_of_workflow, tokens::list_of_workflow))

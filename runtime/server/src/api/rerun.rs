@@ -130,6 +130,7 @@ pub async fn start_again(app: &App, id: ExecutionId, again: &Again) -> Result<Re
     let start = Start {
         published,
         trigger: invocation.trigger.clone(),
+        by: None,
         event: invocation.event.clone(),
         params,
         test,

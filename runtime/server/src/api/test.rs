@@ -80,6 +80,7 @@ pub async fn test(
     let start = Start {
         published,
         trigger: TriggerSource::Manual,
+        by: None,
         event: Arc::new(body.event),
         params: Arc::new(params.into()),
         test: true,

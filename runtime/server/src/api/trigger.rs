@@ -95,10 +95,11 @@ pub async fn trigger(
         Scope::Workflow(_) => (TriggerSource::Request, Trigger::Request),
         Scope::Operator | Scope::Admin | Scope::Read => (TriggerSource::Manual, Trigger::Manual),
     };
-    if !published.workflow.triggers.contains(&trigger) {
+    let Some(by) = published.triggers().find(|(_, one)| **one == trigger).map(|(by, _)| by.clone()) else {
         let word = source.word();
-        return Err(Problem::new(Fault::Forbidden, format!("workflow `{name}` has no `{word}` trigger")));
-    }
+        let why = if published.workflow.triggers.contains(&trigger) { "is switched off" } else { "is not there" };
+        return Err(Problem::new(Fault::Forbidden, format!("the `{word}` trigger of workflow `{name}` {why}")));
+    };
     let params = published.workflow.bind_params(&given.params).map_err(Problem::params)?;
 
     let delivery = delivery(&app, &headers, &name, &environment, waits.is_some(), &bytes)?;
@@ -109,6 +110,7 @@ pub async fn trigger(
     let start = Start {
         published,
         trigger: source,
+        by: Some(by),
         event: Arc::new(given.event),
         params: Arc::new(params.into()),
         test: false,

@@ -18,12 +18,14 @@ use camshaft_model::limits::DOCUMENT_BYTES_MAX;
 use camshaft_model::resource::{Change, Expect, ResourceKind};
 use camshaft_model::seams::{CountKey, Directory};
 use camshaft_model::time::Period;
-use camshaft_model::workflow::{Trigger, WhenFull};
+use camshaft_model::workflow::WhenFull;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::page::{Asked, Page, PageQuery};
 use super::problem::{Fault, Problem};
+use super::publish::production;
+use super::triggers::TriggerView;
 use super::{App, body, check_generation, name_in_url, with_generation};
 use crate::catalog::WorkspaceTasks;
 use crate::catalog::specs::{self, Kept, RevisionSpec, TriggerSpec, WorkflowSpec};
@@ -100,18 +102,6 @@ pub struct CountView {
     pub ends_at: Option<String>,
 }
 
-/// A trigger.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct TriggerView {
-    /// `manual`, `webhook`, `request`
-    pub kind: String,
-    /// The integration of a webhook trigger.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub integration: Option<String>,
-    /// Where to call: `webhook`, `async` and `sync` of a webhook trigger, `trigger` of the others.
-    pub urls: BTreeMap<&'static str, String>,
-}
-
 /// A revision, without its document.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RevisionItem {
@@ -151,7 +141,7 @@ pub struct PinView {
 
 impl WorkflowView {
     pub(super) fn of(app: &App, kept: &Kept<WorkflowSpec>) -> Self {
-        let WorkflowSpec { description, labels, triggers, latest_revision, published } = &kept.spec;
+        let WorkflowSpec { description, labels, latest_revision, published, .. } = &kept.spec;
         Self {
             id: kept.id.to_string(),
             name: kept.key.name.clone(),
@@ -160,39 +150,9 @@ impl WorkflowView {
             latest_revision: *latest_revision,
             published: published.iter().map(|(environment, revision)| (environment.to_string(), *revision)).collect(),
             labels: labels.clone(),
-            triggers: triggers.iter().map(|trigger| TriggerView::of(app, &kept.key.name, trigger)).collect(),
+            triggers: TriggerView::all(app, kept, &production()),
             created_at: kept.created_at.to_string(),
             updated_at: kept.updated_at.to_string(),
-        }
-    }
-}
-
-impl TriggerView {
-    fn of(app: &App, workflow: &str, trigger: &TriggerSpec) -> Self {
-        let (base, hooks) = (&app.public_url, app.url());
-        let urls = match &trigger.integration {
-            Some(integration) => {
-                let hook = format!("{hooks}/v1/webhooks/{integration}");
-                BTreeMap::from([
-                    ("async", format!("{hook}/workflows/{workflow}")),
-                    ("sync", format!("{hook}/workflows/{workflow}/sync")),
-                    ("webhook", hook),
-                ])
-            }
-            None => BTreeMap::from([("trigger", format!("{base}/api/v1/workflows/{workflow}/trigger"))]),
-        };
-        Self { kind: trigger.kind.clone(), integration: trigger.integration.as_ref().map(Name::to_string), urls }
-    }
-}
-
-impl TriggerSpec {
-    fn of(trigger: &Trigger) -> Self {
-        match trigger {
-            Trigger::Manual => Self { kind: "manual".to_owned(), integration: None },
-            Trigger::Webhook { integration, .. } => {
-                Self { kind: "webhook".to_owned(), integration: Some(integration.clone()) }
-            }
-            Trigger::Request => Self { kind: "request".to_owned(), integration: None },
         }
     }
 }
@@ -250,9 +210,10 @@ pub async fn put(
     let head = WorkflowSpec {
         description: compiled.workflow.description.clone(),
         labels: compiled.workflow.labels.clone(),
-        triggers: compiled.workflow.triggers.iter().map(TriggerSpec::of).collect(),
+        triggers: TriggerSpec::all(&compiled.workflow.triggers),
         latest_revision: number,
         published: before.as_ref().map(|kept| kept.spec.published.clone()).unwrap_or_default(),
+        disabled_triggers: before.as_ref().map(|kept| kept.spec.disabled_triggers.clone()).unwrap_or_default(),
     };
     let revision_key = specs::revision_key(workspace, id, number);
     let head_key = specs::key(ResourceKind::Workflow, workspace, &name);

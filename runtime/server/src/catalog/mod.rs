@@ -119,12 +119,13 @@ impl Catalog {
         }
         let spec: Kept<WorkflowSpec> = Kept::read(head)?;
         let name = Name::new(&head.key.name).map_err(|error| StoreError::Damaged(error.to_string()))?;
+        let disabled = &spec.spec.disabled_triggers;
         let mut compiled = Vec::new();
         for (environment, revision) in &spec.spec.published {
             let revision = RevisionRef { workflow_id: head.id, workflow: name.clone(), revision: *revision };
             let known = self.read(&head.key.workspace, |shelf| shelf.published(&name, environment));
             match known.flatten() {
-                Some(known) if known.revision == revision => compiled.push(known),
+                Some(known) if known.revision == revision => compiled.push(Arc::new(known.switched(disabled))),
                 _ => {
                     let key = specs::revision_key(&head.key.workspace, head.id, revision.revision);
                     let found = beside.iter().find_map(|change| match change {
@@ -136,7 +137,7 @@ impl Catalog {
                         None => self.revision_resource(key).await?,
                     };
                     match compile(&head.key.workspace, &revision, environment, &found) {
-                        Ok(published) => compiled.push(Arc::new(published)),
+                        Ok(published) => compiled.push(Arc::new(published.switched(disabled))),
                         // Whatever else changes of a workflow: what it has published already stays published.
                         Err(error)
                             if faulty == Faulty::LeaveOut
@@ -348,11 +349,7 @@ fn compile(
             revision.revision, revision.workflow
         ))
     })?;
-    Ok(Published {
-        workspace: workspace.clone(),
-        revision: revision.clone(),
-        environment: environment.clone(),
-        workflow: compiled.workflow,
-        program: Arc::new(compiled.program),
-    })
+    let (workflow, program) = (Arc::new(compiled.workflow), Arc::new(compiled.program));
+    let (workspace, revision, environment) = (workspace.clone(), revision.clone(), environment.clone());
+    Ok(Published::new(workspace, revision, environment, workflow, program, &BTreeSet::new()))
 }

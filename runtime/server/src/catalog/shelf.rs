@@ -176,7 +176,7 @@ impl Shelf {
 }
 
 fn integrations_of(published: &Published) -> impl Iterator<Item = &Name> {
-    published.workflow.triggers.iter().filter_map(|trigger| match trigger {
+    published.triggers().filter_map(|(_, trigger)| match trigger {
         Trigger::Webhook { integration, .. } => Some(integration),
         _ => None,
     })

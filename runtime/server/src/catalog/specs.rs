@@ -2,13 +2,14 @@
 //!
 //! They are read back by later versions: a field that comes later has a default.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camshaft_model::ids::{Name, ResourceId};
 use camshaft_model::plugin::PluginPin;
 use camshaft_model::resource::{Resource, ResourceKey, ResourceKind};
 use camshaft_model::seams::StoreError;
 use camshaft_model::time::Timestamp;
+use camshaft_model::workflow::{Trigger, TriggerKey, trigger_keys};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -91,6 +92,9 @@ pub struct WorkflowSpec {
     /// Environment and the revision that runs there.
     #[serde(default)]
     pub published: BTreeMap<Name, u32>,
+    /// Triggers that are switched off, of whichever revision.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub disabled_triggers: BTreeSet<TriggerKey>,
 }
 
 /// A trigger, as lists show it.
@@ -98,9 +102,26 @@ pub struct WorkflowSpec {
 pub struct TriggerSpec {
     /// `manual`, `webhook`, `request`
     pub kind: String,
+    /// What it is switched on and off by.
+    #[serde(default)]
+    pub key: TriggerKey,
     /// The integration of a webhook trigger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integration: Option<Name>,
+}
+
+impl TriggerSpec {
+    /// The triggers of a document.
+    pub fn all(triggers: &[Trigger]) -> Vec<Self> {
+        let one = |(key, trigger): (TriggerKey, &Trigger)| {
+            let integration = match trigger {
+                Trigger::Webhook { integration, .. } => Some(integration.clone()),
+                Trigger::Manual | Trigger::Request => None,
+            };
+            Self { kind: trigger.word().to_owned(), key, integration }
+        };
+        trigger_keys(triggers).into_iter().zip(triggers).map(one).collect()
+    }
 }
 
 /// One immutable revision.

@@ -20,6 +20,7 @@ use camshaft_server::api::{self, App, Instance};
 use camshaft_server::backup::Backups;
 use camshaft_server::catalog::Catalog;
 use camshaft_server::envelope::Envelope;
+use camshaft_server::firings::{Counted, Firings};
 use camshaft_server::folder::DataFolder;
 use camshaft_server::inspector::{Inspector, Unfit};
 use camshaft_server::observe::Metrics;
@@ -143,7 +144,9 @@ impl Bench {
             ids: ids.clone(),
             parallel_calls: 8,
         });
-        let dispatch = Arc::new(Dispatcher(engine.clone()));
+        let firings = Arc::new(Firings::default());
+        let dispatcher = Arc::new(Dispatcher(engine.clone()));
+        let dispatch = Arc::new(Counted::new(dispatcher, firings.clone(), clock.clone()));
         let throttle = Arc::new(Throttle::new(executions_per_second, clock.clone()));
         let deliveries = Arc::new(Deliveries::default());
         let (under_way, occupied) = (engine.clone(), engine.clone());
@@ -165,6 +168,7 @@ impl Bench {
             ids: ids.clone(),
             throttle: throttle.clone(),
             deliveries: deliveries.clone(),
+            firings,
             readiness: Arc::new(Readiness::default()),
             reruns: Reruns::new(executions_per_second, clock.clone()),
             metrics: Metrics::install()?,

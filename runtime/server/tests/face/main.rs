@@ -16,5 +16,6 @@ mod streaming;
 mod telling;
 mod tokens;
 mod triggering;
+mod triggers;
 mod workflows;
 mod workspaces;

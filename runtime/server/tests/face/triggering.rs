@@ -43,7 +43,10 @@ async fn a_trigger_that_the_workflow_does_not_declare_is_closed() {
     bench.publish("echo-it", &only_manual).await;
     let token = bench.call("POST", "/api/v1/workflows/echo-it/tokens", r#"{"label": "app"}"#).await.is(201).json();
     let token = token["token"].as_str().unwrap();
-    bench.call_as(token, "POST", TRIGGER, "{}").await.problem(403, &["no `request` trigger"]);
+    bench
+        .call_as(token, "POST", TRIGGER, "{}")
+        .await
+        .problem(403, &["the `request` trigger of workflow `echo-it` is not there"]);
     bench.call("POST", TRIGGER, "{}").await.is(200);
 }
 

@@ -237,7 +237,7 @@ impl Receiver {
         } else {
             let workflow = &published.revision.workflow;
             Err(Refused::Unknown(format!(
-                "workflow `{workflow}` has no webhook trigger for integration `{}`",
+                "workflow `{workflow}` has no webhook trigger for integration `{}`, or it is disabled",
                 integration.name
             )))
         }

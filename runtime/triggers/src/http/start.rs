@@ -91,6 +91,7 @@ impl Receiver {
         Ok(Start {
             published: matched.published.clone(),
             trigger: TriggerSource::Webhook { integration: integration.name.clone() },
+            by: Some(matched.by.clone()),
             event: event.value.clone(),
             params,
             test: false,

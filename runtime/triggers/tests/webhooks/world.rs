@@ -1,7 +1,7 @@
 //! A small world behind the seams: two integrations, a few workflows, an engine that only keeps books, and a clock that
 //! stands still.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -106,13 +106,10 @@ pub(crate) fn workflow(number: u8, text: &str, triggers: Vec<Trigger>, params: V
         triggers,
         limits: WorkflowLimits::default(),
     };
-    Arc::new(Published {
-        workspace: name("default"),
-        revision: RevisionRef { workflow_id: id(number), workflow: name(text), revision: 1 },
-        environment: name("production"),
-        workflow,
-        program: Arc::new(Program { steps: vec![], blocks: vec![vec![]], timeout: Duration::from_secs(60) }),
-    })
+    let revision = RevisionRef { workflow_id: id(number), workflow: name(text), revision: 1 };
+    let program = Arc::new(Program { steps: vec![], blocks: vec![vec![]], timeout: Duration::from_secs(60) });
+    let (workspace, environment, workflow) = (name("default"), name("production"), Arc::new(workflow));
+    Arc::new(Published::new(workspace, revision, environment, workflow, program, &BTreeSet::new()))
 }
 
 pub(crate) fn exited(status: u16, headers: &[(&str, &str)], output: Value) -> Outcome {

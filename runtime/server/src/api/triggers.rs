@@ -1,0 +1,225 @@
+//! What starts a workflow: where to call, what came of it, and the switch of each trigger.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::Path;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use camshaft_model::ids::Name;
+use camshaft_model::resource::{Change, Expect};
+use camshaft_model::workflow::{ParamKind, TriggerKey, trigger_keys};
+use camshaft_model::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::body::JsonBody;
+use super::page::{Asked, Page};
+use super::problem::Problem;
+use super::publish::production;
+use super::trigger::TriggerQuery;
+use super::{App, check_generation, with_generation};
+use crate::catalog::specs::{self, Kept, TriggerSpec, WorkflowSpec};
+
+/// A trigger, and what it has done in an environment.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TriggerView {
+    /// What it is switched on and off by: `manual`, `webhook:github`, `webhook:github#2`
+    pub key: String,
+    /// `manual`, `webhook`, `request`
+    pub kind: String,
+    /// The integration of a webhook trigger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integration: Option<String>,
+    /// Whether it starts the workflow.
+    pub enabled: bool,
+    /// Where to call: `webhook`, `async` and `sync` of a webhook trigger, `trigger` of the others.
+    pub urls: BTreeMap<&'static str, String>,
+    /// The same call for a shell; the token is read from `CAMSHAFT_TOKEN`.
+    pub curl: String,
+    /// Executions that it started since the server started.
+    pub started: u64,
+    /// When it started the latest (RFC 3339).
+    pub last_started_at: Option<String>,
+    /// The latest.
+    pub last_execution_id: Option<String>,
+    /// How often it could start none since the server started.
+    pub failed: u64,
+    /// The latest of these, newest first, at most 20.
+    pub last_failures: Vec<FailureView>,
+}
+
+/// A time when a trigger could not start its workflow.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FailureView {
+    /// When (RFC 3339).
+    pub time: String,
+    /// Why.
+    pub why: String,
+}
+
+/// How a trigger shall be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TriggerSwitch {
+    /// Whether it starts the workflow, in every environment.
+    pub enabled: bool,
+}
+
+impl TriggerView {
+    /// The triggers of what is published in an environment, or else of the latest revision.
+    pub fn all(app: &App, kept: &Kept<WorkflowSpec>, environment: &Name) -> Vec<Self> {
+        let published = Name::new(&kept.key.name).ok();
+        let published = published.and_then(|name| app.catalog.published_here(&app.workspace, &name, environment));
+        let (triggers, params) = match published {
+            Some(published) => {
+                let params = published.workflow.params.iter().map(|param| (param.name.clone(), param.kind)).collect();
+                (TriggerSpec::all(&published.workflow.triggers), params)
+            }
+            None => (kept.spec.triggers.clone(), Vec::new()),
+        };
+        triggers.iter().map(|trigger| Self::of(app, kept, environment, trigger, &params)).collect()
+    }
+
+    fn of(
+        app: &App,
+        kept: &Kept<WorkflowSpec>,
+        environment: &Name,
+        trigger: &TriggerSpec,
+        params: &[(String, ParamKind)],
+    ) -> Self {
+        let (hooks, workflow) = (app.url(), &kept.key.name);
+        let query = if *environment == production() { String::new() } else { format!("?environment={environment}") };
+        let (urls, curl) = match &trigger.integration {
+            Some(integration) => {
+                let hook = format!("{hooks}/v1/webhooks/{integration}");
+                let sync = format!("{hook}/workflows/{workflow}/sync{query}");
+                let curl = curl(&sync, false, &json!({}));
+                let one = format!("{hook}/workflows/{workflow}{query}");
+                (BTreeMap::from([("async", one), ("sync", sync), ("webhook", format!("{hook}{query}"))]), curl)
+            }
+            None => {
+                let url = format!("{}/api/v1/workflows/{workflow}/trigger{query}", app.public_url);
+                let example = params.iter().map(|(name, kind)| (name.clone(), kind.example())).collect();
+                let params = Value::Object(example);
+                let curl = curl(&url, true, &json!({"params": params}));
+                (BTreeMap::from([("trigger", url)]), curl)
+            }
+        };
+        let firing = app.firings.of(kept.id, environment, &trigger.key);
+        Self {
+            key: trigger.key.to_string(),
+            kind: trigger.kind.clone(),
+            integration: trigger.integration.as_ref().map(Name::to_string),
+            enabled: !kept.spec.disabled_triggers.contains(&trigger.key),
+            urls,
+            curl,
+            started: firing.started,
+            last_started_at: firing.last.map(|(time, _)| time.to_string()),
+            last_execution_id: firing.last.map(|(_, execution)| execution.to_string()),
+            failed: firing.failed,
+            last_failures: firing
+                .failures
+                .into_iter()
+                .map(|failure| FailureView { time: failure.time.to_string(), why: failure.why })
+                .collect(),
+        }
+    }
+}
+
+/// A call as people paste it into a shell. Names in URLs have nothing that a shell reads.
+fn curl(url: &str, with_token: bool, body: &Value) -> String {
+    let token = if with_token { " -H \"Authorization: Bearer $CAMSHAFT_TOKEN\"" } else { "" };
+    let body = body.to_string().replace('\'', "'\\''");
+    format!("curl -X POST '{url}'{token} -H 'Content-Type: application/json' -d '{body}'")
+}
+
+/// List what starts a workflow, with URLs, counts and the latest failures.
+#[utoipa::path(
+    get, path = "/api/v1/workflows/{workflow}/triggers", tag = "workflows", operation_id = "list_triggers",
+    params(("workflow" = String, Path, description = "name or id"), TriggerQuery),
+    responses(
+        (status = 200, description = "all of them", body = Page<TriggerView>),
+        (status = 404, description = "unknown workflow"),
+    )
+)]
+pub async fn list(
+    app: App,
+    Path(which): Path<String>,
+    Asked(query): Asked<TriggerQuery>,
+) -> Result<Json<Page<TriggerView>>, Problem> {
+    let kept = app.workflow(&which)?;
+    let items = TriggerView::all(&app, &kept, &query.environment.unwrap_or_else(production));
+    Ok(Json(Page { items, next: None }))
+}
+
+/// Switch a trigger on or off, in every environment. What runs goes on.
+#[utoipa::path(
+    patch, path = "/api/v1/workflows/{workflow}/triggers/{trigger}", tag = "workflows", operation_id = "switch_trigger",
+    params(
+        ("workflow" = String, Path, description = "name or id"),
+        ("trigger" = String, Path, description = "its key, as `triggers` lists it"),
+        ("If-Match" = Option<String>, Header, description = "only if the workflow's generation is this"),
+    ),
+    request_body = TriggerSwitch,
+    responses(
+        (status = 200, description = "so it is now", body = TriggerView),
+        (status = 404, description = "unknown workflow or trigger"),
+        (status = 412, description = "changed meanwhile"),
+        (status = 413, description = "too large"),
+    )
+)]
+pub async fn switch(
+    app: App,
+    Path((which, trigger)): Path<(String, String)>,
+    headers: HeaderMap,
+    JsonBody(wanted): JsonBody<TriggerSwitch>,
+) -> Result<Response, Problem> {
+    let kept = set_enabled(&app, &which, &trigger, Some(&headers), wanted.enabled).await?;
+    let environments = kept.spec.published.keys().cloned().chain([production()]);
+    let views = environments.flat_map(|environment| TriggerView::all(&app, &kept, &environment));
+    let Some(view) = views.into_iter().find(|view| view.key == trigger) else {
+        return Err(Problem::internal(format!("trigger `{trigger}` was switched and is not there")));
+    };
+    Ok(with_generation(StatusCode::OK, kept.generation, Json(view)))
+}
+
+/// Switches a trigger of the latest revision, or of one that is published.
+pub async fn set_enabled(
+    app: &App,
+    which: &str,
+    trigger: &str,
+    headers: Option<&HeaderMap>,
+    enabled: bool,
+) -> Result<Arc<Kept<WorkflowSpec>>, Problem> {
+    let _editing = app.catalog.edit().await;
+    let kept = app.workflow(which)?;
+    if let Some(headers) = headers {
+        check_generation(headers, kept.generation)?;
+    }
+    let keys = keys(app, &kept);
+    let Some(key) = keys.iter().find(|key| key.as_str() == trigger) else {
+        return Err(Problem::not_among("trigger", trigger, keys.iter().map(TriggerKey::as_str)));
+    };
+    let mut head = kept.spec.clone();
+    let changed = if enabled { head.disabled_triggers.remove(key) } else { head.disabled_triggers.insert(key.clone()) };
+    if !changed {
+        return Ok(kept);
+    }
+    let resource = specs::resource(kept.key.clone(), kept.id, &head, app.clock.now());
+    app.catalog.change(vec![Change::Put { resource, expect: Expect::Generation(kept.generation) }]).await?;
+    app.workflow(which)
+}
+
+fn keys(app: &App, kept: &Kept<WorkflowSpec>) -> Vec<TriggerKey> {
+    let mut keys: Vec<_> = kept.spec.triggers.iter().map(|trigger| trigger.key.clone()).collect();
+    for environment in kept.spec.published.keys() {
+        let name = Name::new(&kept.key.name).ok();
+        let published = name.and_then(|name| app.catalog.published_here(&app.workspace, &name, environment));
+        keys.extend(published.into_iter().flat_map(|published| trigger_keys(&published.workflow.triggers)));
+    }
+    keys.sort();
+    keys.dedup();
+    keys
+}
