@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// Triggers: what starts a workflow, and the switch of each.
     #[command(subcommand)]
     Trigger(Trigger),
+    /// Environments: where revisions are published, with their variables.
+    #[command(subcommand)]
+    Environment(Environment),
     /// Integrations: adapters with configuration and secrets.
     #[command(subcommand)]
     Integration(Integration),
@@ -85,6 +88,33 @@ pub(crate) enum Command {
     Completions {
         /// bash, zsh, fish, elvish or powershell
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Environment {
+    /// Lists the environments.
+    Ls,
+    /// Shows an environment: its variables, and what is published in it.
+    Show {
+        /// The environment.
+        name: String,
+    },
+    /// Makes an environment, or changes some of its variables, which workflows read as `$.env.KEY`.
+    Set {
+        /// a-z, 0-9 and hyphens
+        name: String,
+        /// Variables; the value is JSON if it can be read so, else text.
+        #[arg(value_name = "KEY=VALUE")]
+        variables: Vec<String>,
+        /// Variables that shall be no more.
+        #[arg(long, value_name = "KEY")]
+        unset: Vec<String>,
+    },
+    /// Removes an environment of one's own, with its secrets, once nothing is published in it.
+    Rm {
+        /// The environment.
+        name: String,
     },
 }
 
@@ -206,6 +236,25 @@ pub(crate) enum Workflow {
         #[arg(long)]
         environment: Option<String>,
     },
+    /// Publishes in one environment the revision that runs in another.
+    Promote {
+        /// The workflow.
+        name: String,
+        /// The environment whose revision is meant.
+        #[arg(long)]
+        from: String,
+        /// `production` if left out.
+        #[arg(long)]
+        to: Option<String>,
+    },
+    /// Publishes again what an environment ran before; each further call goes one further back.
+    Rollback {
+        /// The workflow.
+        name: String,
+        /// `production` if left out.
+        #[arg(long)]
+        environment: Option<String>,
+    },
     /// Takes a workflow out of an environment.
     Unpublish {
         /// The workflow.
@@ -306,6 +355,9 @@ pub(crate) enum Secret {
         /// The value. Others may see it in the list of processes; standard input is safer.
         #[arg(long)]
         value: Option<String>,
+        /// For this environment alone; for all that have no value of their own if left out.
+        #[arg(long)]
+        environment: Option<String>,
     },
     /// Lists names; values never.
     Ls,
@@ -313,6 +365,9 @@ pub(crate) enum Secret {
     Rm {
         /// Its name.
         name: String,
+        /// The environment whose own value it is.
+        #[arg(long)]
+        environment: Option<String>,
     },
 }
 

@@ -92,6 +92,9 @@ pub struct Invocation {
     pub event: Arc<Value>,
     /// `$.params`: an object.
     pub params: Arc<Value>,
+    /// `$.env`: the environment's variables as they were then; null where there are none.
+    #[serde(default, skip_serializing_if = "is_null")]
+    pub env: Arc<Value>,
     /// Labels of the workflow, to find executions by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -107,6 +110,10 @@ pub struct Invocation {
     /// The execution that this one repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeats: Option<ExecutionId>,
+}
+
+fn is_null(value: &Value) -> bool {
+    value.is_null()
 }
 
 /// The identity of a delivery, for which a second one starts nothing.

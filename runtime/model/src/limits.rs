@@ -16,6 +16,12 @@ pub const STEPS_MAX: usize = 10_000;
 pub const EXPRESSION_BYTES_MAX: usize = 8 << 10;
 /// Deepest nesting of brackets in an expression.
 pub const EXPRESSION_DEPTH_MAX: usize = 64;
+/// Most environments of a workspace.
+pub const ENVIRONMENTS_MAX: usize = 100;
+/// Largest variables of an environment, bytes of JSON: every execution keeps them.
+pub const VARIABLES_BYTES_MAX: usize = 16 << 10;
+/// Revisions of a workflow that an environment can be rolled back to.
+pub const FORMER_MAX: usize = 50;
 /// Most workspaces of an instance.
 pub const WORKSPACES_MAX: usize = 10_000;
 /// Longest name for people of a workspace, bytes.

@@ -22,8 +22,10 @@ pub enum ResourceKind {
     Integration,
     /// A bearer token, stored as its digest.
     Token,
-    /// A secret, stored encrypted.
+    /// A secret, stored encrypted; key `NAME`, or `NAME@ENVIRONMENT` for one environment's own value.
     Secret,
+    /// An environment of a workspace, with its variables.
+    Environment,
     /// A workspace; its key's name is its own.
     Workspace,
     /// A rerun of many executions; key is its id, and `ID/executions` for which ones.
@@ -32,7 +34,7 @@ pub enum ResourceKind {
 
 impl ResourceKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Workflow,
         Self::Revision,
         Self::Plugin,
@@ -40,6 +42,7 @@ impl ResourceKind {
         Self::Integration,
         Self::Token,
         Self::Secret,
+        Self::Environment,
         Self::Workspace,
         Self::Rerun,
     ];
@@ -54,6 +57,7 @@ impl ResourceKind {
             Self::Integration => "integration",
             Self::Token => "token",
             Self::Secret => "secret",
+            Self::Environment => "environment",
             Self::Workspace => "workspace",
             Self::Rerun => "rerun",
         }

@@ -457,6 +457,8 @@ pub trait Directory: Send + Sync {
     fn home(&self, id: ResourceId) -> Option<Name>;
     /// An integration.
     fn integration(&self, workspace: &Name, which: &IdOrName) -> Option<Arc<Integration>>;
+    /// The variables of an environment, an object; none where it has none.
+    fn variables(&self, workspace: &Name, environment: &Name) -> Option<Arc<Value>>;
     /// Every workflow published in the environment that has a webhook trigger for this integration, by name.
     fn subscribers(&self, workspace: &Name, integration: &Name, environment: &Name) -> Vec<Arc<Published>>;
     /// A workflow, as it is published in the environment.

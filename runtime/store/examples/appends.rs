@@ -96,6 +96,7 @@ fn execution(store: &dyn Store, delivered: bool) -> Append {
                 "x-github-event": "issues", "x-github-delivery": id.to_string()}, "body": body}),
         ),
         params: Arc::new(json!({})),
+        env: Arc::default(),
         labels: Default::default(),
         request_id: Some(id.to_string()),
         test: false,

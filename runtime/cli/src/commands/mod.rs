@@ -3,6 +3,7 @@
 mod approval;
 mod backup;
 mod deploy;
+mod environment;
 mod execution;
 mod integration;
 mod plugin;
@@ -52,6 +53,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Deploy { folder, no_publish } => deploy::deploy(&session, &folder, !no_publish)?,
         Command::Plugin(command) => plugin::run(&session, command)?,
         Command::Workflow(command) => return workflow::run(&session, command),
+        Command::Environment(command) => environment::run(&session, command)?,
         Command::Trigger(command) => trigger::run(&session, command)?,
         Command::Integration(command) => integration::run(&session, command)?,
         Command::Secret(command) => secret::run(&session, command)?,

@@ -12,26 +12,33 @@ use crate::view::{table, text};
 
 pub(super) fn run(session: &Session, command: Secret) -> Result<()> {
     match command {
-        Secret::Set { name, value } => {
+        Secret::Set { name, value, environment } => {
             let value = match value {
                 Some(value) => value,
                 None => read_value(&name)?,
             };
-            session.client.json("PUT", &format!("/api/v1/secrets/{}", escape(&name)), &json!({"value": value}))?;
+            session.client.json("PUT", &path(&name, environment.as_deref()), &json!({"value": value}))?;
             session.print(&json!({"name": name}), |_| format!("secret {name}  set"))
         }
         Secret::Ls => {
             let items = session.client.list("/api/v1/secrets")?;
             session.print(&Value::Array(items), |items| {
-                let row = |s: &Value| vec![text(&s["name"]), text(&s["updated_at"])];
-                table(&["name", "updated"], items.as_array().into_iter().flatten().map(row))
+                let row = |s: &Value| -> Vec<String> {
+                    ["name", "environment", "updated_at"].map(|key| text(&s[key])).into()
+                };
+                table(&["name", "environment", "updated"], items.as_array().into_iter().flatten().map(row))
             })
         }
-        Secret::Rm { name } => {
-            session.client.json("DELETE", &format!("/api/v1/secrets/{}", escape(&name)), &Value::Null)?;
+        Secret::Rm { name, environment } => {
+            session.client.json("DELETE", &path(&name, environment.as_deref()), &Value::Null)?;
             session.print(&json!({"name": name}), |_| format!("secret {name}  removed"))
         }
     }
+}
+
+fn path(name: &str, environment: Option<&str>) -> String {
+    let query = environment.map(|environment| format!("?environment={}", escape(environment))).unwrap_or_default();
+    format!("/api/v1/secrets/{}{query}", escape(name))
 }
 
 /// From standard input: all of it, without the line break that an editor or `echo` adds. From a terminal one hidden line.

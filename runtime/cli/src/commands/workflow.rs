@@ -30,6 +30,16 @@ pub(super) fn run(session: &Session, command: Workflow) -> Result<ExitCode> {
             let published = publish(session, &name, revision, environment.as_deref())?;
             session.print(&published, |published| published_line(published, environment.as_deref()))?;
         }
+        Workflow::Promote { name, from, to } => {
+            let path = format!("/api/v1/workflows/{}/promote", escape(&name));
+            let promoted = client.json("POST", &path, &json!({"from": from, "to": to}))?;
+            session.print(&promoted, |promoted| published_line(promoted, to.as_deref()))?;
+        }
+        Workflow::Rollback { name, environment } => {
+            let path = format!("/api/v1/workflows/{}/rollback", escape(&name));
+            let back = client.json("POST", &path, &json!({"environment": environment}))?;
+            session.print(&back, |back| published_line(back, environment.as_deref()))?;
+        }
         Workflow::Unpublish { name, environment } => {
             let body = environment.map_or(json!({}), |environment| json!({"environment": environment}));
             let done = client.json("POST", &format!("/api/v1/workflows/{}/unpublish", escape(&name)), &body)?;
@@ -243,7 +253,7 @@ fn trigger(
 }
 
 /// Parameters as they were typed.
-fn bind(params: Option<&str>, param: &[String]) -> Result<Map<String, Value>> {
+pub(super) fn bind(params: Option<&str>, param: &[String]) -> Result<Map<String, Value>> {
     let mut params = match params {
         None => Map::new(),
         Some(params) => match read_json(params, "--params")? {

@@ -111,7 +111,8 @@ impl Scope for FrameScope<'_> {
             }
             Root::Error => self.error(),
             Root::Received => self.received,
-            Root::Env | Root::Connection => None,
+            Root::Env => Some(&state.invocation.env),
+            Root::Connection => None,
         }
     }
 }

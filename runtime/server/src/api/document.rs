@@ -46,6 +46,7 @@ pub fn head() -> OpenApi {
             tag("integrations", "adapters with their configuration, secrets and URLs"),
             tag("secrets", "values that go in and never come out"),
             tag("tokens", "who may call"),
+            tag("environments", "where revisions are published, with their variables"),
             tag("workspaces", "tenants of this instance"),
             tag("backup", "a copy of everything"),
             tag("health", "what machines ask"),

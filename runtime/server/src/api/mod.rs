@@ -12,6 +12,7 @@ pub mod problem;
 
 pub mod approvals;
 pub mod backup;
+pub mod environments;
 pub mod executions;
 pub mod grants;
 pub mod health;
@@ -208,6 +209,10 @@ fn changing() -> OpenApiRouter<Arc<Instance>> {
         .routes(routes!(reruns::cancel))
         .routes(routes!(workspaces::put, workspaces::show))
         .routes(routes!(workspaces::list))
+        .routes(routes!(environments::put, environments::show, environments::remove))
+        .routes(routes!(environments::list))
+        .routes(routes!(publish::promote))
+        .routes(routes!(publish::rollback))
 }
 
 fn watching() -> OpenApiRouter<Arc<Instance>> {
@@ -275,6 +280,20 @@ impl App {
             IdOrName::Id(id) => self.catalog.workflow_name(&self.workspace, id).ok_or_else(unknown)?,
         };
         self.catalog.workflow(&self.workspace, &name).ok_or_else(unknown)
+    }
+}
+
+impl App {
+    /// Refuses an environment that there is not.
+    fn check_environment(&self, name: &Name) -> Result<(), Problem> {
+        let all = self.catalog.environments(&self.workspace);
+        if all.contains(name) {
+            return Ok(());
+        }
+        let names = all.iter().map(Name::as_str);
+        let meant = problem::nearest_of(name.as_str(), names.clone());
+        let names = names.collect::<Vec<_>>().join("`, `");
+        Err(Problem::new(Fault::Invalid, format!("there is no environment `{name}`; there are `{names}`{meant}")))
     }
 }
 

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use camshaft_model::ids::{Digest, Name};
 use camshaft_model::language::{self, Compiled};
+use camshaft_model::limits::FORMER_MAX;
 use camshaft_model::resource::{Change, Expect};
 use camshaft_model::seams::Permissions;
 use serde::Deserialize;
@@ -29,6 +30,18 @@ pub struct Publish {
     /// `production` where it is left out.
     #[schema(value_type = Option<String>)]
     pub environment: Option<Name>,
+}
+
+/// From where to where.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Promote {
+    /// The environment whose revision is meant.
+    #[schema(value_type = String)]
+    pub from: Name,
+    /// The environment to publish it in; `production` where it is left out.
+    #[schema(value_type = Option<String>)]
+    pub to: Option<Name>,
 }
 
 /// Where to take it back.
@@ -68,19 +81,115 @@ pub async fn publish(
     JsonBody(wanted): JsonBody<Publish>,
 ) -> Result<Response, Problem> {
     let environment = wanted.environment.unwrap_or_else(production);
+    put(&app, &which, &headers, &environment, |kept| {
+        let latest = kept.spec.latest_revision;
+        match wanted.revision.unwrap_or(latest) {
+            revision if revision == 0 || revision > latest => {
+                let detail = format!("workflow `{}` has no revision {revision}; the latest is {latest}", kept.key.name);
+                Err(Problem::new(Fault::Invalid, detail))
+            }
+            revision => Ok((revision, pushed(&kept.spec, &environment))),
+        }
+    })
+    .await
+}
+
+/// Publish in one environment the revision that runs in another.
+#[utoipa::path(
+    post, path = "/api/v1/workflows/{workflow}/promote", tag = "workflows", operation_id = "promote_workflow",
+    params(
+        ("workflow" = String, Path, description = "name or id"),
+        ("If-Match" = Option<String>, Header, description = "only if the generation is this"),
+    ),
+    request_body = Promote,
+    responses(
+        (status = 200, description = "published", body = WorkflowView),
+        (status = 404, description = "unknown workflow"),
+        (status = 409, description = "nothing is published in the first environment"),
+        (status = 412, description = "changed meanwhile"),
+        (status = 413, description = "too large"),
+        (status = 422, description = "no such environment; or `missing` grants, secrets, integrations or workflows"),
+    )
+)]
+pub async fn promote(
+    app: App,
+    Path(which): Path<String>,
+    headers: HeaderMap,
+    JsonBody(Promote { from, to }): JsonBody<Promote>,
+) -> Result<Response, Problem> {
+    let to = to.unwrap_or_else(production);
+    app.check_environment(&from)?;
+    put(&app, &which, &headers, &to, |kept| match kept.spec.published.get(&from) {
+        Some(revision) => Ok((*revision, pushed(&kept.spec, &to))),
+        None => {
+            let detail = format!("workflow `{}` is not published in `{from}`", kept.key.name);
+            Err(Problem::new(Fault::Conflict, detail))
+        }
+    })
+    .await
+}
+
+/// Publish again what an environment ran before its present revision. Each further call goes one further back.
+#[utoipa::path(
+    post, path = "/api/v1/workflows/{workflow}/rollback", tag = "workflows", operation_id = "roll_back_workflow",
+    params(
+        ("workflow" = String, Path, description = "name or id"),
+        ("If-Match" = Option<String>, Header, description = "only if the generation is this"),
+    ),
+    request_body = Unpublish,
+    responses(
+        (status = 200, description = "published", body = WorkflowView),
+        (status = 404, description = "unknown workflow"),
+        (status = 409, description = "nothing was published before"),
+        (status = 412, description = "changed meanwhile"),
+        (status = 413, description = "too large"),
+        (status = 422, description = "no such environment; or `missing` grants, secrets, integrations or workflows"),
+    )
+)]
+pub async fn rollback(
+    app: App,
+    Path(which): Path<String>,
+    headers: HeaderMap,
+    JsonBody(wanted): JsonBody<Unpublish>,
+) -> Result<Response, Problem> {
+    let environment = wanted.environment.unwrap_or_else(production);
+    put(&app, &which, &headers, &environment, |kept| {
+        let mut former = kept.spec.former.get(&environment).cloned().unwrap_or_default();
+        former.pop().map(|revision| (revision, former)).ok_or_else(|| {
+            let detail = format!("nothing of workflow `{}` was published in `{environment}` before", kept.key.name);
+            Problem::new(Fault::Conflict, detail)
+        })
+    })
+    .await
+}
+
+/// What an environment can be rolled back to once something else is published there.
+fn pushed(head: &WorkflowSpec, environment: &Name) -> Vec<u32> {
+    let mut former = head.former.get(environment).cloned().unwrap_or_default();
+    former.extend(head.published.get(environment));
+    former.drain(..former.len().saturating_sub(FORMER_MAX));
+    former
+}
+
+/// Publishes the revision that `choose` says, and keeps what it says of the former ones.
+async fn put(
+    app: &App,
+    which: &str,
+    headers: &HeaderMap,
+    environment: &Name,
+    choose: impl FnOnce(&Kept<WorkflowSpec>) -> Result<(u32, Vec<u32>), Problem>,
+) -> Result<Response, Problem> {
     let editing = app.catalog.edit().await;
-    let kept = app.workflow(&which)?;
-    check_generation(&headers, kept.generation)?;
-    let latest = kept.spec.latest_revision;
-    let revision = wanted.revision.unwrap_or(latest);
-    if revision == 0 || revision > latest {
-        let detail = format!("workflow `{}` has no revision {revision}; the latest is {latest}", kept.key.name);
-        return Err(Problem::new(Fault::Invalid, detail));
-    }
-    let digests = check(&app, &kept, revision, &environment).await?;
+    let kept = app.workflow(which)?;
+    check_generation(headers, kept.generation)?;
+    app.check_environment(environment)?;
+    let (revision, former) = choose(&kept)?;
+    let digests = check(app, &kept, revision, environment).await?;
     let mut head = kept.spec.clone();
-    head.published.insert(environment, revision);
-    let answer = change(&app, &kept, head).await?;
+    if head.published.insert(environment.clone(), revision) != Some(revision) {
+        head.former.insert(environment.clone(), former);
+    }
+    let answer = change(app, &kept, head).await?;
     drop(editing);
     for digest in digests {
         // The first call would compile it otherwise; if that fails, the call tells.
@@ -117,7 +226,10 @@ pub async fn unpublish(
     let kept = app.workflow(&which)?;
     check_generation(&headers, kept.generation)?;
     let mut head = kept.spec.clone();
-    head.published.remove(&environment);
+    if head.published.contains_key(&environment) {
+        head.former.insert(environment.clone(), pushed(&head, &environment));
+        head.published.remove(&environment);
+    }
     change(&app, &kept, head).await
 }
 
@@ -159,7 +271,7 @@ async fn check(
             format!("revision {revision} of `{}` does not compile any more: {first}", kept.key.name),
         )
     })?;
-    let secrets = compiled.secrets.iter().filter(|name| !catalog.has_secret(workspace, name));
+    let secrets = compiled.secrets.iter().filter(|name| !catalog.has_secret(workspace, name, environment));
     missing.extend(secrets.map(requirements::missing_secret));
     let integrations = requirements::integrations_of(&compiled.workflow);
     let absent = integrations.into_iter().filter(|name| catalog.integration_kept(workspace, name).is_none());

@@ -213,6 +213,7 @@ pub async fn put(
         triggers: TriggerSpec::all(&compiled.workflow.triggers),
         latest_revision: number,
         published: before.as_ref().map(|kept| kept.spec.published.clone()).unwrap_or_default(),
+        former: before.as_ref().map(|kept| kept.spec.former.clone()).unwrap_or_default(),
         disabled_triggers: before.as_ref().map(|kept| kept.spec.disabled_triggers.clone()).unwrap_or_default(),
     };
     let revision_key = specs::revision_key(workspace, id, number);

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use camshaft_model::Value;
 use camshaft_model::ids::{IdOrName, Name, ResourceId, SecretName};
 use camshaft_model::invocation::RevisionRef;
 use camshaft_model::language::{FindTask, TaskMissing};
@@ -33,6 +34,11 @@ impl Directory for Catalog {
             shelf.integrations.get(name).map(|(_, ready)| ready.clone())
         })
         .flatten()
+    }
+
+    fn variables(&self, workspace: &Name, environment: &Name) -> Option<Arc<Value>> {
+        self.read(workspace, |shelf| shelf.environments.get(environment).map(|(_, variables)| variables.clone()))
+            .flatten()
     }
 
     fn subscribers(&self, workspace: &Name, integration: &Name, environment: &Name) -> Vec<Arc<Published>> {
@@ -86,10 +92,10 @@ impl Permissions for Catalog {
             .unwrap_or_default()
     }
 
-    fn secret(&self, workspace: &Name, _environment: &Name, name: &SecretName) -> Option<String> {
-        let kept = self.secret_kept(workspace, name)?;
+    fn secret(&self, workspace: &Name, environment: &Name, name: &SecretName) -> Option<String> {
+        let kept = self.secret_in(workspace, name, environment)?;
         // Every secret was opened once when it was taken in, so this one opens.
-        self.vault.unseal(&specs::secret_place(workspace, name.as_str()), &kept.spec.value).ok()
+        self.vault.unseal(&specs::secret_place(workspace, &kept.key.name), &kept.spec.value).ok()
     }
 }
 

@@ -24,11 +24,13 @@ use semver::Version;
 
 pub use directory::WorkspaceTasks;
 use shelf::Shelf;
-use specs::{IntegrationSpec, Kept, RevisionSpec, SecretSpec, WorkflowSpec, WorkspaceSpec};
+use specs::{EnvironmentSpec, IntegrationSpec, Kept, RevisionSpec, SecretSpec, WorkflowSpec, WorkspaceSpec};
 
 use crate::tokens::{TokenSpec, Tokens};
 use crate::vault::Vault;
 
+/// The environments that every workspace has.
+pub const ENVIRONMENTS: [&str; 3] = ["development", "production", "staging"];
 /// Resources read at once while loading.
 const PAGE: usize = 1_000;
 /// Revisions kept compiled though they are not published now: executions that began before the latest publishing.
@@ -301,14 +303,38 @@ impl Catalog {
         self.read(workspace, |shelf| shelf.grants.get(plugin).map(|(kept, _)| kept.clone())).flatten()
     }
 
-    /// Whether there is a secret of this name.
-    pub fn has_secret(&self, workspace: &Name, name: &SecretName) -> bool {
-        self.secret_kept(workspace, name).is_some()
+    /// Whether there is a secret of this name in an environment.
+    pub fn has_secret(&self, workspace: &Name, name: &SecretName, environment: &Name) -> bool {
+        self.secret_in(workspace, name, environment).is_some()
     }
 
-    /// A secret as it is stored.
-    pub fn secret_kept(&self, workspace: &Name, name: &SecretName) -> Option<Arc<Kept<SecretSpec>>> {
-        self.read(workspace, |shelf| shelf.secrets.get(name).cloned()).flatten()
+    /// What a secret is in an environment: its own value, or the one for all of them.
+    pub fn secret_in(&self, workspace: &Name, name: &SecretName, environment: &Name) -> Option<Arc<Kept<SecretSpec>>> {
+        let own = self.secret_kept(workspace, name, Some(environment));
+        own.or_else(|| self.secret_kept(workspace, name, None))
+    }
+
+    /// A secret as it is stored: the value for all environments, or one's own.
+    pub fn secret_kept(
+        &self,
+        workspace: &Name,
+        name: &SecretName,
+        environment: Option<&Name>,
+    ) -> Option<Arc<Kept<SecretSpec>>> {
+        let key = (name.clone(), environment.cloned());
+        self.read(workspace, |shelf| shelf.secrets.get(&key).cloned()).flatten()
+    }
+
+    /// The environments of a workspace, by name: those that are always there, and its own.
+    pub fn environments(&self, workspace: &Name) -> BTreeSet<Name> {
+        let always = ENVIRONMENTS.map(|name| Name::new(name).expect("a name"));
+        let own = self.read(workspace, |shelf| shelf.environments.keys().cloned().collect::<Vec<_>>());
+        always.into_iter().chain(own.unwrap_or_default()).collect()
+    }
+
+    /// An environment as it is stored; those that are always there need not be.
+    pub fn environment_kept(&self, workspace: &Name, name: &Name) -> Option<Arc<Kept<EnvironmentSpec>>> {
+        self.read(workspace, |shelf| shelf.environments.get(name).map(|(kept, _)| kept.clone())).flatten()
     }
 
     /// Every secret, by name.

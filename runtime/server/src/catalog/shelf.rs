@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use camshaft_model::Value;
 use camshaft_model::ids::{Name, ResourceId, SecretName};
 use camshaft_model::plugin::{Grant, PluginRelease};
 use camshaft_model::resource::{Resource, ResourceKey, ResourceKind};
@@ -12,7 +13,7 @@ use camshaft_model::seams::{Integration, Published, StoreError};
 use camshaft_model::workflow::Trigger;
 use semver::Version;
 
-use super::specs::{self, IntegrationSpec, Kept, SecretSpec, WorkflowSpec, WorkspaceSpec};
+use super::specs::{self, EnvironmentSpec, IntegrationSpec, Kept, SecretSpec, WorkflowSpec, WorkspaceSpec};
 use crate::tokens::TokenSpec;
 use crate::vault::Vault;
 
@@ -26,7 +27,10 @@ pub(super) struct Shelf {
     pub(super) integration_names: HashMap<ResourceId, Name>,
     pub(super) releases: BTreeMap<Name, BTreeMap<Version, Arc<Kept<PluginRelease>>>>,
     pub(super) grants: BTreeMap<Name, (Arc<Kept<Grant>>, Arc<Grant>)>,
-    pub(super) secrets: BTreeMap<SecretName, Arc<Kept<SecretSpec>>>,
+    /// By name and, where it is one environment's own, that environment.
+    pub(super) secrets: BTreeMap<(SecretName, Option<Name>), Arc<Kept<SecretSpec>>>,
+    /// With the variables of each as workflows see them.
+    pub(super) environments: BTreeMap<Name, (Arc<Kept<EnvironmentSpec>>, Arc<Value>)>,
     pub(super) tokens: BTreeMap<ResourceId, Arc<Kept<TokenSpec>>>,
     /// By workflow, then environment.
     published: HashMap<Name, BTreeMap<Name, Arc<Published>>>,
@@ -89,11 +93,20 @@ impl Shelf {
                 vault
                     .unseal(&specs::secret_place(workspace, name), &kept.spec.value)
                     .map_err(|error| damaged(error.to_string()))?;
+                let (name, environment) = match name.split_once('@') {
+                    Some((name, environment)) => (name, Some(as_name(environment)?)),
+                    None => (name.as_str(), None),
+                };
                 let name = SecretName::new(name).map_err(|error| damaged(error.to_string()))?;
-                self.secrets.insert(name, Arc::new(kept));
+                self.secrets.insert((name, environment), Arc::new(kept));
             }
             ResourceKind::Token => {
                 self.tokens.insert(resource.id, Arc::new(Kept::read(resource)?));
+            }
+            ResourceKind::Environment => {
+                let kept: Kept<EnvironmentSpec> = Kept::read(resource)?;
+                let variables = Arc::new(Value::Object(kept.spec.variables.clone()));
+                self.environments.insert(as_name(name)?, (Arc::new(kept), variables));
             }
             ResourceKind::Workspace => self.workspace = Some(Arc::new(Kept::read(resource)?)),
             ResourceKind::Revision | ResourceKind::Rerun => {}
@@ -118,6 +131,9 @@ impl Shelf {
             }
             (ResourceKind::Grant, Some(name)) => {
                 self.grants.remove(&name);
+            }
+            (ResourceKind::Environment, Some(name)) => {
+                self.environments.remove(&name);
             }
             (ResourceKind::Plugin, _) => {
                 for versions in self.releases.values_mut() {

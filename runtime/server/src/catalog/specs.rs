@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use camshaft_model::ids::{Name, ResourceId};
+use camshaft_model::ids::{Name, ResourceId, SecretName};
 use camshaft_model::plugin::PluginPin;
 use camshaft_model::resource::{Resource, ResourceKey, ResourceKind};
 use camshaft_model::seams::StoreError;
@@ -12,7 +12,7 @@ use camshaft_model::time::Timestamp;
 use camshaft_model::workflow::{Trigger, TriggerKey, trigger_keys};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::vault::Sealed;
 
@@ -67,6 +67,17 @@ pub fn revision_key(workspace: &Name, workflow: ResourceId, revision: u32) -> Re
     key(ResourceKind::Revision, workspace, format!("{workflow}/{revision:010}"))
 }
 
+/// An environment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EnvironmentSpec {
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `$.env`
+    #[serde(default)]
+    pub variables: Map<String, Value>,
+}
+
 /// A workspace.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct WorkspaceSpec {
@@ -92,6 +103,9 @@ pub struct WorkflowSpec {
     /// Environment and the revision that runs there.
     #[serde(default)]
     pub published: BTreeMap<Name, u32>,
+    /// What was published in an environment before, the latest last.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub former: BTreeMap<Name, Vec<u32>>,
     /// Triggers that are switched off, of whichever revision.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub disabled_triggers: BTreeSet<TriggerKey>,
@@ -159,7 +173,15 @@ pub struct SecretSpec {
     pub value: Sealed,
 }
 
-/// What a secret is sealed for.
+/// The key of a secret: its value everywhere, or in one environment.
+pub fn secret_key(name: &SecretName, environment: Option<&Name>) -> String {
+    match environment {
+        Some(environment) => format!("{name}@{environment}"),
+        None => name.to_string(),
+    }
+}
+
+/// What a secret of this key is sealed for.
 pub fn secret_place(workspace: &Name, secret: &str) -> String {
     format!("secret {workspace} {secret}")
 }

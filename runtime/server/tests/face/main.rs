@@ -3,6 +3,7 @@
 mod bench;
 
 mod backups;
+mod environments;
 mod executions;
 mod integrations;
 mod listening;

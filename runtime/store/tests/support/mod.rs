@@ -70,6 +70,7 @@ impl Run {
             trigger: TriggerSource::Webhook { integration: name("github") },
             event: Arc::new(self.event.clone()),
             params: Arc::new(json!({})),
+            env: Arc::default(),
             labels: Default::default(),
             request_id: None,
             test: false,

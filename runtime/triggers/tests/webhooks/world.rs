@@ -291,6 +291,10 @@ impl Jq for World {
 }
 
 impl Directory for World {
+    fn variables(&self, _: &Name, _: &Name) -> Option<Arc<Value>> {
+        None
+    }
+
     fn home(&self, id: ResourceId) -> Option<Name> {
         let is_here = self.integrations.iter().any(|integration| integration.id == id);
         is_here.then(|| self.integrations[0].workspace.clone())
