@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camshaft_model::entry::Entry;
-use camshaft_model::ids::{ExecutionId, Name};
+use camshaft_model::ids::{ExecutionId, Name, ResourceId};
 use camshaft_model::invocation::{Invocation, Parent, Reply, SeenDelivery};
 use camshaft_model::limits;
 use camshaft_model::outcome::Outcome;
 use camshaft_model::seams::{
     Answer, Append, Count, CountKey, Dispatch, DispatchError, DispatchRequest, Dispatched, Fence, JournalAppend,
-    LimitReached, Message, Start, StoreError, TellError,
+    LimitReached, Limited, Message, Quota, Start, StoreError, TellError,
 };
 use camshaft_model::state::State;
 use camshaft_model::summary::{Outlook, Status};
@@ -23,12 +23,18 @@ use crate::Engine;
 use crate::drive::{Beginning, Driver};
 use crate::gate::Admission;
 use crate::live::{Command, Handle, Parked, Progress};
+use crate::seats::Seat;
+
+/// What a limit of executions under way is told as.
+const AT_ONCE: &str = "executions at once";
 
 /// An execution that is accepted in memory.
 pub(crate) struct Accepted {
     start: Start,
     entries: Vec<Arc<Entry>>,
     state: State,
+    quotas: Arc<[Quota]>,
+    seat: Seat,
 }
 
 impl Accepted {
@@ -52,25 +58,49 @@ impl Accepted {
             gated: limits.concurrency.is_some(),
         };
         let journal = JournalAppend { id: self.id(), fence, from: 0, entries: self.entries.clone(), summary };
-        let workflow = self.start.published.revision.workflow_id;
-        let count = |limit: Option<u64>, period: fn(Timestamp) -> Period| {
-            limit.map(|limit| Count { key: CountKey { period: period(now), workflow }, limit })
+        let mut counts = Vec::new();
+        let mut count = |owner, per_day: Option<u64>, per_month: Option<u64>| {
+            let day = per_day.map(|limit| Count { key: CountKey { period: Period::day(now), owner }, limit });
+            let month = per_month.map(|limit| Count { key: CountKey { period: Period::month(now), owner }, limit });
+            counts.extend(day.into_iter().chain(month));
         };
-        let counts = [count(limits.per_day, Period::day), count(limits.per_month, Period::month)];
-        Append { journals: vec![journal], delivery: None, counts: counts.into_iter().flatten().collect() }
+        count(self.start.published.revision.workflow_id, limits.per_day, limits.per_month);
+        self.quotas.iter().for_each(|quota| count(quota.owner, quota.per_day, quota.per_month));
+        Append { journals: vec![journal], delivery: None, counts }
+    }
+
+    /// Whether a counter counts it.
+    fn is_counted_by(&self, owner: ResourceId) -> bool {
+        self.start.published.revision.workflow_id == owner || self.quotas.iter().any(|quota| quota.owner == owner)
+    }
+
+    /// What it is told when a counter has no room for it.
+    pub(crate) fn reached(&self, key: &CountKey, limit: u64, now: Timestamp) -> LimitReached {
+        let quota = self.quotas.iter().find(|quota| quota.owner == key.owner);
+        let what = match key.period.kind() {
+            "day/" => "executions a day",
+            _ => "executions a month",
+        };
+        let retry_after_s = key.period.end().map_or(1, |end| end.since(now).as_secs() + 1);
+        let of = quota.map_or(Limited::Workflow, |quota| quota.of.clone());
+        LimitReached { of, workflow: self.workflow().clone(), what, limit, retry_after_s }
     }
 
     /// Whether it may run before anything of it is durable: nobody but its own caller has to agree.
     fn is_free(&self) -> bool {
         let limits = &self.start.published.workflow.limits;
-        limits.concurrency.is_none() && limits.per_day.is_none() && limits.per_month.is_none()
+        let is_counted = |quota: &Quota| quota.per_day.is_some() || quota.per_month.is_some();
+        limits.concurrency.is_none()
+            && limits.per_day.is_none()
+            && limits.per_month.is_none()
+            && !self.quotas.iter().any(is_counted)
     }
 }
 
 /// Durable executions begin to run, or stand in line.
 pub(crate) fn begin_all(engine: &Arc<Engine>, accepted: Vec<Accepted>) {
     let fence = engine.parts.store.fence();
-    for Accepted { start, state, .. } in accepted {
+    for Accepted { start, state, seat, .. } in accepted {
         let published = start.published;
         if let Some(queued_at) = state.queued_at {
             let topics = published.program.topics().map(str::to_owned);
@@ -84,7 +114,10 @@ pub(crate) fn begin_all(engine: &Arc<Engine>, accepted: Vec<Accepted>) {
             }
             continue;
         }
-        Driver::spawn(engine, Beginning { published, state, pending: Vec::new(), delivery: None, fence });
+        Driver::spawn(
+            engine,
+            Beginning { published, state, pending: Vec::new(), delivery: None, fence, seat: Some(seat) },
+        );
     }
 }
 
@@ -98,6 +131,18 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Accepted, LimitReached> {
         let published = &start.published;
+        let quotas = self.parts.directory.quotas(&published.workspace);
+        let seat = match parent {
+            // Its parent was let in, and may wait for it.
+            Some(_) => self.seats.sit(&published.workspace),
+            None => self.seats.try_sit(&published.workspace, &quotas).map_err(|(quota, limit)| LimitReached {
+                of: quota.of.clone(),
+                workflow: published.revision.workflow.clone(),
+                what: AT_ONCE,
+                limit: limit.into(),
+                retry_after_s: 1,
+            })?,
+        };
         let id = self.parts.ids.execution();
         let invocation = Arc::new(Invocation {
             id,
@@ -126,12 +171,19 @@ impl Engine {
                 Admission::Queues => entries.push(Entry::Queued { time: now }),
                 Admission::Rejected => {
                     let (workflow, limit) = (published.revision.workflow.clone(), limit.into());
-                    return Err(LimitReached { workflow, what: "executions at once", limit, retry_after_s: 1 });
+                    return Err(LimitReached {
+                        of: Limited::Workflow,
+                        workflow,
+                        what: AT_ONCE,
+                        limit,
+                        retry_after_s: 1,
+                    });
                 }
             }
         }
         let state = State::fold(&entries).ok().flatten().expect("entries of our own making follow");
-        Ok(Accepted { start, entries: entries.into_iter().map(Arc::new).collect(), state })
+        let entries = entries.into_iter().map(Arc::new).collect();
+        Ok(Accepted { start, entries, state, quotas, seat })
     }
 
     /// An accepted execution comes to nothing.
@@ -181,9 +233,12 @@ impl Engine {
             let executions = executions(&accepted);
             let delivery =
                 delivery.map(|delivery| (SeenDelivery { executions: executions.clone(), ..delivery }, seen_after));
-            let Some(Accepted { start, entries, state }) = accepted.pop() else { unreachable!("there is one") };
+            let Some(Accepted { start, entries, state, seat, .. }) = accepted.pop() else {
+                unreachable!("there is one")
+            };
             let (published, fence) = (start.published, self.parts.store.fence());
-            let beginning = Beginning { published, state, pending: entries, delivery: delivery.clone(), fence };
+            let beginning =
+                Beginning { published, state, pending: entries, delivery: delivery.clone(), fence, seat: Some(seat) };
             let handle = Driver::spawn(&self, beginning);
             let outcome = match self.wait(handle, window).await? {
                 Waited::Ended(outcome) => Some(outcome),
@@ -241,7 +296,7 @@ impl Engine {
                     return Ok(Ok(executions));
                 }
                 Err(StoreError::LimitReached { key, limit }) => {
-                    let is_of_it = |one: &Accepted| one.start.published.revision.workflow_id == key.workflow;
+                    let is_of_it = |one: &Accepted| one.is_counted_by(key.owner);
                     let count = self.parts.store.count(&key).await.unwrap_or(limit);
                     // At least one goes, so that this comes to an end.
                     let most = accepted.iter().filter(|one| is_of_it(one)).count().saturating_sub(1);
@@ -254,7 +309,7 @@ impl Engine {
                     accepted = rest;
                     for one in over {
                         self.turn_away(&one);
-                        refused.push(reached(one.workflow().clone(), &key.period, limit, now));
+                        refused.push(one.reached(&key, limit, now));
                     }
                     if let ([], Some(first)) = (accepted.as_slice(), refused.first()) {
                         return Err(DispatchError::LimitReached(first.clone()));
@@ -334,15 +389,6 @@ async fn settled(handle: &mut Handle) -> Progress {
         Ok(progress) => progress.clone(),
         Err(_) => Progress::LetGo,
     }
-}
-
-fn reached(workflow: Name, period: &Period, limit: u64, now: Timestamp) -> LimitReached {
-    let what = match period.kind() {
-        "day/" => "executions a day",
-        _ => "executions a month",
-    };
-    let retry_after_s = period.end().map_or(1, |end| end.since(now).as_secs() + 1);
-    LimitReached { workflow, what, limit, retry_after_s }
 }
 
 /// The engine behind the seam. A handle of its own, because executions hold the engine for as long as they run.

@@ -18,6 +18,7 @@ mod locks;
 mod messages;
 mod perform;
 mod recover;
+mod seats;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,6 +35,7 @@ pub use gate::Occupancy;
 pub use live::Appended;
 use live::Live;
 use locks::Locks;
+use seats::Seats;
 
 /// What an engine is made of.
 pub struct EngineParts {
@@ -59,6 +61,7 @@ pub struct Engine {
     live: Arc<Live>,
     locks: Locks,
     gates: Gates,
+    seats: Arc<Seats>,
     calls: Arc<Semaphore>,
     matched: Matched,
     stopping: AtomicBool,
@@ -79,6 +82,7 @@ impl Engine {
             live: Arc::default(),
             locks: Locks::default(),
             gates: Gates::default(),
+            seats: Arc::default(),
             calls,
             matched: Matched::default(),
             stopping: AtomicBool::new(false),

@@ -181,7 +181,7 @@ impl Engine {
             .revision(&invocation.workspace, &invocation.revision, &invocation.environment)
             .await
             .map_err(|error| error.to_string())?;
-        Driver::spawn(self, Beginning { published, state, pending: Vec::new(), delivery: None, fence });
+        Driver::spawn(self, Beginning { published, state, pending: Vec::new(), delivery: None, fence, seat: None });
         Ok(true)
     }
 }

@@ -66,7 +66,7 @@ pub enum StoreError {
     #[error("execution {0} is driven by another server")]
     Fenced(ExecutionId),
     /// A counter of the append stands at its limit. Nothing of the append is durable.
-    #[error("workflow {} has reached its limit of {limit} for {}", .key.workflow, .key.period)]
+    #[error("{} has reached its limit of {limit} for {}", .key.owner, .key.period)]
     LimitReached {
         /// The counter.
         key: CountKey,
@@ -95,13 +95,13 @@ pub struct JournalAppend {
     pub summary: Summary,
 }
 
-/// What is counted: the executions of a workflow in a period. Ordered by period first, so that old ones stand together.
+/// What is counted: the executions of a workflow, a workspace or the instance in a period. Ordered by period first, so that old ones stand together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CountKey {
     /// `day/2026-11-21`, `month/2026-11`
     pub period: Period,
-    /// The workflow.
-    pub workflow: ResourceId,
+    /// Whose: a workflow's id, or that of a [`Quota`].
+    pub owner: ResourceId,
 }
 
 /// One more in a counter, as long as it stays within a limit.
@@ -459,6 +459,8 @@ pub trait Directory: Send + Sync {
     fn integration(&self, workspace: &Name, which: &IdOrName) -> Option<Arc<Integration>>;
     /// The variables of an environment, an object; none where it has none.
     fn variables(&self, workspace: &Name, environment: &Name) -> Option<Arc<Value>>;
+    /// What bounds a workspace beside its workflows' own limits: its quota and the instance's, those that bound anything.
+    fn quotas(&self, workspace: &Name) -> Arc<[Quota]>;
     /// Every workflow published in the environment that has a webhook trigger for this integration, by name.
     fn subscribers(&self, workspace: &Name, integration: &Name, environment: &Name) -> Vec<Arc<Published>>;
     /// A workflow, as it is published in the environment.
@@ -533,11 +535,45 @@ pub struct Dispatched {
     pub outcome: Option<Arc<Outcome>>,
 }
 
-/// A limit of a workflow that leaves no room for one more execution.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("workflow `{workflow}` has reached its limit of {limit} {what}")]
+/// Whose a limit is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Limited {
+    /// A workflow, by its document.
+    Workflow,
+    /// A workspace.
+    Workspace(Name),
+    /// The whole instance, by its configuration.
+    Instance,
+}
+
+/// How many executions a workspace or the instance may have. Children, repetitions and tests count as others do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quota {
+    /// Whose it is.
+    pub of: Limited,
+    /// What its counters are kept under.
+    pub owner: ResourceId,
+    /// Executions under way at once. One that waits for long is not under way, and children are let in.
+    pub at_once: Option<u32>,
+    /// Executions accepted in a day (UTC).
+    pub per_day: Option<u64>,
+    /// Executions accepted in a month (UTC).
+    pub per_month: Option<u64>,
+}
+
+impl Quota {
+    /// Whether it bounds anything.
+    pub fn bounds(&self) -> bool {
+        self.at_once.is_some() || self.per_day.is_some() || self.per_month.is_some()
+    }
+}
+
+/// A limit that leaves no room for one more execution.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitReached {
-    /// The workflow.
+    /// Whose limit it is.
+    pub of: Limited,
+    /// The workflow that was not started.
     pub workflow: Name,
     /// `executions at once`, `executions a day`, `executions a month`
     pub what: &'static str,
@@ -545,6 +581,19 @@ pub struct LimitReached {
     pub limit: u64,
     /// When to try again, seconds from now; 1 where that hangs on other executions.
     pub retry_after_s: u64,
+}
+
+impl std::error::Error for LimitReached {}
+
+impl std::fmt::Display for LimitReached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.of {
+            Limited::Workflow => write!(f, "workflow `{}`", self.workflow)?,
+            Limited::Workspace(workspace) => write!(f, "workspace `{workspace}`")?,
+            Limited::Instance => f.write_str("this server")?,
+        }
+        write!(f, " has reached its limit of {} {}", self.limit, self.what)
+    }
 }
 
 /// Why nothing was started.

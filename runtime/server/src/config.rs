@@ -8,6 +8,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::catalog::quotas::InstanceLimits;
 use bytesize::ByteSize;
 use camshaft_model::language::nearest;
 use camshaft_model::limits::{self, Budget};
@@ -50,6 +51,9 @@ pub const KEYS: &[Key] = &[
         "what is logged: error, warn, info, debug, trace, or a filter such as info,camshaft_host=debug",
     ),
     key("limits.executions_per_second", "25", "executions that a workspace may start in a second; 0: no limit"),
+    key("limits.executions_per_day", "0", "executions that the server accepts in a day (UTC); 0: no limit"),
+    key("limits.executions_per_month", "0", "executions that the server accepts in a month (UTC); 0: no limit"),
+    key("limits.parallel_executions", "0", "executions under way at once; more are turned away; 0: no limit"),
     key("limits.body_bytes", "1048576", "largest body of a request to a trigger URL, bytes"),
     key("limits.parallel_calls", "64", "plugin calls under way at once; further ones wait their turn"),
     key("sync.window", r#""50s""#, "how long a synchronous caller waits before it gets 201 and a Location"),
@@ -123,10 +127,27 @@ pub struct Config {
 pub struct Limits {
     /// Executions that a workspace may start in a second; 0 is no limit.
     pub executions_per_second: u32,
+    /// Executions that the server accepts in a day (UTC); 0 is no limit.
+    pub executions_per_day: u64,
+    /// Executions that the server accepts in a month (UTC); 0 is no limit.
+    pub executions_per_month: u64,
+    /// Executions under way at once; 0 is no limit.
+    pub parallel_executions: u32,
     /// Largest body of a request to a trigger URL.
     pub body_bytes: usize,
     /// Plugin calls under way at once.
     pub parallel_calls: u32,
+}
+
+impl Limits {
+    /// What bounds the whole instance.
+    pub fn of_instance(&self) -> InstanceLimits {
+        InstanceLimits {
+            parallel_executions: self.parallel_executions,
+            per_day: self.executions_per_day,
+            per_month: self.executions_per_month,
+        }
+    }
 }
 
 /// `[sync]`

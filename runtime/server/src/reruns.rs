@@ -250,8 +250,8 @@ async fn run(app: &App, running: &Running, executions: &[ExecutionId]) {
         spec.started + spec.refused
     };
     while let Some(execution) = executions.get(next) {
-        if let Err(pause) = app.reruns.throttle.take(&app.workspace, 1) {
-            if !wait(app, pause).await {
+        if let Err(room) = app.reruns.throttle.take(&app.workspace, 1) {
+            if !wait(app, room.wait).await {
                 return;
             }
             continue;

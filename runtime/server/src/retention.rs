@@ -265,7 +265,7 @@ mod tests {
         let key = DeliveryKey { workspace: Name::new("n").unwrap(), scope: "s".into(), id: "d".into() };
         let at = |day: u64| Timestamp(day * DAY);
         let seen = SeenDelivery { key: key.clone(), body: Digest([0; 32]), at: at(10), executions: vec![] };
-        let count = |period| CountKey { period, workflow: ResourceId::from_bytes([1; 16]) };
+        let count = |period| CountKey { period, owner: ResourceId::from_bytes([1; 16]) };
         let (day, month) = (count(Period::day(at(10))), count(Period::month(at(10))));
         let counts = [&day, &month].map(|key| Count { key: key.clone(), limit: 9 }).into();
         world.store.append(Append { delivery: Some((seen, at(0))), counts, ..Append::default() }).await.unwrap();

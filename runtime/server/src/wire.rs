@@ -110,7 +110,7 @@ impl Server {
 
         let operator = config.admin_token.as_ref().map(|token| token.0.as_str());
         let tokens = Tokens::new(operator, &workspace);
-        let loaded = Catalog::load(store.clone(), vault.clone(), tokens).await;
+        let loaded = Catalog::load(store.clone(), vault.clone(), tokens, config.limits.of_instance()).await;
         let catalog =
             if vault.is_kept() { loaded? } else { loaded.context("there is no file `keys` in the data folder")? };
         vault.keep(&folder)?;
@@ -145,6 +145,10 @@ impl Server {
         let dispatcher = Arc::new(Dispatcher(engine.clone()));
         let dispatch: Arc<dyn Dispatch> = Arc::new(Counted::new(dispatcher, firings.clone(), clock.clone()));
         let throttle = Arc::new(Throttle::new(config.limits.executions_per_second, clock.clone()));
+        for workspace in catalog.workspaces() {
+            let kept = catalog.workspace_kept(&workspace);
+            throttle.set(&workspace, kept.and_then(|kept| kept.spec.limits.executions_per_second));
+        }
         let deliveries = Arc::new(Deliveries::default());
         let metrics = Metrics::install()?;
 

@@ -60,7 +60,7 @@ impl Driver {
                 }
                 let what = match error {
                     StoreError::LimitReached { key, limit } => {
-                        format!("workflow `{workflow}` has reached its limit of {limit} executions in {}", key.period)
+                        child.reached(&key, limit, self.engine.parts.clock.now()).to_string()
                     }
                     error => format!("workflow `{workflow}` cannot be started: {error}"),
                 };

@@ -31,6 +31,7 @@ use crate::decide::{Action, Call, decide, next_due, resume};
 use crate::evaluate::Shared;
 use crate::live::{Appended, Command, Handle, Parked, Progress};
 use crate::perform::{self, Elsewhere, Performed, perform};
+use crate::seats::Seat;
 
 /// One execution being driven.
 pub(crate) struct Driver {
@@ -59,6 +60,8 @@ pub(crate) struct Driver {
     is_idle: bool,
     commands: mpsc::UnboundedReceiver<Command>,
     progress: watch::Sender<Progress>,
+    /// It is under way.
+    _seat: Seat,
 }
 
 /// What an execution begins to be driven with.
@@ -69,6 +72,8 @@ pub(crate) struct Beginning {
     pub(crate) pending: Vec<Arc<Entry>>,
     pub(crate) delivery: Option<(SeenDelivery, Timestamp)>,
     pub(crate) fence: Fence,
+    /// Its place among those under way, where it has one already.
+    pub(crate) seat: Option<Seat>,
 }
 
 /// Why driving stopped early.
@@ -84,7 +89,8 @@ enum Stop {
 impl Driver {
     /// Begins to drive.
     pub(crate) fn spawn(engine: &Arc<Engine>, beginning: Beginning) -> Handle {
-        let Beginning { published, state, pending, delivery, fence } = beginning;
+        let Beginning { published, state, pending, delivery, fence, seat } = beginning;
+        let seat = seat.unwrap_or_else(|| engine.seats.sit(&published.workspace));
         let (sender, commands) = mpsc::unbounded_channel();
         let (progress, watch) = watch::channel(Progress::Going);
         let id = state.invocation.id;
@@ -113,6 +119,7 @@ impl Driver {
             is_idle: false,
             commands,
             progress,
+            _seat: seat,
         };
         tokio::spawn(driver.run());
         handle

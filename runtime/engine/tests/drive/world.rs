@@ -173,6 +173,10 @@ impl Jq for NativeJq {
 pub struct Workflows(pub Vec<Arc<Published>>);
 
 impl Directory for Workflows {
+    fn quotas(&self, _: &Name) -> Arc<[Quota]> {
+        self.quotas.lock().unwrap().clone()
+    }
+
     fn variables(&self, _: &Name, _: &Name) -> Option<Arc<Value>> {
         Some(Arc::new(json!({"REGION": "eu"})))
     }

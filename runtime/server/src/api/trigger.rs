@@ -14,7 +14,7 @@ use camshaft_model::seams::{DispatchRequest, Start};
 use camshaft_model::time::Timestamp;
 use camshaft_model::workflow::Trigger;
 use camshaft_model::{Map, Value};
-use camshaft_triggers::http::reply;
+use camshaft_triggers::http::{Room, reply, seconds};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -103,8 +103,9 @@ pub async fn trigger(
     let params = published.workflow.bind_params(&given.params).map_err(Problem::params)?;
 
     let delivery = delivery(&app, &headers, &name, &environment, waits.is_some(), &bytes)?;
+    let mut room = None;
     if !is_known(&app, delivery.as_ref()).await? {
-        app.throttle.take(&app.workspace, 1).map_err(|wait| too_many(&app, wait))?;
+        room = app.throttle.take(&app.workspace, 1).map_err(|room| too_many(&app, room))?;
     }
     let window = waits.unwrap_or_default().min(app.sync_window);
     let start = Start {
@@ -132,6 +133,9 @@ pub async fn trigger(
     if waits.is_some() {
         let applied = HeaderValue::from_str(&format!("wait={}", window.as_secs()));
         response.headers_mut().insert("preference-applied", applied.expect("a number is visible ASCII"));
+    }
+    if let Some(room) = room {
+        room.put(response.headers_mut());
     }
     if dispatched.replayed {
         response.headers_mut().insert(reply::REPLAYED, HeaderValue::from_static("true"));
@@ -190,10 +194,15 @@ async fn is_known(app: &App, delivery: Option<&SeenDelivery>) -> Result<bool, Pr
     Ok(app.store.delivery(&delivery.key, since).await?.is_some())
 }
 
-fn too_many(app: &App, wait: Duration) -> Problem {
-    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    let limit = app.throttle.limit().unwrap_or_default();
+fn too_many(app: &App, room: Room) -> Problem {
+    let (seconds, limit) = (seconds(room.wait), room.limit);
     let detail =
         format!("workspace `{}` starts more than {limit} executions a second; try again in {seconds} s", app.workspace);
-    Problem::new(Fault::TooMany, detail).with_header(header::RETRY_AFTER, seconds.max(1).into())
+    let mut headers = HeaderMap::new();
+    room.put(&mut headers);
+    let problem = Problem::new(Fault::TooMany, detail).with_header(header::RETRY_AFTER, seconds.into());
+    headers.into_iter().fold(problem, |problem, (name, value)| match name {
+        Some(name) => problem.with_header(name, value),
+        None => problem,
+    })
 }

@@ -311,7 +311,7 @@ async fn limits(app: &App, kept: &Kept<WorkflowSpec>) -> Result<LimitsView, Prob
     let count = async |limit: Option<u64>, period: Period| -> Result<Option<CountView>, Problem> {
         let Some(limit) = limit else { return Ok(None) };
         let ends_at = period.end().map(|end| end.to_string());
-        let count = app.store.count(&CountKey { period, workflow: kept.id }).await?;
+        let count = app.store.count(&CountKey { period, owner: kept.id }).await?;
         Ok(Some(CountView { limit, count, ends_at }))
     };
     Ok(LimitsView {

@@ -14,7 +14,7 @@ use super::body::JsonBody;
 use super::page::{Asked, Page, PageQuery};
 use super::problem::{Fault, Problem};
 use super::{App, check_generation, name_in_url, with_generation};
-use crate::catalog::specs::{self, WorkspaceSpec};
+use crate::catalog::specs::{self, WorkspaceLimits, WorkspaceSpec};
 use crate::tokens::{Caller, Scope};
 
 /// A workspace, as it shall be.
@@ -23,6 +23,9 @@ use crate::tokens::{Caller, Scope};
 pub struct WorkspaceBody {
     /// For people; its name where it is left out.
     pub display_name: Option<String>,
+    /// How much of everything; not limited where it is left out.
+    #[serde(default)]
+    pub limits: WorkspaceLimits,
 }
 
 /// A workspace.
@@ -34,6 +37,8 @@ pub struct WorkspaceView {
     pub display_name: String,
     /// What its trigger URLs begin with.
     pub url: String,
+    /// How much of everything.
+    pub limits: WorkspaceLimits,
     /// One more at each change; `If-Match` takes it. 0 for the operators' own, until it is changed.
     pub generation: u64,
     /// When it was made (RFC 3339); null for the operators' own.
@@ -48,6 +53,7 @@ impl WorkspaceView {
             name: name.to_string(),
             display_name: display_name.unwrap_or_else(|| name.to_string()),
             url: app.within(name.clone()).url(),
+            limits: kept.as_ref().map(|kept| kept.spec.limits.clone()).unwrap_or_default(),
             generation: kept.as_ref().map_or(0, |kept| kept.generation),
             created_at: kept.map(|kept| kept.created_at.to_string()),
         }
@@ -94,10 +100,12 @@ pub async fn put(
         return Err(Problem::new(Fault::Invalid, detail));
     }
     let id = before.as_ref().map_or_else(|| app.ids.resource(), |kept| kept.id);
-    let spec = WorkspaceSpec { display_name };
+    let rate = wanted.limits.executions_per_second;
+    let spec = WorkspaceSpec { display_name, limits: wanted.limits };
     let resource = specs::resource(specs::key(ResourceKind::Workspace, &name, &name), id, &spec, app.clock.now());
     let expect = before.as_ref().map_or(Expect::Absent, |kept| Expect::Generation(kept.generation));
     app.catalog.change(vec![Change::Put { resource, expect }]).await?;
+    app.throttle.set(&name, rate);
     drop(editing);
     if is_new {
         app.ship(&name).await.map_err(|error| Problem::internal(format!("{error:#}")))?;

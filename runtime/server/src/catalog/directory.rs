@@ -7,7 +7,7 @@ use camshaft_model::ids::{IdOrName, Name, ResourceId, SecretName};
 use camshaft_model::invocation::RevisionRef;
 use camshaft_model::language::{FindTask, TaskMissing};
 use camshaft_model::plugin::{Grant, PluginKind, PluginPin};
-use camshaft_model::seams::{Directory, Integration, Permissions, Published, StoreError};
+use camshaft_model::seams::{Directory, Integration, Permissions, Published, Quota, StoreError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use semver::VersionReq;
@@ -34,6 +34,11 @@ impl Directory for Catalog {
             shelf.integrations.get(name).map(|(_, ready)| ready.clone())
         })
         .flatten()
+    }
+
+    fn quotas(&self, workspace: &Name) -> Arc<[Quota]> {
+        let own = self.read(workspace, |shelf| shelf.quotas.clone()).flatten();
+        own.unwrap_or_else(|| self.instance.clone())
     }
 
     fn variables(&self, workspace: &Name, environment: &Name) -> Option<Arc<Value>> {

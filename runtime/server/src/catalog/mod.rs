@@ -8,6 +8,7 @@
 //! that nobody changes what they looked at.
 
 mod directory;
+pub mod quotas;
 mod shelf;
 pub mod specs;
 
@@ -19,10 +20,11 @@ use camshaft_model::invocation::RevisionRef;
 use camshaft_model::language;
 use camshaft_model::plugin::{Grant, PluginKind, PluginRelease};
 use camshaft_model::resource::{Change, Resource, ResourceKey, ResourceKind};
-use camshaft_model::seams::{Integration, Published, Store, StoreError};
+use camshaft_model::seams::{Integration, Published, Quota, Store, StoreError};
 use semver::Version;
 
 pub use directory::WorkspaceTasks;
+use quotas::InstanceLimits;
 use shelf::Shelf;
 use specs::{EnvironmentSpec, IntegrationSpec, Kept, RevisionSpec, SecretSpec, WorkflowSpec, WorkspaceSpec};
 
@@ -50,6 +52,8 @@ pub struct Catalog {
     store: Arc<dyn Store>,
     vault: Arc<Vault>,
     tokens: Tokens,
+    /// What bounds the whole instance.
+    instance: Arc<[Quota]>,
     shelves: RwLock<HashMap<Name, Shelf>>,
     former: Mutex<HashMap<(ResourceId, u32, Name), Arc<Published>>>,
     edit: tokio::sync::Mutex<()>,
@@ -57,11 +61,17 @@ pub struct Catalog {
 
 impl Catalog {
     /// Loads everything. Published revisions that this release does not take are left out, and told in the log. Damaged resources, and secrets that the vault cannot open, are errors that name them.
-    pub async fn load(store: Arc<dyn Store>, vault: Arc<Vault>, tokens: Tokens) -> anyhow::Result<Arc<Self>> {
+    pub async fn load(
+        store: Arc<dyn Store>,
+        vault: Arc<Vault>,
+        tokens: Tokens,
+        limits: InstanceLimits,
+    ) -> anyhow::Result<Arc<Self>> {
         let catalog = Self {
             store,
             vault,
             tokens,
+            instance: quotas::of_instance(limits),
             shelves: RwLock::default(),
             former: Mutex::default(),
             edit: tokio::sync::Mutex::default(),
@@ -176,7 +186,13 @@ impl Catalog {
             self.tokens.put(resource.id, &workspace, &kept.spec);
         }
         let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
-        shelves.entry(workspace).or_default().take(&resource, compiled, &self.vault)
+        let shelf = shelves.entry(workspace.clone()).or_default();
+        shelf.take(&resource, compiled, &self.vault)?;
+        if resource.key.kind == ResourceKind::Workspace {
+            let limits = shelf.workspace.as_ref().map(|kept| kept.spec.limits.clone()).unwrap_or_default();
+            shelf.quotas = quotas::of_workspace(&workspace, &limits, &self.instance);
+        }
+        Ok(())
     }
 
     fn forget(&self, key: &ResourceKey) {

@@ -9,7 +9,7 @@ use camshaft_model::Value;
 use camshaft_model::ids::{Name, ResourceId, SecretName};
 use camshaft_model::plugin::{Grant, PluginRelease};
 use camshaft_model::resource::{Resource, ResourceKey, ResourceKind};
-use camshaft_model::seams::{Integration, Published, StoreError};
+use camshaft_model::seams::{Integration, Published, Quota, StoreError};
 use camshaft_model::workflow::Trigger;
 use semver::Version;
 
@@ -21,6 +21,8 @@ use crate::vault::Vault;
 #[derive(Default)]
 pub(super) struct Shelf {
     pub(super) workspace: Option<Arc<Kept<WorkspaceSpec>>>,
+    /// Of a workspace that has limits of its own: these, and the instance's.
+    pub(super) quotas: Option<Arc<[Quota]>>,
     pub(super) workflows: BTreeMap<Name, Arc<Kept<WorkflowSpec>>>,
     pub(super) workflow_names: HashMap<ResourceId, Name>,
     pub(super) integrations: BTreeMap<Name, (Arc<Kept<IntegrationSpec>>, Arc<Integration>)>,

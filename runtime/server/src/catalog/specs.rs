@@ -84,6 +84,27 @@ pub struct WorkspaceSpec {
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
+    /// How much of everything, beside the instance's own limits.
+    #[serde(default)]
+    pub limits: WorkspaceLimits,
+}
+
+/// How much of everything a workspace may use; what is left out is not limited by it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkspaceLimits {
+    /// Executions that it may start in a second, in place of `limits.executions_per_second`; 0 is no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executions_per_second: Option<u32>,
+    /// Executions under way at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallel_executions: Option<u32>,
+    /// Executions accepted in a day (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_day: Option<u64>,
+    /// Executions accepted in a month (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_month: Option<u64>,
 }
 
 /// A workflow's head.

@@ -19,6 +19,7 @@ use camshaft_model::{Value, json};
 use camshaft_server::api::{self, App, Instance};
 use camshaft_server::backup::Backups;
 use camshaft_server::catalog::Catalog;
+use camshaft_server::catalog::quotas::InstanceLimits;
 use camshaft_server::envelope::Envelope;
 use camshaft_server::firings::{Counted, Firings};
 use camshaft_server::folder::DataFolder;
@@ -62,13 +63,20 @@ pub struct Options {
     pub store: Arc<dyn Store>,
     pub executions_per_second: u32,
     pub key: [u8; 32],
+    pub limits: InstanceLimits,
     /// Notices of appends that a listener may lag behind; the engine's own number where there is none.
     pub notices: Option<usize>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { store: Arc::new(MemoryStore::new()), executions_per_second: 0, key: [7; 32], notices: None }
+        Self {
+            store: Arc::new(MemoryStore::new()),
+            executions_per_second: 0,
+            key: [7; 32],
+            notices: None,
+            limits: InstanceLimits::default(),
+        }
     }
 }
 
@@ -124,7 +132,7 @@ impl Bench {
     }
 
     pub async fn try_with(options: Options) -> anyhow::Result<Self> {
-        let Options { store, executions_per_second, key, notices } = options;
+        let Options { store, executions_per_second, key, notices, limits } = options;
         let workspace = Name::new("default").unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn Ids> = Arc::new(OrderedIds);
@@ -132,7 +140,7 @@ impl Bench {
         let data = tempfile::tempdir()?;
         let folder = DataFolder::open(data.path())?;
         folder.write_private("keys", &hex::encode(key))?;
-        let catalog = Catalog::load(store.clone(), Arc::new(Vault::open(&folder)?), tokens).await?;
+        let catalog = Catalog::load(store.clone(), Arc::new(Vault::open(&folder)?), tokens, limits).await?;
         let hands = Arc::new(Hands::new(catalog.clone()));
         let jq: Arc<dyn Jq> = Arc::new(NoJq);
         let engine = Engine::start(EngineParts {

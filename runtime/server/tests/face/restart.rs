@@ -108,7 +108,10 @@ async fn the_first_start_makes_an_admin_token_and_no_later_one_does() {
     let store = Arc::new(MemoryStore::new());
     let start = async |store: MemoryStore| {
         let tokens = Tokens::new(None, &workspace);
-        let catalog = Catalog::load(Arc::new(store), Arc::new(Vault::from_key(&[1; 32])), tokens).await.unwrap();
+        let catalog =
+            Catalog::load(Arc::new(store), Arc::new(Vault::from_key(&[1; 32])), tokens, InstanceLimits::default())
+                .await
+                .unwrap();
         operator::first_token(&folder, &catalog, &workspace, (&time::OrderedIds, &time::SystemClock)).await.unwrap();
         catalog
     };

@@ -155,7 +155,7 @@ pub(crate) fn count_key(key: &CountKey) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(period.len() + 17);
     bytes.extend_from_slice(period);
     bytes.push(0);
-    bytes.extend_from_slice(key.workflow.as_bytes());
+    bytes.extend_from_slice(key.owner.as_bytes());
     bytes
 }
 

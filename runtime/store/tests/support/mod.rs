@@ -167,7 +167,7 @@ pub fn delivery(id: &str, at: u64, started: &Run) -> SeenDelivery {
 pub fn count_key(number: u64, workflow: u8) -> CountKey {
     let time = Timestamp(number / 2 * 40 * 86_400_000_000);
     let period = if number.is_multiple_of(2) { Period::month(time) } else { Period::day(time) };
-    CountKey { period, workflow: workflow_id(workflow) }
+    CountKey { period, owner: workflow_id(workflow) }
 }
 
 /// One more in that counter.

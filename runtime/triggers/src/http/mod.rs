@@ -38,7 +38,7 @@ use camshaft_model::limits;
 use camshaft_model::seams::{Clock, Directory, Dispatch, Plugins, Store};
 
 pub use forwarded::{Network, NotANetwork};
-pub use throttle::Throttle;
+pub use throttle::{Room, Throttle, seconds};
 
 use crate::deliveries::Deliveries;
 use receive::{Receiver, Target};

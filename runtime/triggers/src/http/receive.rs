@@ -169,6 +169,9 @@ impl Receiver {
         if started.replayed {
             response.headers_mut().insert(reply::REPLAYED, HeaderValue::from_static("true"));
         }
+        if let Some(room) = started.room {
+            room.put(response.headers_mut());
+        }
         if preferred.is_some() && waits {
             let applied = HeaderValue::from_str(&format!("wait={}", window.as_secs()));
             response.headers_mut().insert("preference-applied", applied.expect("a number is visible ASCII"));

@@ -3,8 +3,11 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use camshaft_model::ids::Name;
 use camshaft_model::seams::{DispatchError, LimitReached, StoreError};
 use serde_json::json;
+
+use super::throttle::{Room, seconds};
 
 /// Why a delivery is refused.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +31,8 @@ pub(crate) enum Refused {
     #[error("the body comes too slowly; nothing was started")]
     TooSlow,
     /// Too many executions a second.
-    #[error("workspace `{workspace}` starts more than {limit} executions a second; try again in {retry_after_s} s")]
-    TooMany { workspace: String, limit: u32, retry_after_s: u64 },
+    #[error("workspace `{workspace}` starts more than {} executions a second; try again in {} s", .room.limit, seconds(.room.wait))]
+    TooMany { workspace: Name, room: Room },
     /// A limit of the workflow leaves no room.
     #[error("{0}")]
     LimitReached(LimitReached),
@@ -94,7 +97,10 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let mut response = (self.status(), axum::Json(json!({"message": self.to_string()}))).into_response();
         let retry_after_s = match self {
-            Self::TooMany { retry_after_s, .. } => retry_after_s,
+            Self::TooMany { room, .. } => {
+                room.put(response.headers_mut());
+                seconds(room.wait)
+            }
             Self::LimitReached(LimitReached { retry_after_s, .. }) => retry_after_s,
             Self::NotDurable(_) => 1,
             _ => return response,

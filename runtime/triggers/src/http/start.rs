@@ -14,6 +14,7 @@ use futures::future::join_all;
 
 use super::receive::{Asked, Receiver, Target};
 use super::refused::Refused;
+use super::throttle::Room;
 use crate::dedupe::seen_before;
 use crate::matching::{self, Match};
 
@@ -32,6 +33,8 @@ pub(super) struct Started {
     pub(super) replayed: bool,
     /// For a caller that waits, unless its window was over first.
     pub(super) outcome: Option<Arc<Outcome>>,
+    /// What is left of the workspace's second, where it is limited and something was started.
+    pub(super) room: Option<Room>,
 }
 
 impl Receiver {
@@ -127,7 +130,7 @@ impl Receiver {
             }
         }
         let count = fresh.iter().map(|group| group.starts.len()).sum();
-        self.throttle(workspace, count)?;
+        started.room = self.throttle(workspace, count)?;
 
         // Waiting is for one start alone. Of several the caller gets the first one's outcome, and none is lost.
         let alone = started.executions.is_empty() && count == 1;
@@ -169,12 +172,8 @@ impl Receiver {
         }
     }
 
-    fn throttle(&self, workspace: &Name, executions: usize) -> Result<(), Refused> {
-        self.parts.throttle.take(workspace, executions).map_err(|wait| Refused::TooMany {
-            workspace: workspace.to_string(),
-            limit: self.parts.throttle.limit().unwrap_or_default(),
-            // Rounded up: who comes back at the whole second finds room.
-            retry_after_s: u64::try_from(wait.as_micros().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1),
-        })
+    fn throttle(&self, workspace: &Name, executions: usize) -> Result<Option<Room>, Refused> {
+        let taken = self.parts.throttle.take(workspace, executions);
+        taken.map_err(|room| Refused::TooMany { workspace: workspace.clone(), room })
     }
 }

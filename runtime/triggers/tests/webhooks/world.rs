@@ -291,6 +291,10 @@ impl Jq for World {
 }
 
 impl Directory for World {
+    fn quotas(&self, _: &Name) -> Arc<[Quota]> {
+        Arc::default()
+    }
+
     fn variables(&self, _: &Name, _: &Name) -> Option<Arc<Value>> {
         None
     }
