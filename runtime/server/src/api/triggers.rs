@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use camshaft_model::ids::Name;
 use camshaft_model::resource::{Change, Expect};
-use camshaft_model::workflow::{ParamKind, TriggerKey, trigger_keys};
+use camshaft_model::workflow::{TriggerKey, trigger_keys};
 use camshaft_model::{Value, json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -22,9 +22,9 @@ use super::trigger::TriggerQuery;
 use super::{App, check_generation, with_generation};
 use crate::catalog::specs::{self, Kept, TriggerSpec, WorkflowSpec};
 
-/// A trigger, and what it has done in an environment.
+/// A trigger.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct TriggerView {
+pub struct TriggerItem {
     /// What it is switched on and off by: `manual`, `webhook:github`, `webhook:github#2`
     pub key: String,
     /// `manual`, `webhook`, `request`
@@ -36,6 +36,14 @@ pub struct TriggerView {
     pub enabled: bool,
     /// Where to call: `webhook`, `async` and `sync` of a webhook trigger, `trigger` of the others.
     pub urls: BTreeMap<&'static str, String>,
+}
+
+/// A trigger, and what it has done in an environment.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TriggerView {
+    /// Which.
+    #[serde(flatten)]
+    pub trigger: TriggerItem,
     /// The same call for a shell; the token is read from `CAMSHAFT_TOKEN`.
     pub curl: String,
     /// Executions that it started since the server started.
@@ -67,53 +75,70 @@ pub struct TriggerSwitch {
     pub enabled: bool,
 }
 
-impl TriggerView {
-    /// The triggers of what is published in an environment, or else of the latest revision.
-    pub fn all(app: &App, kept: &Kept<WorkflowSpec>, environment: &Name) -> Vec<Self> {
-        let published = Name::new(&kept.key.name).ok();
-        let published = published.and_then(|name| app.catalog.published_here(&app.workspace, &name, environment));
-        let (triggers, params) = match published {
-            Some(published) => {
-                let params = published.workflow.params.iter().map(|param| (param.name.clone(), param.kind)).collect();
-                (TriggerSpec::all(&published.workflow.triggers), params)
-            }
-            None => (kept.spec.triggers.clone(), Vec::new()),
-        };
-        triggers.iter().map(|trigger| Self::of(app, kept, environment, trigger, &params)).collect()
+/// The triggers of what is published in an environment, or else of the latest revision; with an example of what each takes.
+fn specs_of(app: &App, kept: &Kept<WorkflowSpec>, environment: &Name) -> (Vec<TriggerSpec>, Value) {
+    let published = Name::new(&kept.key.name).ok();
+    let published = published.and_then(|name| app.catalog.published_here(&app.workspace, &name, environment));
+    match published {
+        Some(published) => {
+            let params = published.workflow.params.iter();
+            let params = params.map(|param| (param.name.clone(), param.kind.example())).collect();
+            (TriggerSpec::all(&published.workflow.triggers), Value::Object(params))
+        }
+        None => (kept.spec.triggers.clone(), json!({})),
+    }
+}
+
+impl TriggerItem {
+    /// The triggers of the latest revision, with the URLs of `production`.
+    pub fn all(app: &App, kept: &Kept<WorkflowSpec>) -> Vec<Self> {
+        kept.spec.triggers.iter().map(|trigger| Self::of(app, kept, &production(), trigger)).collect()
     }
 
-    fn of(
-        app: &App,
-        kept: &Kept<WorkflowSpec>,
-        environment: &Name,
-        trigger: &TriggerSpec,
-        params: &[(String, ParamKind)],
-    ) -> Self {
+    fn of(app: &App, kept: &Kept<WorkflowSpec>, environment: &Name, trigger: &TriggerSpec) -> Self {
         let (hooks, workflow) = (app.url(), &kept.key.name);
         let query = if *environment == production() { String::new() } else { format!("?environment={environment}") };
-        let (urls, curl) = match &trigger.integration {
+        let urls = match &trigger.integration {
             Some(integration) => {
                 let hook = format!("{hooks}/v1/webhooks/{integration}");
-                let sync = format!("{hook}/workflows/{workflow}/sync{query}");
-                let curl = curl(&sync, false, &json!({}));
-                let one = format!("{hook}/workflows/{workflow}{query}");
-                (BTreeMap::from([("async", one), ("sync", sync), ("webhook", format!("{hook}{query}"))]), curl)
+                let one = format!("{hook}/workflows/{workflow}");
+                BTreeMap::from([
+                    ("async", format!("{one}{query}")),
+                    ("sync", format!("{one}/sync{query}")),
+                    ("webhook", format!("{hook}{query}")),
+                ])
             }
             None => {
                 let url = format!("{}/api/v1/workflows/{workflow}/trigger{query}", app.public_url);
-                let example = params.iter().map(|(name, kind)| (name.clone(), kind.example())).collect();
-                let params = Value::Object(example);
-                let curl = curl(&url, true, &json!({"params": params}));
-                (BTreeMap::from([("trigger", url)]), curl)
+                BTreeMap::from([("trigger", url)])
             }
         };
-        let firing = app.firings.of(kept.id, environment, &trigger.key);
         Self {
             key: trigger.key.to_string(),
             kind: trigger.kind.clone(),
             integration: trigger.integration.as_ref().map(Name::to_string),
             enabled: !kept.spec.disabled_triggers.contains(&trigger.key),
             urls,
+        }
+    }
+}
+
+impl TriggerView {
+    fn all(app: &App, kept: &Kept<WorkflowSpec>, environment: &Name) -> Vec<Self> {
+        let (triggers, params) = specs_of(app, kept, environment);
+        triggers.iter().map(|trigger| Self::of(app, kept, environment, trigger, &params)).collect()
+    }
+
+    fn of(app: &App, kept: &Kept<WorkflowSpec>, environment: &Name, trigger: &TriggerSpec, params: &Value) -> Self {
+        let firing = app.firings.of(kept.id, environment, &trigger.key);
+        let item = TriggerItem::of(app, kept, environment, trigger);
+        let curl = match (item.urls.get("sync"), item.urls.get("trigger")) {
+            (Some(url), _) => curl(url, false, &json!({})),
+            (None, Some(url)) => curl(url, true, &json!({"params": params})),
+            (None, None) => String::new(),
+        };
+        Self {
+            trigger: item,
             curl,
             started: firing.started,
             last_started_at: firing.last.map(|(time, _)| time.to_string()),
@@ -179,7 +204,7 @@ pub async fn switch(
     let kept = set_enabled(&app, &which, &trigger, Some(&headers), wanted.enabled).await?;
     let environments = kept.spec.published.keys().cloned().chain([production()]);
     let views = environments.flat_map(|environment| TriggerView::all(&app, &kept, &environment));
-    let Some(view) = views.into_iter().find(|view| view.key == trigger) else {
+    let Some(view) = views.into_iter().find(|view| view.trigger.key == trigger) else {
         return Err(Problem::internal(format!("trigger `{trigger}` was switched and is not there")));
     };
     Ok(with_generation(StatusCode::OK, kept.generation, Json(view)))

@@ -24,8 +24,7 @@ use utoipa::ToSchema;
 
 use super::page::{Asked, Page, PageQuery};
 use super::problem::{Fault, Problem};
-use super::publish::production;
-use super::triggers::TriggerView;
+use super::triggers::TriggerItem;
 use super::{App, body, check_generation, name_in_url, with_generation};
 use crate::catalog::WorkspaceTasks;
 use crate::catalog::specs::{self, Kept, RevisionSpec, TriggerSpec, WorkflowSpec};
@@ -48,7 +47,7 @@ pub struct WorkflowView {
     /// To find executions by.
     pub labels: BTreeMap<String, String>,
     /// What starts the latest revision.
-    pub triggers: Vec<TriggerView>,
+    pub triggers: Vec<TriggerItem>,
     /// When it was made (RFC 3339).
     pub created_at: String,
     /// When it was changed (RFC 3339).
@@ -150,7 +149,7 @@ impl WorkflowView {
             latest_revision: *latest_revision,
             published: published.iter().map(|(environment, revision)| (environment.to_string(), *revision)).collect(),
             labels: labels.clone(),
-            triggers: TriggerView::all(app, kept, &production()),
+            triggers: TriggerItem::all(app, kept),
             created_at: kept.created_at.to_string(),
             updated_at: kept.updated_at.to_string(),
         }

@@ -101,7 +101,7 @@ async fn with_another_key_file_a_start_is_refused_and_names_the_secret() {
 }
 
 #[tokio::test]
-async fn the_first_start_makes_an_admin_token_and_no_later_one_does() {
+async fn the_first_start_makes_an_operator_s_token_and_no_later_one_does() {
     let outside = tempfile::tempdir().unwrap();
     let folder = DataFolder::open(outside.path()).unwrap();
     let workspace = camshaft_model::ids::Name::new("default").unwrap();
@@ -119,7 +119,7 @@ async fn the_first_start_makes_an_admin_token_and_no_later_one_does() {
     let text = folder.read("admin-token").unwrap().unwrap();
     let now = camshaft_model::time::Timestamp(1);
     let caller = catalog.tokens().recognise(text.trim(), now).unwrap();
-    assert_eq!(caller.scope.as_str(), "admin");
+    assert_eq!(caller.scope.as_str(), "operator");
 
     std::fs::remove_file(folder.path("admin-token")).unwrap();
     let catalog = start(store.restarted()).await;

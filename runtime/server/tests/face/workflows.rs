@@ -16,7 +16,10 @@ async fn a_document_makes_a_workflow_and_only_a_change_makes_a_revision() {
     assert_eq!(workflow["labels"], json!({"team": "bench"}));
     assert_eq!(workflow["published"], json!({}));
     let trigger = "https://hooks.example/api/v1/workflows/echo-it/trigger";
-    assert_eq!(workflow["triggers"][1], json!({"kind": "request", "urls": {"trigger": trigger}}));
+    assert_eq!(
+        workflow["triggers"][1],
+        json!({"key": "request", "kind": "request", "enabled": true, "urls": {"trigger": trigger}})
+    );
     assert!(workflow["created_at"].as_str().unwrap().ends_with('Z'));
 
     let again = bench.call("PUT", "/api/v1/workflows/echo-it", ECHO).await.is(200).json();

@@ -1,5 +1,7 @@
 //! Workspaces: who makes them, and that nothing of one shows in another.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use camshaft_model::{Value, json};
 
@@ -74,9 +76,10 @@ async fn a_token_of_one_workspace_neither_sees_nor_learns_of_anything_in_another
     let execution = bench.call_as(&acme, "POST", trigger, "{}").await.is(200).json()["execution_id"].clone();
     let tokens = bench.call_as(&acme, "GET", "/api/v1/tokens", Body::empty()).await.json();
     let token = tokens["items"][0]["id"].clone();
-    let rerun = r#"{"workflow": "only-acme"}"#;
-    let rerun = bench.call_as(&acme, "POST", "/api/v1/reruns", rerun).await.json()["id"].clone();
-    let own = [&workflow, &execution, &token, &rerun].map(|id| id.as_str().unwrap_or_default().to_owned());
+    bench.app.dispatch.outcome(execution.as_str().unwrap().parse().unwrap(), Duration::from_secs(60)).await.unwrap();
+    let rerun = r#"{"filter": {"workflow": "only-acme"}}"#;
+    let rerun = bench.call_as(&acme, "POST", "/api/v1/reruns", rerun).await.is(202).json()["id"].clone();
+    let own = [&workflow, &execution, &token, &rerun].map(|id| id.as_str().unwrap().to_owned());
 
     let document: Value = serde_json::from_str(camshaft_server::openapi()).unwrap();
     let mut asked = 0;
