@@ -3,14 +3,15 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use camshaft_model::ids::ResourceId;
 use camshaft_model::invocation::Reply;
 use camshaft_model::json;
 use camshaft_model::outcome::Ending;
-use camshaft_model::seams::{Dispatch, DispatchError};
+use camshaft_model::seams::{Dispatch, DispatchError, Limited, Quota};
 use camshaft_model::summary::Status;
 use camshaft_model::time::Period;
 
-use crate::world::World;
+use crate::world::{World, name};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const QUEUES: &str = "
@@ -183,6 +184,66 @@ async fn nothing_counts_when_the_disk_refuses() {
     world.disk.broken.store(true, Ordering::SeqCst);
     assert!(matches!(world.try_start(json!(null)).await.unwrap_err(), DispatchError::NotDurable(_)));
     world.disk.broken.store(false, Ordering::SeqCst);
+    let id = world.start(json!(null)).await;
+    assert_eq!(world.outcome(id).await.ending, Ending::Succeeded);
+}
+
+fn quota(of: Limited, owner: u8) -> Quota {
+    Quota { of, owner: ResourceId::from_bytes([owner; 16]), at_once: None, per_day: None, per_month: None }
+}
+
+#[tokio::test]
+async fn a_workspace_s_and_the_instance_s_shares_are_exact_and_tell_whose_they_are() {
+    let mut world = World::of(&["name: a\nsteps: [ { task: silent } ]"]).await;
+    let workspace = Limited::Workspace(name("default"));
+    let own = Quota { per_day: Some(2), ..quota(workspace.clone(), 200) };
+    world.bound(&[own, Quota { per_month: Some(5), ..quota(Limited::Instance, 201) }]);
+    let mut accepted = Vec::new();
+    let mut whose = Vec::new();
+    for _ in 0..3 {
+        let mut today = 0;
+        for _ in 0..3 {
+            match world.try_start(json!(null)).await {
+                Ok(_) => today += 1,
+                Err(DispatchError::LimitReached(reached)) => whose.push(reached.of),
+                Err(error) => panic!("{error}"),
+            }
+            world.rest().await;
+            world = world.again().await;
+        }
+        accepted.push(today);
+        world.pass(DAY).await;
+    }
+    assert_eq!(accepted, [2, 2, 1]);
+    assert_eq!(whose, [workspace.clone(), workspace, Limited::Instance, Limited::Instance]);
+}
+
+#[tokio::test]
+async fn no_more_are_under_way_at_once_than_a_workspace_may_have() {
+    let world = World::of(&["name: a\nsteps: [ { task: hold, with: '{{ $.event.body }}' } ]"]).await;
+    world.bound(&[Quota { at_once: Some(2), ..quota(Limited::Workspace(name("default")), 200) }]);
+    let first = world.start(json!("a")).await;
+    world.start(json!("b")).await;
+    world.rest().await;
+    match world.try_start(json!("c")).await.unwrap_err() {
+        DispatchError::LimitReached(reached) => {
+            assert_eq!((reached.what, reached.limit), ("executions at once", 2));
+            assert_eq!(reached.to_string(), "workspace `default` has reached its limit of 2 executions at once");
+        }
+        error => panic!("{error}"),
+    }
+    world.dispatcher.cancel(first, "somebody".to_owned()).await.unwrap();
+    assert_eq!(world.outcome(first).await.ending, Ending::Cancelled);
+    world.rest().await;
+    world.start(json!("d")).await;
+    assert!(world.try_start(json!("e")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_child_finds_room_where_its_parent_did() {
+    let parent = "name: a\nsteps: [ { id: child, workflow: b } ]";
+    let world = World::of(&[parent, "name: b\nsteps: [ { task: silent } ]"]).await;
+    world.bound(&[Quota { at_once: Some(1), ..quota(Limited::Instance, 201) }]);
     let id = world.start(json!(null)).await;
     assert_eq!(world.outcome(id).await.ending, Ending::Succeeded);
 }

@@ -170,11 +170,14 @@ impl Jq for NativeJq {
 }
 
 /// What is published, by name.
-pub struct Workflows(pub Vec<Arc<Published>>);
+pub struct Workflows(pub Vec<Arc<Published>>, pub Quotas);
+
+/// What bounds the workspace; a test may change it.
+pub type Quotas = Arc<Mutex<Arc<[Quota]>>>;
 
 impl Directory for Workflows {
     fn quotas(&self, _: &Name) -> Arc<[Quota]> {
-        self.quotas.lock().unwrap().clone()
+        self.1.lock().unwrap().clone()
     }
 
     fn variables(&self, _: &Name, _: &Name) -> Option<Arc<Value>> {
@@ -275,6 +278,7 @@ pub struct World {
     pub published: Arc<Published>,
     pub workflows: Vec<Arc<Published>>,
     pub hold: Arc<Hold>,
+    pub quotas: Quotas,
     pub engine: Arc<Engine>,
     pub dispatcher: Dispatcher,
     first_id: u64,
@@ -320,7 +324,10 @@ impl World {
     pub fn crashed(&self, appends: usize) -> Self {
         let hold = Arc::new(Hold::default());
         let (plugins, workflows) = (FakePlugins::holding(&hold), self.workflows.clone());
-        Self::begin(self.disk.cut(appends), plugins, hold, workflows, self.clock.clone(), self.first_id + 100_000)
+        let (disk, clock, first_id) = (self.disk.cut(appends), self.clock.clone(), self.first_id + 100_000);
+        let world = Self::begin(disk, plugins, hold, workflows, clock, first_id);
+        world.bound(&self.quotas.lock().unwrap());
+        world
     }
 
     pub fn begin(
@@ -331,18 +338,23 @@ impl World {
         clock: SharedClock,
         first_id: u64,
     ) -> Self {
-        let plugins = Arc::new(plugins);
+        let (plugins, quotas) = (Arc::new(plugins), Quotas::default());
         let engine = Engine::start(EngineParts {
             store: disk.clone(),
             plugins: plugins.clone(),
-            directory: Arc::new(Workflows(workflows.clone())),
+            directory: Arc::new(Workflows(workflows.clone(), quotas.clone())),
             jq: Arc::new(NativeJq),
             clock: Arc::new(clock.clone()),
             ids: Arc::new(Counted(AtomicU64::new(first_id))),
             parallel_calls: 128,
         });
         let (published, dispatcher) = (workflows[0].clone(), Dispatcher(engine.clone()));
-        Self { disk, clock, plugins, published, workflows, hold, dispatcher, engine, first_id }
+        Self { disk, clock, plugins, published, workflows, hold, quotas, dispatcher, engine, first_id }
+    }
+
+    /// The workspace is bounded so from now on.
+    pub fn bound(&self, quotas: &[Quota]) {
+        *self.quotas.lock().unwrap() = quotas.into();
     }
 
     pub fn request(&self, reply: Reply) -> DispatchRequest {

@@ -6,6 +6,7 @@ use axum::body::Body;
 use camshaft_model::json;
 use camshaft_model::resource::{Change, Expect, Resource, ResourceKind};
 use camshaft_model::seams::Store;
+use camshaft_server::catalog::quotas::InstanceLimits;
 use camshaft_server::config::Config;
 use camshaft_server::folder::DataFolder;
 use camshaft_server::tokens::Tokens;

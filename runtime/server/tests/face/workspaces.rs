@@ -5,7 +5,9 @@ use std::time::Duration;
 use axum::body::Body;
 use camshaft_model::{Value, json};
 
-use crate::bench::{Answer, Bench, ECHO};
+use camshaft_server::catalog::quotas::InstanceLimits;
+
+use crate::bench::{Answer, Bench, ECHO, Options};
 
 /// A request of an operator in a workspace.
 async fn within(bench: &Bench, workspace: &str, method: &str, path: &str, body: &str) -> Answer {
@@ -146,4 +148,36 @@ async fn trigger_urls_find_names_in_their_workspace_and_ids_in_any() {
     {
         assert_eq!(bench.send("POST", path, &[("x-signature", "s")], "{}").await.status, 404, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_workspace_has_as_much_of_everything_as_its_limits_say() {
+    let limits = InstanceLimits { per_month: 4, ..InstanceLimits::default() };
+    let bench = Bench::with(Options { limits, executions_per_second: 1, ..Options::default() }).await;
+    let acme = make(&bench, "acme").await;
+    let body = r#"{"limits": {"executions_per_second": 0, "per_day": 2}}"#;
+    let changed = bench.call("PUT", "/api/v1/workspaces/acme", body).await.is(200).json();
+    assert_eq!(changed["limits"], json!({"executions_per_second": 0, "per_day": 2}));
+    for token in [acme.as_str(), crate::bench::ADMIN] {
+        bench.call_as(token, "PUT", "/api/v1/workflows/echo-it", ECHO).await.is(201);
+        bench.call_as(token, "POST", "/api/v1/workflows/echo-it/publish", "{}").await.is(200);
+    }
+    let start = async |token: &str| bench.call_as(token, "POST", "/api/v1/workflows/echo-it/trigger", "{}").await;
+    for _ in 0..2 {
+        assert_eq!(start(&acme).await.is(200).header("ratelimit"), None, "it has no rate");
+    }
+    let full = start(&acme).await;
+    assert!(full.header("retry-after").unwrap().parse::<u64>().unwrap() > 1);
+    full.problem(429, &["workspace `acme`", "2 executions a day"]);
+
+    let other = start(crate::bench::ADMIN).await.is(200);
+    assert_eq!(other.header("ratelimit-policy"), Some("\"executions\";q=1;w=1"));
+    assert_eq!(other.header("ratelimit"), Some("\"executions\";r=0;t=1"));
+    let fast = start(crate::bench::ADMIN).await;
+    assert_eq!(fast.header("ratelimit"), Some("\"executions\";r=0;t=1"));
+    fast.problem(429, &["workspace `default`", "1 executions a second"]);
+    bench.call("PUT", "/api/v1/workspaces/default", r#"{"limits": {"executions_per_second": 0}}"#).await.is(200);
+    start(crate::bench::ADMIN).await.is(200);
+    start(crate::bench::ADMIN).await.problem(429, &["this server", "4 executions a month"]);
+    bench.call("PUT", "/api/v1/workspaces/acme", r#"{"limits": {"per_year": 2}}"#).await.problem(400, &["per_year"]);
 }

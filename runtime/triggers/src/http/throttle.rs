@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use camshaft_model::ids::Name;
 use camshaft_model::seams::Clock;
-use governor::middleware::StateInformationMiddleware;
+use governor::middleware::{NoOpMiddleware, StateInformationMiddleware};
 use governor::nanos::Nanos;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
@@ -99,7 +99,9 @@ impl Throttle {
         }
         let make = || {
             let (state, clock) = (DefaultKeyedStateStore::default(), Steady::new(self.clock.clone()));
-            Arc::new(RateLimiter::new(Quota::per_second(limit), state, clock).with_middleware())
+            let limiter: RateLimiter<_, _, _, NoOpMiddleware<Nanos>> =
+                RateLimiter::new(Quota::per_second(limit), state, clock);
+            Arc::new(limiter.with_middleware())
         };
         self.limiters.write().unwrap_or_else(PoisonError::into_inner).entry(limit).or_insert_with(make).clone()
     }
