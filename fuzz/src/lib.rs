@@ -4,6 +4,7 @@
 //! `corpus/<target>` holds inputs that are worth keeping: examples, and whatever was once wrong. They are run by an ordinary
 //! test. `cargo xtask fuzz` makes up more.
 
+mod cloudevents;
 mod document;
 mod expression;
 mod journal;
@@ -18,7 +19,8 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
+    Target { name: "cloudevents", run: cloudevents::run },
     Target { name: "document", run: document::run },
     Target { name: "expression", run: expression::run },
     Target { name: "journal", run: journal::run },

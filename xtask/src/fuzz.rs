@@ -14,7 +14,8 @@ use crate::workspace::Workspace;
 use crate::{progress, tools};
 
 /// Each target, and the largest input that is made up for it, bytes.
-const TARGETS: [(&str, u32); 4] = [("document", 4096), ("expression", 512), ("journal", 4096), ("json", 4096)];
+const TARGETS: [(&str, u32); 5] =
+    [("cloudevents", 4096), ("document", 4096), ("expression", 512), ("journal", 4096), ("json", 4096)];
 
 /// What LLVM puts into the code so that libFuzzer sees where an input gets to.
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -409,6 +409,8 @@ pub(crate) enum Scope {
     Admin,
     /// Looking.
     Read,
+    /// Sending events.
+    Events,
 }
 
 /// Which executions: all that is said must hold.

@@ -193,7 +193,7 @@ impl Engine {
         }
     }
 
-    async fn dispatch_all(self: Arc<Self>, request: DispatchRequest) -> Result<Dispatched, DispatchError> {
+    pub(crate) async fn dispatch_all(self: Arc<Self>, request: DispatchRequest) -> Result<Dispatched, DispatchError> {
         if self.is_stopping() {
             return Err(DispatchError::Stopping);
         }

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camshaft_model::entry::At;
-use camshaft_model::ids::{ExecutionId, Name, ResourceId};
-use camshaft_model::seams::{Message, TellError};
+use camshaft_model::ids::{Digest, ExecutionId, Name, ResourceId};
+use camshaft_model::invocation::{DeliveryKey, Invocation, Reply, SeenDelivery, TriggerSource};
+use camshaft_model::matching;
+use camshaft_model::outcome::Failure;
+use camshaft_model::seams::{DispatchError, DispatchRequest, Message, TellError};
 use camshaft_model::{Value, limits};
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
@@ -84,18 +87,70 @@ impl Engine {
         Ok(reached)
     }
 
-    /// Sends an event of a step, again and again until everybody has it.
-    pub(crate) fn emit(self: Arc<Self>, workspace: Name, at: At, event: Arc<Value>) -> BoxFuture<'static, Performed> {
+    /// Sends an event of a step, again and again until everybody has it: the executions that wait for it, and the workflows
+    /// that it starts.
+    pub(crate) fn emit(
+        self: Arc<Self>,
+        by: Arc<Invocation>,
+        at: At,
+        event: Arc<Value>,
+    ) -> BoxFuture<'static, Performed> {
         Box::pin(async move {
             let topic = event["topic"].as_str().unwrap_or_default().to_owned();
             let mut pause = Duration::from_millis(50);
-            while let Err(error) = self.send(&workspace, Message { topic: topic.clone(), event: event.clone() }).await {
-                tracing::error!(%error, topic, "an event has not reached everybody yet; trying again");
+            loop {
+                let message = Message { topic: topic.clone(), event: event.clone() };
+                let sent = self.send(&by.workspace, message).await.map_err(|error| error.to_string());
+                let begun = match sent {
+                    Ok(_) => self.start_concerned(&by, &event).await.map_err(|error| error.to_string()),
+                    Err(error) => Err(error),
+                };
+                let Err(error) = begun else { break };
+                tracing::error!(error, topic, "an event has not reached everybody yet; trying again");
                 let clock = &self.parts.clock;
                 clock.sleep_until(clock.now().plus(pause)).await;
                 pause = (pause * 2).min(limits::PARK_AFTER);
             }
             Performed::Emitted { at }
         })
+    }
+
+    /// Starts the workflows with a trigger for an event of a step, once however often it is tried. A test starts none.
+    async fn start_concerned(self: &Arc<Self>, by: &Invocation, event: &Arc<Value>) -> Result<(), DispatchError> {
+        let text = |key: &str| event[key].as_str().unwrap_or_default();
+        let (event_type, source) = (text("type"), text("source"));
+        let concerned = self.parts.directory.concerned(&by.workspace, event_type, &by.environment);
+        if concerned.is_empty() || by.test {
+            return Ok(());
+        }
+        let depth = by.depth() + 1;
+        if depth > limits::CHILDREN_DEPTH_MAX {
+            tracing::warn!(execution = %by.id, event_type, depth, "events start each other in a ring; this one starts nothing");
+            return Ok(());
+        }
+        let starts: Vec<_> = concerned
+            .iter()
+            .filter_map(|published| {
+                let faulty = |failure: &Failure| {
+                    let workflow = &published.revision.workflow;
+                    tracing::warn!(%workflow, event_type, "a trigger's `when` failed and counts as not holding: {}", failure.message);
+                };
+                let matched = matching::matched_event(published, event, &*self.parts.jq, &faulty)?;
+                let trigger = TriggerSource::Event { event_type: event_type.to_owned(), source: source.to_owned(), depth };
+                matched.start(trigger, event).ok()
+            })
+            .collect();
+        if starts.is_empty() {
+            return Ok(());
+        }
+        let key = DeliveryKey::of_event(&by.workspace, &by.environment, source, text("id"));
+        let delivery = SeenDelivery { key, body: Digest([0; 32]), at: self.parts.clock.now(), executions: Vec::new() };
+        let (reply, window, request_id) = (Reply::Detach, Duration::ZERO, by.request_id.clone());
+        let request = DispatchRequest { delivery: Some(delivery), starts, reply, window, request_id };
+        match self.clone().dispatch_all(request).await {
+            // Whose limit it was is told where triggers are looked at.
+            Err(DispatchError::LimitReached(_)) | Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -23,6 +23,17 @@ pub enum TriggerSource {
     },
     /// A direct call of the workflow with one of its tokens.
     Request,
+    /// An event from outside, or of an `emit` step.
+    Event {
+        /// Its type.
+        #[serde(rename = "type")]
+        event_type: String,
+        /// Where it happened.
+        source: String,
+        /// How many executions led to it, one emitting what started the next; 0 from outside.
+        #[serde(default)]
+        depth: u32,
+    },
     /// A `workflow` step of another execution.
     Workflow {
         /// That execution.
@@ -37,6 +48,7 @@ impl TriggerSource {
             Self::Manual => "manual",
             Self::Webhook { .. } => "webhook",
             Self::Request => "request",
+            Self::Event { .. } => "event",
             Self::Workflow { .. } => "workflow",
         }
     }
@@ -112,6 +124,17 @@ pub struct Invocation {
     pub repeats: Option<ExecutionId>,
 }
 
+impl Invocation {
+    /// How many executions led to this one, by starting it or by an event that did.
+    pub fn depth(&self) -> u32 {
+        let by_event = match self.trigger {
+            TriggerSource::Event { depth, .. } => depth,
+            _ => 0,
+        };
+        self.parent.as_ref().map_or(0, |parent| parent.depth).max(by_event)
+    }
+}
+
 fn is_null(value: &Value) -> bool {
     value.is_null()
 }
@@ -125,6 +148,16 @@ pub struct DeliveryKey {
     pub scope: String,
     /// The id that the vendor or the caller gave.
     pub id: String,
+}
+
+impl DeliveryKey {
+    /// Of an event, in an environment: source and id are its identity (CloudEvents 1.0, 3.1.1). What is too long to be a key
+    /// is one by its digest.
+    pub fn of_event(workspace: &Name, environment: &Name, source: &str, id: &str) -> Self {
+        let text = format!("{} {source} {id}", source.len());
+        let id = if text.len() <= 255 { text } else { format!("blake3:{}", blake3::hash(text.as_bytes()).to_hex()) };
+        Self { workspace: workspace.clone(), scope: format!("events/environment/{environment}"), id }
+    }
 }
 
 /// A delivery as the store remembers it.

@@ -13,6 +13,7 @@ pub mod workflow;
 pub mod entry;
 pub mod event;
 pub mod invocation;
+pub mod matching;
 pub mod outcome;
 pub mod state;
 pub mod summary;

@@ -463,6 +463,8 @@ pub trait Directory: Send + Sync {
     fn quotas(&self, workspace: &Name) -> Arc<[Quota]>;
     /// Every workflow published in the environment that has a webhook trigger for this integration, by name.
     fn subscribers(&self, workspace: &Name, integration: &Name, environment: &Name) -> Vec<Arc<Published>>;
+    /// Every workflow published in the environment that has a trigger for events of this type, by name.
+    fn concerned(&self, workspace: &Name, kind: &str, environment: &Name) -> Vec<Arc<Published>>;
     /// A workflow, as it is published in the environment.
     fn published(&self, workspace: &Name, which: &IdOrName, environment: &Name) -> Option<Arc<Published>>;
     /// A revision, published or not: executions pin theirs. The environment is the execution's.

@@ -143,6 +143,17 @@ pub enum Trigger {
     },
     /// A direct call with one of the workflow's tokens.
     Request,
+    /// An event from outside (CloudEvents), or of an `emit` step.
+    Event {
+        /// Its type.
+        kind: String,
+        /// Where it happened; anywhere where there is none.
+        source: Option<String>,
+        /// Its topic; any where there is none.
+        topic: Option<String>,
+        /// Holds for the events that are meant; all of them where there is none.
+        when: Option<Expression>,
+    },
 }
 
 impl Trigger {
@@ -152,6 +163,7 @@ impl Trigger {
             Self::Manual => "manual",
             Self::Webhook { .. } => "webhook",
             Self::Request => "request",
+            Self::Event { .. } => "event",
         }
     }
 
@@ -159,6 +171,7 @@ impl Trigger {
     fn stem(&self) -> String {
         match self {
             Self::Webhook { integration, .. } => format!("webhook:{integration}"),
+            Self::Event { kind, .. } => format!("event:{kind}"),
             Self::Manual | Self::Request => self.word().to_owned(),
         }
     }

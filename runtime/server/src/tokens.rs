@@ -26,6 +26,8 @@ pub enum Scope {
     Admin,
     /// Look at everything in its workspace, change nothing.
     Read,
+    /// Send events to its workspace, and nothing else.
+    Events,
     /// Trigger this workflow, and see and cancel its executions.
     Workflow(ResourceId),
 }
@@ -37,6 +39,7 @@ impl Scope {
             Self::Operator => "operator",
             Self::Admin => "admin",
             Self::Read => "read",
+            Self::Events => "events",
             Self::Workflow(_) => "workflow",
         }
     }

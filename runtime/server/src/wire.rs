@@ -154,8 +154,26 @@ impl Server {
 
         let retention = Retention::new(store.clone(), clock.clone(), metrics.clone(), config.retention.clone());
         let backups = Backups::new(folder, store.clone(), clock.clone());
+        let parts = Parts {
+            directory: catalog.clone(),
+            plugins: host.clone(),
+            dispatch: dispatch.clone(),
+            jq: evaluator.clone(),
+            clock: clock.clone(),
+            store: store.clone(),
+            throttle: throttle.clone(),
+            deliveries: deliveries.clone(),
+            settings: Settings {
+                home: workspace,
+                body_bytes: config.limits.body_bytes,
+                sync_window: config.sync.window,
+                public_url: config.public_url.clone(),
+                trusted_proxies: config.trusted_proxies.clone(),
+            },
+        };
         let instance = Arc::new(Instance {
             store: store.clone(),
+            triggers: parts.clone(),
             backups,
             catalog: catalog.clone(),
             dispatch: dispatch.clone(),
@@ -184,24 +202,7 @@ impl Server {
             public_url: config.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
             sync_window: config.sync.window,
         });
-        let triggers = camshaft_triggers::http::router(Parts {
-            directory: catalog,
-            plugins: host,
-            dispatch,
-            jq: evaluator.clone(),
-            clock,
-            store,
-            throttle,
-            deliveries,
-            settings: Settings {
-                home: workspace,
-                body_bytes: config.limits.body_bytes,
-                sync_window: config.sync.window,
-                public_url: config.public_url.clone(),
-                trusted_proxies: config.trusted_proxies.clone(),
-            },
-        });
-        let router = api::router(instance.clone()).merge(triggers);
+        let router = api::router(instance.clone()).merge(camshaft_triggers::http::router(parts));
         Ok(Self { instance, engine, router, evaluator, retention })
     }
 

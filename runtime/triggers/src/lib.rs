@@ -12,11 +12,13 @@
 //!           ─► http/start     to Dispatch: durable, or waited for
 //!           ─► http/reply     ids, or the Exit step's status, headers and body
 //! ```
+//! [`cloudevents`] does the same for events that name themselves.
+//!
 //! Floor 1. This crate knows the seams of the model and nothing of who is behind them.
 
 pub mod http;
 
+pub mod cloudevents;
 mod dedupe;
-mod matching;
 
 pub mod deliveries;

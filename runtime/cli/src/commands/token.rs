@@ -24,6 +24,7 @@ pub(super) fn run(session: &Session, command: Token) -> Result<()> {
                         Scope::Operator => "operator",
                         Scope::Admin => "admin",
                         Scope::Read => "read",
+                        Scope::Events => "events",
                     });
                     "/api/v1/tokens".to_owned()
                 }

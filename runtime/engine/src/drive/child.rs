@@ -80,7 +80,7 @@ impl Driver {
 
     fn accept_child(&self, at: At, workflow: &Name, params: Value, waits: bool) -> Result<(Accepted, Append), Failure> {
         let invocation = &self.state.invocation;
-        let depth = invocation.parent.as_ref().map_or(0, |parent| parent.depth) + 1;
+        let depth = invocation.depth() + 1;
         if depth > limits::CHILDREN_DEPTH_MAX {
             let limit = limits::CHILDREN_DEPTH_MAX;
             let what =

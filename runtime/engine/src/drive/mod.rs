@@ -286,7 +286,7 @@ impl Driver {
                 }
                 Action::Emit { at, event } => {
                     self.flush().await?;
-                    let future = self.engine.clone().emit(self.published.workspace.clone(), at, event);
+                    let future = self.engine.clone().emit(self.state.invocation.clone(), at, event);
                     self.begin(at, future);
                 }
             }

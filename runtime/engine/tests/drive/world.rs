@@ -176,6 +176,12 @@ pub struct Workflows(pub Vec<Arc<Published>>, pub Quotas);
 pub type Quotas = Arc<Mutex<Arc<[Quota]>>>;
 
 impl Directory for Workflows {
+    fn concerned(&self, _: &Name, kind: &str, environment: &Name) -> Vec<Arc<Published>> {
+        let is_meant = |trigger: &Trigger| matches!(trigger, Trigger::Event { kind: of, .. } if of == kind);
+        let all = self.0.iter().filter(|published| published.environment == *environment);
+        all.filter(|published| published.triggers().any(|(_, trigger)| is_meant(trigger))).cloned().collect()
+    }
+
     fn quotas(&self, _: &Name) -> Arc<[Quota]> {
         self.1.lock().unwrap().clone()
     }

@@ -64,6 +64,13 @@ fn triggers() -> Value {
         "when": expression("Holds for the events that are meant"),
         "on_failure": closed(json!({"status": {"type": "integer", "minimum": 200, "maximum": 599}}), &["status"]),
     });
+    let text = json!({"type": "string", "minLength": 1, "maxLength": limits::KEY_BYTES_MAX});
+    let event = json!({
+        "type": text,
+        "source": text,
+        "topic": text,
+        "when": expression("Holds for the events that are meant"),
+    });
     json!([
         closed(json!({"manual": {"type": ["object", "null"], "maxProperties": 0}}), &["manual"]),
         closed(
@@ -71,6 +78,7 @@ fn triggers() -> Value {
             &["request"]
         ),
         closed(json!({"webhook": closed(webhook, &["integration"])}), &["webhook"]),
+        closed(json!({"event": closed(event, &["type"])}), &["event"]),
     ])
 }
 

@@ -9,7 +9,7 @@ use crate::limits;
 use crate::workflow::{Param, Trigger};
 
 /// Kinds of triggers.
-pub(crate) const KINDS: [&str; 3] = ["manual", "webhook", "request"];
+pub(crate) const KINDS: [&str; 4] = ["manual", "webhook", "request", "event"];
 
 /// Reads the list of triggers, of a workflow with these parameters.
 pub(crate) fn read(compiler: &mut Compiler<'_>, node: &Node, params: &[Param]) -> Vec<Trigger> {
@@ -49,20 +49,59 @@ fn trigger(compiler: &mut Compiler<'_>, node: &Node, params: &[Param]) -> Option
             Some(Trigger::Request)
         }
         "webhook" => {
-            for param in params.iter().filter(|param| param.required && param.default.is_none()) {
-                let name = &param.name;
-                let message = format!(
-                    "a webhook brings no parameters, and `{name}` is required; give it a default, or read `$.event`"
-                );
-                compiler.faults.add(key.mark, message);
-            }
+            needs_no_params(compiler, key, params, "a webhook");
             webhook(compiler, value)
+        }
+        "event" => {
+            needs_no_params(compiler, key, params, "an event");
+            event(compiler, value)
         }
         other => {
             compiler.faults.word(key.mark, "the trigger", other, &KINDS);
             None
         }
     }
+}
+
+/// What starts a workflow without anybody who gives parameters cannot start one that requires some.
+fn needs_no_params(compiler: &mut Compiler<'_>, key: &Key, params: &[Param], what: &str) {
+    for param in params.iter().filter(|param| param.required && param.default.is_none()) {
+        let name = &param.name;
+        let message =
+            format!("{what} brings no parameters, and `{name}` is required; give it a default, or read `$.event`");
+        compiler.faults.add(key.mark, message);
+    }
+}
+
+fn event(compiler: &mut Compiler<'_>, node: &Node) -> Option<Trigger> {
+    let entries = compiler.faults.map(node, "`event`")?;
+    compiler.faults.keys(entries, "`event`", &["type", "source", "topic", "when"]);
+    let mut word = |key: &str| match get(entries, key) {
+        Some(node) => bounded(compiler, node, key).map(Some),
+        None => Some(None),
+    };
+    let (kind, source, topic) = (word("type"), word("source"), word("topic"));
+    if let Some(None) = kind {
+        compiler.faults.add(node.mark, "`event` has no `type`");
+    }
+    let when = get(entries, "when").map(|node| condition(compiler, node, "`when`", Place::Trigger));
+    let when = match when {
+        Some(when) => Some(when?),
+        None => None,
+    };
+    Some(Trigger::Event { kind: kind??, source: source?, topic: topic?, when })
+}
+
+/// A text that events are compared with.
+fn bounded(compiler: &mut Compiler<'_>, node: &Node, key: &str) -> Option<String> {
+    let text = compiler.faults.text(node, &format!("`{key}`"))?;
+    let most = limits::KEY_BYTES_MAX;
+    if (1..=most).contains(&text.text.len()) && !text.text.chars().any(char::is_control) {
+        return Some(text.text.clone());
+    }
+    let message = format!("`{key}` is {:?}: it has 1 to {most} bytes and no control characters", text.text);
+    compiler.faults.add(node.mark, message);
+    None
 }
 
 fn webhook(compiler: &mut Compiler<'_>, node: &Node) -> Option<Trigger> {

@@ -82,7 +82,7 @@ pub async fn list(
 impl ApprovalItem {
     fn of(summary: &Summary, question: &Question, caller: &Caller) -> Self {
         let may_answer = match caller.scope {
-            Scope::Read => false,
+            Scope::Read | Scope::Events => false,
             Scope::Operator => true,
             Scope::Admin if question.of.is_empty() => true,
             _ => question.of.iter().any(|label| *label == *caller.label),

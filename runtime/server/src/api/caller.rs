@@ -28,6 +28,10 @@ const OF_WORKFLOW_TOKENS: &[(&str, &str)] = &[
     ("GET", "/public/v1alpha/executions/{execution}"),
 ];
 
+/// What a sender of events reaches.
+const OF_SENDERS: &[(&str, &str)] =
+    &[("POST", "/events"), ("OPTIONS", "/events"), ("POST", "/events/{workspace}"), ("OPTIONS", "/events/{workspace}")];
+
 /// What is the whole instance's: for operators alone.
 const OF_OPERATORS: &[(&str, &str)] = &[("GET", "/api/v1/backup"), ("PUT", "/api/v1/workspaces/{workspace}")];
 
@@ -39,12 +43,13 @@ pub const WORKSPACE: HeaderName = HeaderName::from_static("camshaft-workspace");
 
 /// Lets a request with a valid token that reaches the route through, with its [`Caller`].
 pub async fn authenticate(State(instance): State<Arc<Instance>>, mut request: Request, next: Next) -> Response {
-    let caller = recognise(&instance, request.headers());
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let query = if OF_SENDERS.iter().any(|(_, sent)| *sent == route) { request.uri().query() } else { None };
+    let caller = recognise(&instance, request.headers(), query);
     let caller = match caller.and_then(|caller| place(&instance, caller, request.headers())) {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     if !reaches(&caller, request.method(), route) {
         let scope = caller.scope.as_str();
         let detail = format!("token `{}` has the scope `{scope}`, which does not reach this", caller.label);
@@ -54,20 +59,25 @@ pub async fn authenticate(State(instance): State<Arc<Instance>>, mut request: Re
     next.run(request).await
 }
 
-fn recognise(instance: &Instance, headers: &HeaderMap) -> Result<Caller, Problem> {
+fn recognise(instance: &Instance, headers: &HeaderMap, query: Option<&str>) -> Result<Caller, Problem> {
     let unauthorized = |detail: &str| Problem::new(Fault::Unauthorized, detail);
+    let known = |token: &str| {
+        let caller = instance.catalog.tokens().recognise(token, instance.clock.now());
+        caller.ok_or_else(|| unauthorized("the token is unknown, expired or revoked"))
+    };
     let Some(header) = headers.get(header::AUTHORIZATION) else {
+        // RFC 6750, 2.3: for senders of events that can set no header.
+        let mut query = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+        if let Some((_, token)) = query.find(|(key, _)| key == "access_token") {
+            return known(&token);
+        }
         return Err(unauthorized("send a token: `Authorization: Bearer cst_…`"));
     };
     let token = header.to_str().ok().and_then(|text| text.split_once(' '));
     let Some((_, token)) = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
         return Err(unauthorized("the Authorization header is not `Bearer` and a token"));
     };
-    instance
-        .catalog
-        .tokens()
-        .recognise(token.trim(), instance.clock.now())
-        .ok_or_else(|| unauthorized("the token is unknown, expired or revoked"))
+    known(token.trim())
 }
 
 /// The caller in the workspace that it names. Whether there is another one than its own, only an operator learns.
@@ -95,6 +105,7 @@ fn reaches(caller: &Caller, method: &Method, route: &str) -> bool {
         Scope::Operator => true,
         Scope::Admin => !instance_wide,
         Scope::Read => (method == Method::GET || method == Method::HEAD) && !instance_wide,
+        Scope::Events => is_in(OF_SENDERS),
         Scope::Workflow(_) => is_in(OF_WORKFLOW_TOKENS),
     }
 }
@@ -104,6 +115,7 @@ impl Caller {
     pub fn sees(&self, workflow: ResourceId) -> bool {
         match self.scope {
             Scope::Operator | Scope::Admin | Scope::Read => true,
+            Scope::Events => false,
             Scope::Workflow(own) => own == workflow,
         }
     }
@@ -142,6 +154,11 @@ mod tests {
             (Scope::Admin, Method::GET, "/api/v1/backup", false),
             (Scope::Admin, Method::GET, "/metrics", false),
             (Scope::Read, Method::GET, "/metrics", false),
+            (Scope::Events, Method::POST, "/events", true),
+            (Scope::Events, Method::POST, "/api/v1/events", false),
+            (Scope::Events, Method::GET, "/api/v1/workflows", false),
+            (Scope::Read, Method::POST, "/events", false),
+            (workflow, Method::POST, "/events", false),
             (Scope::Read, Method::GET, "/api/v1/backup", false),
             (workflow, Method::GET, "/api/v1/backup", false),
             (Scope::Read, Method::POST, "/api/v1/tokens", false),

@@ -46,6 +46,7 @@ pub fn head() -> OpenApi {
             tag("integrations", "adapters with their configuration, secrets and URLs"),
             tag("secrets", "values that go in and never come out"),
             tag("tokens", "who may call"),
+            tag("events", "CloudEvents from outside"),
             tag("environments", "where revisions are published, with their variables"),
             tag("workspaces", "tenants of this instance"),
             tag("backup", "a copy of everything"),
@@ -103,8 +104,9 @@ pub fn complete(mut openapi: OpenApi) -> OpenApi {
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation)> {
-    let PathItem { get, put, post, patch, delete, .. } = item;
+    let PathItem { get, put, post, patch, delete, options, .. } = item;
     let get = get.iter_mut().map(|operation| (false, operation));
+    let get = get.chain(options.iter_mut().map(|operation| (false, operation)));
     get.chain([put, post, patch, delete].into_iter().filter_map(Option::as_mut).map(|operation| (true, operation)))
 }
 

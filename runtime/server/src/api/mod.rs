@@ -13,6 +13,7 @@ pub mod problem;
 pub mod approvals;
 pub mod backup;
 pub mod environments;
+pub mod events;
 pub mod executions;
 pub mod grants;
 pub mod health;
@@ -42,7 +43,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::request::Parts;
+use axum::http::request::Parts as Head;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -50,7 +51,7 @@ use camshaft_engine::{Appended, Occupancy};
 use camshaft_model::ids::{IdOrName, Name, ResourceId};
 use camshaft_model::seams::{Clock, Dispatch, Ids, Store};
 use camshaft_triggers::deliveries::Deliveries;
-use camshaft_triggers::http::Throttle;
+use camshaft_triggers::http::{Parts, Throttle};
 use tokio::sync::broadcast;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -88,6 +89,8 @@ pub struct Instance {
     pub ids: Arc<dyn Ids>,
     /// Executions a second; shared with the trigger URLs.
     pub throttle: Arc<Throttle>,
+    /// What the trigger URLs work with.
+    pub triggers: Parts,
     /// What came for each integration; written by the trigger URLs.
     pub deliveries: Arc<Deliveries>,
     /// What every trigger has done.
@@ -164,7 +167,7 @@ impl Deref for App {
 impl FromRequestParts<Arc<Instance>> for App {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, instance: &Arc<Instance>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Head, instance: &Arc<Instance>) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, instance).await?;
         Ok(Self::new(instance.clone(), caller.workspace))
     }
@@ -227,6 +230,8 @@ fn watching() -> OpenApiRouter<Arc<Instance>> {
         .routes(routes!(reruns::list))
         .routes(routes!(reruns::show))
         .routes(routes!(test::test))
+        .routes(routes!(events::receive, events::ask))
+        .routes(routes!(events::receive_named, events::ask_named))
         .routes(routes!(tell::send))
         .routes(routes!(tell::send_to))
         .routes(routes!(tell::answer))

@@ -52,6 +52,8 @@ pub enum WideScope {
     Admin,
     /// Look at everything in this workspace, change nothing.
     Read,
+    /// Send events to this workspace, and nothing else.
+    Events,
 }
 
 /// A token, without its text.
@@ -61,7 +63,7 @@ pub struct TokenView {
     pub id: String,
     /// What people call it.
     pub label: String,
-    /// `operator`, `admin`, `read`, `workflow`
+    /// `operator`, `admin`, `read`, `events`, `workflow`
     pub scope: &'static str,
     /// The workflow that it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -201,6 +203,7 @@ pub async fn create(
         }
         WideScope::Admin => Scope::Admin,
         WideScope::Read => Scope::Read,
+        WideScope::Events => Scope::Events,
     };
     make(&app, &wanted.label, scope, wanted.expires_in_s).await
 }

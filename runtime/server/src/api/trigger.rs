@@ -93,7 +93,7 @@ pub async fn trigger(
     })?;
     let (source, trigger) = match caller.scope {
         Scope::Workflow(_) => (TriggerSource::Request, Trigger::Request),
-        Scope::Operator | Scope::Admin | Scope::Read => (TriggerSource::Manual, Trigger::Manual),
+        Scope::Operator | Scope::Admin | Scope::Read | Scope::Events => (TriggerSource::Manual, Trigger::Manual),
     };
     let Some(by) = published.triggers().find(|(_, one)| **one == trigger).map(|(by, _)| by.clone()) else {
         let word = source.word();

@@ -50,6 +50,10 @@ impl Directory for Catalog {
         self.read(workspace, |shelf| shelf.subscribers(integration, environment)).unwrap_or_default()
     }
 
+    fn concerned(&self, workspace: &Name, kind: &str, environment: &Name) -> Vec<Arc<Published>> {
+        self.read(workspace, |shelf| shelf.concerned(kind, environment)).unwrap_or_default()
+    }
+
     fn published(&self, workspace: &Name, which: &IdOrName, environment: &Name) -> Option<Arc<Published>> {
         self.read(workspace, |shelf| {
             let name = match which {

@@ -2,7 +2,9 @@
 //!
 //! A shelf is changed by taking in or forgetting one stored resource at a time; nothing here does I/O.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use camshaft_model::Value;
@@ -38,6 +40,8 @@ pub(super) struct Shelf {
     published: HashMap<Name, BTreeMap<Name, Arc<Published>>>,
     /// By integration, then environment and workflow: the order in which a delivery's workflows are told.
     subscribers: HashMap<Name, BTreeMap<(Name, Name), Arc<Published>>>,
+    /// The same by type of event.
+    concerned: HashMap<String, BTreeMap<(Name, Name), Arc<Published>>>,
 }
 
 impl Shelf {
@@ -165,6 +169,12 @@ impl Shelf {
         all.iter().filter(|((of, _), _)| of == environment).map(|(_, published)| published.clone()).collect()
     }
 
+    /// What is published in an environment with a trigger for events of a type, by name.
+    pub(super) fn concerned(&self, kind: &str, environment: &Name) -> Vec<Arc<Published>> {
+        let Some(all) = self.concerned.get(kind) else { return Vec::new() };
+        all.iter().filter(|((of, _), _)| of == environment).map(|(_, published)| published.clone()).collect()
+    }
+
     /// Workflows that are published anywhere with a webhook trigger for an integration.
     pub(super) fn listeners(&self, integration: &Name) -> BTreeSet<Name> {
         let all = self.subscribers.get(integration).into_iter().flat_map(BTreeMap::keys);
@@ -173,13 +183,12 @@ impl Shelf {
 
     fn publish(&mut self, workflow: &Name, now: Vec<Arc<Published>>) {
         for (environment, before) in self.published.remove(workflow).unwrap_or_default() {
+            let place = (environment, workflow.clone());
             for integration in integrations_of(&before) {
-                if let Some(subscribers) = self.subscribers.get_mut(integration) {
-                    subscribers.remove(&(environment.clone(), workflow.clone()));
-                    if subscribers.is_empty() {
-                        self.subscribers.remove(integration);
-                    }
-                }
+                withdraw(&mut self.subscribers, integration, &place);
+            }
+            for kind in event_types_of(&before) {
+                withdraw(&mut self.concerned, kind, &place);
             }
         }
         for published in now {
@@ -188,9 +197,34 @@ impl Shelf {
                 let place = (environment.clone(), workflow.clone());
                 self.subscribers.entry(integration.clone()).or_default().insert(place, published.clone());
             }
+            for kind in event_types_of(&published) {
+                let place = (environment.clone(), workflow.clone());
+                self.concerned.entry(kind.to_owned()).or_default().insert(place, published.clone());
+            }
             self.published.entry(workflow.clone()).or_default().insert(environment, published);
         }
     }
+}
+
+/// Takes a publication out of an index.
+fn withdraw<K: Hash + Eq + Borrow<Q>, Q: Hash + Eq + ?Sized>(
+    index: &mut HashMap<K, BTreeMap<(Name, Name), Arc<Published>>>,
+    key: &Q,
+    place: &(Name, Name),
+) {
+    if let Some(found) = index.get_mut(key) {
+        found.remove(place);
+        if found.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
+fn event_types_of(published: &Published) -> impl Iterator<Item = &str> {
+    published.triggers().filter_map(|(_, trigger)| match trigger {
+        Trigger::Event { kind, .. } => Some(kind.as_str()),
+        _ => None,
+    })
 }
 
 fn integrations_of(published: &Published) -> impl Iterator<Item = &Name> {

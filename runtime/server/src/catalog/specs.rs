@@ -151,7 +151,7 @@ impl TriggerSpec {
         let one = |(key, trigger): (TriggerKey, &Trigger)| {
             let integration = match trigger {
                 Trigger::Webhook { integration, .. } => Some(integration.clone()),
-                Trigger::Manual | Trigger::Request => None,
+                Trigger::Manual | Trigger::Request | Trigger::Event { .. } => None,
             };
             Self { kind: trigger.word().to_owned(), key, integration }
         };

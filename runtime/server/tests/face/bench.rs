@@ -165,8 +165,21 @@ impl Bench {
                 Box::new(move || engine.appended())
             }
         };
+        let sync_window = Duration::from_secs(50);
+        let triggers = Parts {
+            directory: catalog.clone(),
+            plugins: hands.clone(),
+            dispatch: dispatch.clone(),
+            jq,
+            clock: clock.clone(),
+            store: store.clone(),
+            throttle: throttle.clone(),
+            deliveries: deliveries.clone(),
+            settings: Settings { sync_window, ..Settings::new(workspace.clone()) },
+        };
         let instance = Arc::new(Instance {
             store: store.clone(),
+            triggers: triggers.clone(),
             backups: Backups::new(folder, store.clone(), clock.clone()),
             catalog: catalog.clone(),
             dispatch: dispatch.clone(),
@@ -184,7 +197,7 @@ impl Bench {
             occupancy: Box::new(move |workflow| occupied.occupancy(workflow)),
             appended,
             public_url: "https://hooks.example".to_owned(),
-            sync_window: Duration::from_secs(50),
+            sync_window,
         });
         for workspace in catalog.workspaces() {
             instance.ship(&workspace).await?;
@@ -194,19 +207,8 @@ impl Bench {
         engine.recover().await?;
         app.readiness.recovered();
         reruns::resume(&app).await?;
-        let settings = Settings { sync_window: app.sync_window, ..Settings::new(workspace) };
-        let triggers = camshaft_triggers::http::router(Parts {
-            directory: catalog,
-            plugins: hands.clone(),
-            dispatch,
-            jq,
-            clock,
-            store,
-            throttle,
-            deliveries,
-            settings,
-        });
-        let envelope = Envelope::new(api::router(instance).merge(triggers), app.metrics.clone())?;
+        let envelope =
+            Envelope::new(api::router(instance).merge(camshaft_triggers::http::router(triggers)), app.metrics.clone())?;
         Ok(Self { app, engine, envelope: Arc::new(envelope), hands, _data: data })
     }
 

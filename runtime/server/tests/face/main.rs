@@ -4,6 +4,7 @@ mod bench;
 
 mod backups;
 mod environments;
+mod events;
 mod executions;
 mod integrations;
 mod listening;

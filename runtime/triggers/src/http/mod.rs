@@ -12,10 +12,10 @@ pub mod reply;
 
 mod answer;
 mod receive;
-mod start;
+pub(crate) mod start;
 
 mod event;
-mod request;
+pub(crate) mod request;
 
 mod body;
 mod form;
@@ -25,7 +25,7 @@ mod xml;
 mod forwarded;
 mod throttle;
 
-mod refused;
+pub(crate) mod refused;
 
 use std::sync::Arc;
 use std::time::Duration;

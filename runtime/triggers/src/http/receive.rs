@@ -11,14 +11,14 @@ use axum::http::request::Parts as Head;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use camshaft_model::ids::{IdOrName, Name};
+use camshaft_model::limits;
 use camshaft_model::seams::{AdapterEvent, AdapterResponse, Integration, Published, Refusal, WebhookRequest};
-use camshaft_model::{Map, Value, limits};
 
 use super::refused::Refused;
 use super::{Parts, answer, event, forwarded, reply, request};
 use crate::dedupe::DeliveryScope;
 use crate::deliveries::RefusedDelivery;
-use crate::matching;
+use camshaft_model::matching;
 
 /// Which of the three URLs was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,6 @@ pub(super) enum Target {
 /// The trigger URLs' state.
 pub(super) struct Receiver {
     pub(super) parts: Parts,
-    pub(super) no_params: Arc<Value>,
     production: Name,
 }
 
@@ -58,7 +57,7 @@ pub(super) async fn receive(
 impl Receiver {
     pub(super) fn new(parts: Parts) -> Self {
         let production = Name::new("production").expect("`production` is a name");
-        Self { parts, production, no_params: Arc::new(Value::Object(Map::new())) }
+        Self { parts, production }
     }
 
     async fn receive(

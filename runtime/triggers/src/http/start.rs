@@ -6,17 +6,16 @@ use std::time::Duration;
 
 use camshaft_model::event::Event;
 use camshaft_model::ids::{ExecutionId, Name};
-use camshaft_model::invocation::{Reply, SeenDelivery, TriggerSource};
-use camshaft_model::outcome::Outcome;
+use camshaft_model::invocation::{Reply, RevisionRef, SeenDelivery, TriggerSource};
+use camshaft_model::outcome::{Failure, Outcome};
 use camshaft_model::seams::{DispatchRequest, Dispatched, Integration, Published, Start};
-use camshaft_model::{Map, Value};
 use futures::future::join_all;
 
 use super::receive::{Asked, Receiver, Target};
 use super::refused::Refused;
 use super::throttle::Room;
 use crate::dedupe::seen_before;
-use crate::matching::{self, Match};
+use camshaft_model::matching::{self, Match};
 
 /// Events of a delivery that share an identity, and what they start.
 #[derive(Default)]
@@ -35,6 +34,12 @@ pub(super) struct Started {
     pub(super) outcome: Option<Arc<Outcome>>,
     /// What is left of the workspace's second, where it is limited and something was started.
     pub(super) room: Option<Room>,
+}
+
+/// A `when` that fails holds for nothing, and whoever wrote it should know.
+pub(crate) fn tell_faulty(revision: &RevisionRef, event: Option<&str>, failure: &Failure) {
+    let RevisionRef { workflow, revision, .. } = revision;
+    tracing::warn!(%workflow, revision, event, "a trigger's `when` failed and counts as not holding: {}", failure.message);
 }
 
 impl Receiver {
@@ -61,7 +66,8 @@ impl Receiver {
                 groups.len() - 1
             });
             for subscriber in subscribers {
-                let matched = matching::matched(subscriber, &integration.name, event, &*self.parts.jq);
+                let faulty = |failure: &Failure| tell_faulty(&subscriber.revision, event.id.as_deref(), failure);
+                let matched = matching::matched(subscriber, &integration.name, &event.value, &*self.parts.jq, &faulty);
                 let Some(matched) = matched else { continue };
                 if std::mem::take(&mut is_first) {
                     failure_status = matched.failure_status;
@@ -81,25 +87,11 @@ impl Receiver {
         Ok((groups, failure_status))
     }
 
-    /// A webhook has no parameters to give, so a workflow's are its defaults.
     fn bind(&self, matched: &Match, integration: &Integration, event: &Event) -> Result<Start, String> {
-        let workflow = &matched.published.workflow;
-        let params = if workflow.params.is_empty() {
-            self.no_params.clone()
-        } else {
-            Arc::new(Value::Object(workflow.bind_params(&Map::new()).map_err(|faults| {
-                format!("workflow `{}` cannot be started by a webhook: {}", workflow.name, faults.join("; "))
-            })?))
-        };
-        Ok(Start {
-            published: matched.published.clone(),
-            trigger: TriggerSource::Webhook { integration: integration.name.clone() },
-            by: Some(matched.by.clone()),
-            event: event.value.clone(),
-            params,
-            test: false,
-            repeats: None,
-            seed: None,
+        let trigger = TriggerSource::Webhook { integration: integration.name.clone() };
+        matched.start(trigger, &event.value).map_err(|faults| {
+            let workflow = &matched.published.workflow.name;
+            format!("workflow `{workflow}` cannot be started by a webhook: {}", faults.join("; "))
         })
     }
 

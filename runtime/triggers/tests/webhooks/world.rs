@@ -291,6 +291,12 @@ impl Jq for World {
 }
 
 impl Directory for World {
+    fn concerned(&self, _: &Name, kind: &str, environment: &Name) -> Vec<Arc<Published>> {
+        let is_meant = |trigger: &Trigger| matches!(trigger, Trigger::Event { kind: of, .. } if of == kind);
+        let all = self.published.iter().filter(|published| published.environment == *environment);
+        all.filter(|published| published.triggers().any(|(_, trigger)| is_meant(trigger))).cloned().collect()
+    }
+
     fn quotas(&self, _: &Name) -> Arc<[Quota]> {
         Arc::default()
     }
