@@ -149,13 +149,25 @@ pub(crate) enum Trigger {
 
 #[derive(Subcommand)]
 pub(crate) enum Workspace {
-    /// Makes a workspace, or changes its name for people.
+    /// Makes a workspace, or gives one another name for people and other limits.
     Create {
         /// a-z, 0-9 and hyphens
         name: String,
         /// For people.
         #[arg(long)]
         display_name: Option<String>,
+        /// Executions that it may start in a second; 0 is no limit.
+        #[arg(long)]
+        per_second: Option<u32>,
+        /// Executions accepted in a day (UTC).
+        #[arg(long)]
+        per_day: Option<u64>,
+        /// Executions accepted in a month (UTC).
+        #[arg(long)]
+        per_month: Option<u64>,
+        /// Executions under way at once.
+        #[arg(long)]
+        parallel: Option<u32>,
     },
     /// Lists the workspaces.
     Ls,

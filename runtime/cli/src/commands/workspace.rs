@@ -10,9 +10,16 @@ use crate::view::{table, text};
 
 pub(super) fn run(session: &Session, command: Workspace) -> Result<()> {
     match command {
-        Workspace::Create { name, display_name } => {
+        Workspace::Create { name, display_name, per_second, per_day, per_month, parallel } => {
             let path = format!("/api/v1/workspaces/{}", escape(&name));
-            let made = session.client.json("PUT", &path, &json!({"display_name": display_name}))?;
+            let limits = json!({
+                "executions_per_second": per_second,
+                "per_day": per_day,
+                "per_month": per_month,
+                "parallel_executions": parallel,
+            });
+            let body = json!({"display_name": display_name, "limits": limits});
+            let made = session.client.json("PUT", &path, &body)?;
             session.print(&made, |made| {
                 let name = text(&made["name"]);
                 format!(
