@@ -37,6 +37,8 @@ pub const INPUT_BYTES_MAX: usize = 1 << 20;
 /// Deepest nesting of a value that a step makes. What stands around it in a journal or an answer still fits into
 /// [`JSON_DEPTH_MAX`], which is where readers of JSON commonly stop.
 pub const VALUE_DEPTH_MAX: usize = 100;
+/// Deepest nesting of the data of an event: what a step makes of it has two levels more.
+pub const DATA_DEPTH_MAX: usize = VALUE_DEPTH_MAX - 2;
 /// Deepest nesting of a JSON value from outside, where serde_json stops.
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Most events that an adapter may make of one delivery.

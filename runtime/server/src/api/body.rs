@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use bytes::Bytes;
+use camshaft_model::limits::DATA_DEPTH_MAX;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -15,6 +16,9 @@ use super::problem::{Fault, Problem};
 
 /// Largest JSON body of the management API, bytes.
 const JSON_BYTES_MAX: usize = 1 << 20;
+
+/// Deepest nesting of a JSON body: what stands in one of its fields is within the bound of what executions carry.
+const DEPTH_MAX: usize = DATA_DEPTH_MAX + 1;
 
 /// The bytes of a body, at most `bytes_max` of them.
 pub async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
@@ -53,6 +57,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 /// Reads JSON; errors name the field, the line and the column.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
+    if nesting(bytes) > DEPTH_MAX {
+        let detail = format!("the body is nested deeper than {DEPTH_MAX} levels");
+        return Err(Problem::new(Fault::Malformed, detail));
+    }
     // serde would take a list for an object's fields in their order, and show what it did not expect: a text may be a secret
     // that somebody forgot to put into an object.
     let found = match bytes.trim_ascii_start().first() {
@@ -107,6 +115,25 @@ pub fn map<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> R
     deserializer.deserialize_any(Maps(PhantomData))
 }
 
+/// How deep brackets are nested outside of texts; the same as that of the value, if it is JSON.
+fn nesting(bytes: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut in_text, mut is_escaped) = (0_usize, 0, false, false);
+    for byte in bytes {
+        match (in_text, byte) {
+            (true, _) if is_escaped => is_escaped = false,
+            (true, b'\\') => is_escaped = true,
+            (_, b'"') => in_text = !in_text,
+            (false, b'[' | b'{') => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            (false, b']' | b'}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +163,15 @@ mod tests {
             assert!(problem.contains(named), "{body}: {problem}");
             assert!(!problem.contains("hunter2") && !problem.contains("98765"), "{body}: {problem}");
         }
+    }
+
+    #[test]
+    fn a_body_is_held_to_its_depth() {
+        let body = |levels: usize| format!("{{\"a\\\"[\": {}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+        assert_eq!(nesting(body(3).as_bytes()), 3);
+        assert!(parse::<camshaft_model::Value>(body(DEPTH_MAX).as_bytes()).is_ok());
+        let problem = parse::<camshaft_model::Value>(body(DEPTH_MAX + 1).as_bytes()).unwrap_err();
+        assert!(problem.detail().contains("99"), "{}", problem.detail());
     }
 
     #[tokio::test]

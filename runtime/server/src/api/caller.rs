@@ -111,6 +111,11 @@ fn reaches(caller: &Caller, method: &Method, route: &str) -> bool {
 }
 
 impl Caller {
+    /// Whether this caller manages executions: answers for those whom a step does not name, runs what is not published.
+    pub fn manages(&self) -> bool {
+        matches!(self.scope, Scope::Operator | Scope::Admin)
+    }
+
     /// Whether this caller may know of a workflow's executions.
     pub fn sees(&self, workflow: ResourceId) -> bool {
         match self.scope {

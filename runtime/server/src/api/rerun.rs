@@ -10,8 +10,9 @@ use camshaft_model::Value;
 use camshaft_model::entry::{Entry, FrameId, IllegalEntry};
 use camshaft_model::ids::ExecutionId;
 use camshaft_model::invocation::{Reply, RevisionRef, SeenDelivery};
-use camshaft_model::program::{Program, ROOT};
+use camshaft_model::program::{Program, ROOT, StepKind};
 use camshaft_model::seams::{Directory, DispatchRequest, Published, Seed, Start};
+use camshaft_model::summary::Summary;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -90,7 +91,30 @@ pub async fn rerun(
 ) -> Result<(StatusCode, Json<Rerun>), Problem> {
     let summary = visible(&app, &caller, &which).await?;
     let again = Again { revision: body.revision, from: body.from, delivery: None };
+    if !caller.manages() {
+        check_allowed(&app, &caller, &summary, &again).await?;
+    }
     Ok((StatusCode::CREATED, Json(start_again(&app, summary.id, &again).await?)))
+}
+
+/// What a workflow's own token may not do: run what is not published, or go past an approval that somebody else gave once.
+async fn check_allowed(app: &App, caller: &Caller, summary: &Summary, again: &Again) -> Result<(), Problem> {
+    let refused = |what: String| {
+        let detail =
+            format!("token `{}` has the scope `{}`, which does not {what}", caller.label, caller.scope.as_str());
+        Err(Problem::new(Fault::Forbidden, detail))
+    };
+    if again.revision.is_some() {
+        return refused("run another revision".to_owned());
+    }
+    let Some(from) = &again.from else { return Ok(()) };
+    let published = app.catalog.revision(&summary.workspace, &summary.revision, &summary.environment).await?;
+    let program = &published.program;
+    let before = program.steps.iter().take_while(|step| step.path != *from);
+    match before.into_iter().find(|step| matches!(step.kind, StepKind::Approval(_))) {
+        Some(step) => refused(format!("go past the approval `{}`", step.path)),
+        None => Ok(()),
+    }
 }
 
 /// Starts an execution again. Durable when it returns.

@@ -155,7 +155,7 @@ pub async fn answer(
     }
     let by = caller.label.to_string();
     let is_operator = caller.scope == Scope::Operator;
-    let manages = is_operator || caller.scope == Scope::Admin;
+    let manages = caller.manages();
     let answer = Answer { step, iteration, approved, by: by.clone(), is_operator, manages, comment };
     app.dispatch.answer(summary.id, answer).await?;
     Ok(Json(json!({"execution_id": summary.id.to_string(), "approved": approved, "by": by})))

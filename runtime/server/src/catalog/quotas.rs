@@ -50,7 +50,7 @@ pub fn of_workspace_owner(workspace: &Name) -> ResourceId {
 
 /// The same for ever; ids of resources have a version in them, so it is none of theirs but by a chance of 2^-60.
 fn owner(of: &str) -> ResourceId {
-    let digest = blake3::hash(format!("camshaft quota of {of}").as_bytes());
+    let digest = blake3::hash(format!("the quota of {of}").as_bytes());
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest.as_bytes()[..16]);
     ResourceId::from_bytes(bytes)

@@ -80,6 +80,13 @@ async fn a_bad_event_is_named_and_a_batch_with_one_starts_nothing() {
     let answer = post(&bench, "/events", &json!([order("1", 3), bad])).await.is(400).json();
     assert!(answer["message"].as_str().unwrap().starts_with("event 1: attribute `time` is \"now\""), "{answer}");
     assert_eq!(bench.get("/api/v1/executions").await["items"], json!([]));
+    let deep = |levels: usize| {
+        let mut event = order("3", 3);
+        event["data"] = (0..levels).fold(json!(1), |inner, _| json!([inner]));
+        event
+    };
+    post(&bench, "/events", &deep(98)).await.is(202);
+    assert!(post(&bench, "/events", &deep(99)).await.is(400).text().contains("98 levels"));
     assert_eq!(post(&bench, "/events?environment=X", &order("1", 3)).await.status, 400);
 }
 

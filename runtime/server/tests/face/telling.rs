@@ -187,3 +187,37 @@ async fn whoever_may_only_start_a_workflow_does_not_agree_to_what_it_asks() {
     bench.call_as(token, "POST", &path, yes).await.problem(403, &["`partner`", "manages"]);
     bench.call("POST", &path, yes).await.is(200);
 }
+
+#[tokio::test]
+async fn a_workflow_s_token_does_not_run_again_past_an_approval() {
+    let bench = Bench::new().await;
+    let document = "
+name: ships
+triggers: [ { request: {} } ]
+steps:
+  - id: asked
+    set: { a: 1 }
+  - parallel:
+      one: [ { id: yes, approval: { ask: 'Ship?' } } ]
+  - id: ship
+    set: { shipped: true }
+";
+    bench.publish("ships", document).await;
+    let made = bench.call("POST", "/api/v1/workflows/ships/tokens", r#"{"label": "app"}"#).await.is(201).json();
+    let token = made["token"].as_str().unwrap();
+    let started = bench.call_as(token, "POST", "/api/v1/workflows/ships/trigger", "{}").await.is(200).json();
+    let id = started["execution_id"].as_str().unwrap();
+    loop {
+        let answer = bench.call("POST", &format!("/api/v1/executions/{id}/approval"), r#"{"approved": true}"#).await;
+        if answer.status == 200 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    bench.ended(id).await;
+    let rerun = format!("/api/v1/executions/{id}/rerun");
+    bench.call_as(token, "POST", &rerun, r#"{"from": "ship"}"#).await.problem(403, &["`app`", "approval `yes`"]);
+    bench.call_as(token, "POST", &rerun, r#"{"revision": "draft"}"#).await.problem(403, &["another revision"]);
+    bench.call_as(token, "POST", &rerun, r#"{"from": "asked"}"#).await.is(201);
+    bench.call("POST", &rerun, r#"{"from": "ship"}"#).await.is(201);
+}

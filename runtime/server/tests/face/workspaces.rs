@@ -80,7 +80,7 @@ async fn a_token_of_one_workspace_neither_sees_nor_learns_of_anything_in_another
     let token = tokens["items"][0]["id"].clone();
     bench.app.dispatch.outcome(execution.as_str().unwrap().parse().unwrap(), Duration::from_secs(60)).await.unwrap();
     let rerun = r#"{"filter": {"workflow": "only-acme"}}"#;
-    let rerun = bench.call_as(&acme, "POST", "/api/v1/reruns", rerun).await.is(202).json()["id"].clone();
+    let rerun = bench.call_as(&acme, "POST", "/api/v1/executions/rerun", rerun).await.is(202).json()["id"].clone();
     let own = [&workflow, &execution, &token, &rerun].map(|id| id.as_str().unwrap().to_owned());
 
     let document: Value = serde_json::from_str(camshaft_server::openapi()).unwrap();

@@ -11,6 +11,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use camshaft_model::ids::{Digest, ExecutionId, Name};
 use camshaft_model::invocation::{DeliveryKey, Reply, SeenDelivery, TriggerSource};
+use camshaft_model::language::template::depth;
 use camshaft_model::outcome::Failure;
 use camshaft_model::seams::{DispatchRequest, Message, Start};
 use camshaft_model::{Value, limits, matching};
@@ -63,6 +64,12 @@ async fn accept(parts: &Parts, workspace: &Name, request: Request) -> Result<Res
     if events.len() > limits::EVENTS_PER_DELIVERY_MAX {
         let (count, most) = (events.len(), limits::EVENTS_PER_DELIVERY_MAX);
         return Err(Refused::Malformed(format!("the batch holds {count} events; {most} is the limit")));
+    }
+    for event in &events {
+        if depth(&event.data) > limits::DATA_DEPTH_MAX {
+            let (id, most) = (&event.id, limits::DATA_DEPTH_MAX);
+            return Err(Refused::Malformed(format!("the data of event `{id}` is nested deeper than {most} levels")));
+        }
     }
     let request_id = head.headers.get("x-request-id").and_then(|id| id.to_str().ok());
     let now = parts.clock.now();
