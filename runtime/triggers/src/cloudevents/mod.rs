@@ -13,7 +13,7 @@ use camshaft_model::ids::{Digest, ExecutionId, Name};
 use camshaft_model::invocation::{DeliveryKey, Reply, SeenDelivery, TriggerSource};
 use camshaft_model::language::template::depth;
 use camshaft_model::outcome::Failure;
-use camshaft_model::seams::{DispatchRequest, Message, Start};
+use camshaft_model::seams::{DispatchRequest, Message, Published, Start};
 use camshaft_model::{Value, limits, matching};
 use serde_json::json;
 
@@ -141,8 +141,7 @@ fn take(parts: &Parts, workspace: &Name, executions: usize) -> Result<Option<Roo
 
 fn starts(parts: &Parts, workspace: &Name, environment: &Name, event: &CloudEvent, value: &Arc<Value>) -> Vec<Start> {
     let concerned = parts.directory.concerned(workspace, &event.kind, environment);
-    let start = |published| {
-        let published: &Arc<_> = published;
+    let start = |published: &Arc<Published>| {
         let faulty = |failure: &Failure| tell_faulty(&published.revision, Some(&event.id), failure);
         let matched = matching::matched_event(published, value, &*parts.jq, &faulty)?;
         let (event_type, source) = (event.kind.clone(), event.source.clone());
