@@ -17,7 +17,7 @@ use camshaft_model::plugin::PluginPin;
 use camshaft_model::program::Program;
 use camshaft_model::seams::*;
 use camshaft_model::time::Timestamp;
-use camshaft_model::workflow::{Workflow, WorkflowLimits};
+use camshaft_model::workflow::{Trigger, Workflow, WorkflowLimits};
 use camshaft_model::{Value, json};
 use futures::FutureExt;
 use futures::future::BoxFuture;
