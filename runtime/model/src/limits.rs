@@ -14,6 +14,8 @@ pub const DOCUMENT_DEPTH_MAX: usize = 64;
 pub const STEPS_MAX: usize = 10_000;
 /// Longest expression, bytes.
 pub const EXPRESSION_BYTES_MAX: usize = 8 << 10;
+/// How long the expressions of one step may be on the processor, all together.
+pub const STEP_EVALUATION_MAX: Duration = Duration::from_secs(2);
 /// Deepest nesting of brackets in an expression.
 pub const EXPRESSION_DEPTH_MAX: usize = 64;
 /// Most environments of a workspace.
@@ -32,6 +34,9 @@ pub const TRIGGERS_MAX: usize = 100;
 pub const LABELS_MAX: usize = 64;
 /// Largest value that a step may put out, bytes of JSON.
 pub const OUTPUT_BYTES_MAX: usize = 4 << 20;
+/// Most that an execution may keep at once, bytes of JSON, roughly: what its steps have put out, its variables, what its loops go
+/// over and collect, and the events that no step has taken.
+pub const EXECUTION_BYTES_MAX: usize = 64 << 20;
 /// Largest input of a task, bytes of JSON.
 pub const INPUT_BYTES_MAX: usize = 1 << 20;
 /// Deepest nesting of a value that a step makes. What stands around it in a journal or an answer still fits into

@@ -4,6 +4,7 @@
 //! which is bounded in time, depth and memory; a native jq could not be interrupted.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
@@ -19,6 +20,19 @@ pub trait Jq: Send + Sync {
     /// Whether so much time went into evaluations that others should have their turn before more are begun.
     fn is_spent(&self) -> bool {
         false
+    }
+    /// Asked before each of many evaluations that may as well be made later: whether this one is put off.
+    fn puts_off(&self) -> bool {
+        false
+    }
+    /// Whether an evaluation was put off. What its caller made of that counts for nothing, and is decided again.
+    fn has_put_off(&self) -> bool {
+        false
+    }
+    /// How long the calling thread has been on the processor: what the evaluations of a step are counted by. Where it stands
+    /// still, they are not.
+    fn processor_time(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

@@ -71,12 +71,7 @@ impl Template {
     pub fn render_input(&self, scope: &dyn Scope, jq: &dyn Jq) -> Result<Input, Failure> {
         let mut filling = Filling { scope, jq, pointer: String::new(), secrets: Vec::new(), bytes: 0 };
         let value = filling.fill(self)?;
-        // Checked at every step, so that no loop makes a value that is too deep to be read back.
-        let (depth, limit) = (depth(&value), limits::VALUE_DEPTH_MAX);
-        if depth > limit {
-            let message = format!("the value is nested {depth} levels deep; {limit} is the limit");
-            return Err(Failure::new(FailureKind::Expression, message));
-        }
+        within_depth(&value, limits::VALUE_DEPTH_MAX)?;
         Ok(Input { value, secrets: filling.secrets })
     }
 
@@ -186,6 +181,16 @@ pub fn depth(value: &Value) -> usize {
         Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
         _ => 0,
     }
+}
+
+/// Checked wherever a step makes a value, so that no loop makes one that is too deep to be read back.
+pub fn within_depth(value: &Value, limit: usize) -> Result<(), Failure> {
+    let depth = depth(value);
+    if depth <= limit {
+        return Ok(());
+    }
+    let message = format!("the value is nested {depth} levels deep; {limit} is the limit");
+    Err(Failure::new(FailureKind::Expression, message))
 }
 
 /// Bytes of a value as JSON, roughly: without what is escaped.

@@ -16,6 +16,7 @@ pub use self::open::{
 };
 use self::scope::Turn;
 use crate::entry::{At, Awaited, Entry, FrameId, IllegalEntry, Part, Sequence};
+use crate::ids::ExecutionId;
 use crate::invocation::Invocation;
 use crate::language::template::size;
 use crate::limits;
@@ -51,6 +52,8 @@ pub struct State {
     pub cancel: Option<String>,
     /// How it ended.
     pub outcome: Option<Arc<Outcome>>,
+    /// How much it keeps, bytes of JSON, roughly: outputs, variables, what loops go over and collect, events.
+    pub kept_bytes: usize,
     turns: HashMap<FrameId, Turn>,
     execution: Value,
     frames_made: u32,
@@ -67,6 +70,8 @@ impl State {
             owner: None,
             next: 0,
             last: Arc::new(Value::Null),
+            wrote: Vec::new(),
+            wrote_before: 0,
             leaving: None,
             scope: FrameId::ROOT,
             error: None,
@@ -83,6 +88,7 @@ impl State {
             inbox: Inbox::default(),
             cancel: None,
             outcome: None,
+            kept_bytes: 0,
             turns: HashMap::from([(FrameId::ROOT, Turn::root())]),
             execution: Value::Null,
             frames_made: 1,
@@ -121,9 +127,11 @@ impl State {
                 if self.next_sequence != 1 {
                     return refuse("an execution is seeded before anything else");
                 }
-                let root = self.turns.entry(FrameId::ROOT).or_insert_with(Turn::root);
-                root.outputs.extend(outputs.iter().cloned());
+                for (address, output) in outputs {
+                    self.put_output(FrameId::ROOT, *address, Some(output.clone()));
+                }
                 self.variables = Value::Object((**variables).clone());
+                self.kept_bytes += size(&self.variables);
                 if let Some(frame) = self.frames.get_mut(&FrameId::ROOT) {
                     frame.next = *next;
                     frame.last = outputs.last().map(|(_, output)| output.clone()).unwrap_or_default();
@@ -146,7 +154,10 @@ impl State {
             Entry::LoopStarted { time, at, items } => {
                 let attempt = self.fresh(*at)?;
                 let outputs = vec![None; items.len()];
-                let looping = Looping { items: items.clone(), begun: 0, frames: BTreeMap::new(), outputs, bytes: 0 };
+                let items_bytes = items.iter().map(size).sum();
+                let (items, frames) = (items.clone(), BTreeMap::new());
+                let looping = Looping { items, items_bytes, begun: 0, frames, outputs, bytes: 0 };
+                self.kept_bytes += items_bytes;
                 self.open.insert(*at, Open { attempt, since: *time, stage: Stage::Looping(looping) });
             }
             Entry::Left { at, frame, outcome, done, next_at, .. } => {
@@ -185,6 +196,7 @@ impl State {
                     return Err(format!("attempt {attempt} is not under way; {before} is"));
                 }
                 self.close_inside(*at);
+                self.forget_inside(*at);
                 let stage = Stage::Retrying { input: None, due: *due };
                 self.open.insert(*at, Open { attempt: *attempt, since: entry.time(), stage });
             }
@@ -198,6 +210,7 @@ impl State {
                     return Err(format!("{} events wait to be taken already", limits::RECEIVED_MAX));
                 }
                 let received = Received { sequence: self.next_sequence, topic: topic.clone(), event: event.clone() };
+                self.kept_bytes += size(event);
                 self.inbox.put(received);
             }
             Entry::EventTaken { time, at, event } => {
@@ -209,6 +222,7 @@ impl State {
                 let Some(received) = self.inbox.take(*event) else {
                     return Err(format!("event {event} is not there"));
                 };
+                self.kept_bytes -= size(&received.event);
                 let attempt = self.attempt(*at);
                 let stage = Stage::Settled(Ok(received.event));
                 self.open.insert(*at, Open { attempt, since: *time, stage });
@@ -252,7 +266,8 @@ impl State {
                 self.fresh(*at)?;
                 if let Value::Object(variables) = &mut self.variables {
                     for (name, value) in values.iter() {
-                        variables.insert(name.clone(), value.clone());
+                        let before = variables.insert(name.clone(), value.clone());
+                        self.kept_bytes = self.kept_bytes + size(value) - before.as_ref().map_or(0, size);
                     }
                 }
                 self.advance(*at, Some(Arc::new(Value::Object((**values).clone()))));
@@ -272,6 +287,7 @@ impl State {
                 self.open.clear();
                 self.turns.clear();
                 self.inbox = Inbox::default();
+                self.kept_bytes = size(&self.variables);
             }
         }
         Ok(())
@@ -399,7 +415,9 @@ impl State {
             None => outer,
         };
         let last = Arc::new(Value::Null);
-        self.frames.insert(frame, Frame { block, owner: Some(at), next: 0, last, leaving: None, scope, error });
+        let (wrote, wrote_before) = (Vec::new(), 0);
+        let opened = Frame { block, owner: Some(at), next: 0, last, wrote, wrote_before, leaving: None, scope, error };
+        self.frames.insert(frame, opened);
         Ok(())
     }
 
@@ -419,8 +437,10 @@ impl State {
         match (self.open.get_mut(&at).map(|open| &mut open.stage), result) {
             (Some(Stage::Looping(looping)), Ok(output)) => {
                 let index = looping.frames.remove(&frame).ok_or_else(absent)?;
-                looping.bytes = looping.bytes.saturating_add(size(&output));
+                let bytes = size(&output);
+                looping.bytes += bytes;
                 looping.outputs[index as usize] = Some(output);
+                self.kept_bytes += bytes;
             }
             (Some(Stage::Repeating(repeating)), Ok(output)) => {
                 if repeating.frame != Some(frame) {
@@ -497,37 +517,72 @@ impl State {
 
     /// The step is done; its frame goes on to the next.
     fn advance(&mut self, at: At, output: Option<Arc<Value>>) {
-        self.open.remove(&at);
+        self.shut(at);
         let Some(frame) = self.frames.get_mut(&at.0) else {
             return;
         };
         frame.next += 1;
         if let Some(output) = &output {
             frame.last = output.clone();
+            frame.wrote.push(at.1);
         }
-        if let Some(turn) = self.turns.get_mut(&frame.scope) {
-            // A block that is tried again leaves no output of a former try behind.
-            match output {
-                Some(output) => turn.outputs.insert(at.1, output),
-                None => turn.outputs.remove(&at.1),
-            };
+        frame.wrote_before = frame.wrote.len();
+        let scope = frame.scope;
+        self.put_output(scope, at.1, output);
+    }
+
+    /// What `$.steps` reads of a step in a turn from now on.
+    fn put_output(&mut self, turn: FrameId, step: StepAddress, output: Option<Arc<Value>>) {
+        let Some(turn) = self.turns.get_mut(&turn) else {
+            return;
+        };
+        self.kept_bytes += output.as_deref().map_or(0, size);
+        let before = match output {
+            Some(output) => turn.outputs.insert(step, output),
+            None => turn.outputs.remove(&step),
+        };
+        self.kept_bytes -= before.as_deref().map_or(0, size);
+    }
+
+    /// Takes a step off the list of what is open.
+    fn shut(&mut self, at: At) -> Option<Open> {
+        let open = self.open.remove(&at)?;
+        if let Stage::Looping(looping) = &open.stage {
+            self.kept_bytes -= looping.items_bytes + looping.bytes;
         }
+        Some(open)
+    }
+
+    /// A step that is tried again leaves no output of its former try behind, neither its own nor of what was in it.
+    fn forget_inside(&mut self, at: At) {
+        let Some(frame) = self.frames.get_mut(&at.0) else {
+            return;
+        };
+        let (scope, inside) = (frame.scope, frame.wrote.split_off(frame.wrote_before));
+        inside.into_iter().for_each(|address| self.put_output(scope, address, None));
     }
 
     /// Takes a step and all that runs in it off the list of what is open.
     fn close_inside(&mut self, at: At) {
-        if let Some(open) = self.open.remove(&at) {
+        if let Some(open) = self.shut(at) {
             open.stage.frames().into_iter().for_each(|frame| self.close(frame));
         }
     }
 
     /// Blocks nest no deeper than a document may, so this does not go deep.
     fn close(&mut self, frame: FrameId) {
-        self.frames.remove(&frame);
-        self.turns.remove(&frame);
         let inside = At(frame, StepAddress(0))..=At(frame, StepAddress(u32::MAX));
         let steps: Vec<At> = self.open.range(inside).map(|(at, _)| *at).collect();
         steps.into_iter().for_each(|at| self.close_inside(at));
+        if let Some(turn) = self.turns.remove(&frame) {
+            self.kept_bytes -= turn.outputs.values().map(|output| size(output)).sum::<usize>();
+        }
+        if let Some(Frame { owner: Some(owner), scope, wrote, .. }) = self.frames.remove(&frame)
+            && scope != frame
+            && let Some(around) = self.frames.get_mut(&owner.0)
+        {
+            around.wrote.extend(wrote);
+        }
     }
 
     fn describe_execution(&self, started_at: Timestamp) -> Value {
@@ -604,6 +659,14 @@ impl State {
             _ => None,
         };
         self.open.iter().filter_map(asked).take(limits::ASKED_MAX).collect()
+    }
+
+    /// Executions that its steps wait for.
+    pub fn children(&self) -> impl Iterator<Item = (At, ExecutionId)> {
+        self.open.iter().filter_map(|(at, open)| match &open.stage {
+            Stage::Waiting { awaited: Awaited::Child { execution, .. }, .. } => Some((*at, *execution)),
+            _ => None,
+        })
     }
 
     /// Locks that its steps hold or stand in line for.

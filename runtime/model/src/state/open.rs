@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::entry::{At, Awaited, FrameId, Sequence};
 use crate::language::template::Input;
 use crate::outcome::{Failure, Outcome};
-use crate::program::BlockAddress;
+use crate::program::{BlockAddress, StepAddress};
 use crate::time::Timestamp;
 
 /// An activation of a block.
@@ -22,6 +22,10 @@ pub struct Frame {
     pub next: u32,
     /// Output of the latest step.
     pub last: Arc<Value>,
+    /// Steps that have put something out, in this block or in blocks of its steps, as far as these are no loop turns.
+    pub(super) wrote: Vec<StepAddress>,
+    /// How many of them had when the step began that is open or comes next.
+    pub(super) wrote_before: usize,
     /// Why it is left before its end.
     pub leaving: Option<Leaving>,
     /// The frame of the innermost loop turn around it, or the root.
@@ -122,6 +126,8 @@ pub enum Stage {
 pub struct Looping {
     /// What it goes over.
     pub items: Arc<Vec<Value>>,
+    /// How large that is, bytes of JSON, roughly.
+    pub items_bytes: usize,
     /// Turns begun.
     pub begun: u32,
     /// Turns under way.
