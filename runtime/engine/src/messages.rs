@@ -128,6 +128,8 @@ impl Engine {
             tracing::warn!(execution = %by.id, event_type, depth, "events start each other in a ring; this one starts nothing");
             return Ok(());
         }
+        // A `when` may be slow: those who ask take turns with everybody who evaluates.
+        let place = self.evaluations.acquire().await;
         let starts: Vec<_> = concerned
             .iter()
             .filter_map(|published| {
@@ -140,6 +142,7 @@ impl Engine {
                 matched.start(trigger, event).ok()
             })
             .collect();
+        drop(place);
         if starts.is_empty() {
             return Ok(());
         }

@@ -1,20 +1,21 @@
 //! Taking up what a former server left open, and what has been parked until now.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use camshaft_model::entry::Entry;
 use camshaft_model::ids::{ExecutionId, ResourceId};
-use camshaft_model::seams::{Claim, Fence, Published, StoreError};
+use camshaft_model::outcome::{Ending, Failure, FailureKind, Outcome};
+use camshaft_model::seams::{Append, Claim, Fence, JournalAppend, Published, StoreError};
 use camshaft_model::state::State;
 use camshaft_model::summary::{Status, Summary};
 use camshaft_model::time::Timestamp;
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::Engine;
 use crate::drive::{Beginning, Driver};
-use crate::live::{Command, Parked, Told};
+use crate::live::{Appended, Command, Parked, Told};
 
 /// Open executions that are claimed at once.
 const PAGE: usize = 1_024;
@@ -73,30 +74,37 @@ impl Engine {
         Ok(parked + woken.into_iter().filter(|goes_on| *goes_on).count())
     }
 
-    /// Cancels children whose parent waited for them and has ended: the former server had no time to.
+    /// Cancels children that a step of their parent waited for and waits for no more, because it was left or the parent has
+    /// ended: the former server had no time to.
     async fn cancel_orphans(self: &Arc<Self>, children: Vec<(ExecutionId, ExecutionId)>) -> Result<(), StoreError> {
-        let mut ended = HashMap::new();
+        let mut of_parents: HashMap<ExecutionId, Vec<ExecutionId>> = HashMap::new();
         for (child, parent) in children {
-            let is_over = match ended.get(&parent) {
-                Some(is_over) => *is_over,
-                None => {
-                    let summary = self.parts.store.summary(parent).await?;
-                    let is_over = summary.is_none_or(|summary| summary.status.is_final());
-                    *ended.entry(parent).or_insert(is_over)
-                }
-            };
-            if !is_over {
-                continue;
-            }
-            let first = self.parts.store.entries(child, 0, 1).await?;
-            let Some(Entry::Accepted { invocation, .. }) = first.first() else { continue };
-            if invocation.parent.as_ref().is_some_and(|parent| parent.waits) {
-                let engine = self.clone();
-                // One that has ended meanwhile needs no cancelling.
-                tokio::spawn(async move { engine.cancel(child, format!("its parent {parent}")).await });
-            }
+            of_parents.entry(parent).or_default().push(child);
         }
-        Ok(())
+        let looked_at = stream::iter(of_parents).map(|(parent, children)| async move {
+            let Some(waited_for) = self.waited_for(parent).await? else { return Ok(()) };
+            for child in children.into_iter().filter(|child| !waited_for.contains(child)) {
+                let first = self.parts.store.entries(child, 0, 1).await?;
+                let Some(Entry::Accepted { invocation, .. }) = first.first() else { continue };
+                if invocation.parent.as_ref().is_some_and(|parent| parent.waits) {
+                    self.cancel_child(child, parent);
+                }
+            }
+            Ok(())
+        });
+        looked_at.buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    /// The children that steps of an execution wait for, which are none where it has ended; or none where that cannot be said.
+    async fn waited_for(&self, parent: ExecutionId) -> Result<Option<HashSet<ExecutionId>>, StoreError> {
+        let summary = self.parts.store.summary(parent).await?;
+        if summary.is_none_or(|summary| summary.status.is_final()) {
+            return Ok(Some(HashSet::new()));
+        }
+        // One that cannot be read is told of when it is taken up, and keeps nobody else from going on.
+        let Ok(entries) = self.parts.store.entries(parent, 0, usize::MAX).await else { return Ok(None) };
+        let Ok(Some(state)) = State::fold(&entries) else { return Ok(None) };
+        Ok(Some(state.children().map(|(_, child)| child).collect()))
     }
 
     /// Puts an execution in its place, going by its summary alone. Whether it has something to do.
@@ -127,6 +135,8 @@ impl Engine {
                 self.parts.directory.revision(&summary.workspace, &summary.revision, &summary.environment).await;
             let limit = match revision {
                 Ok(published) => published.workflow.limits.concurrency.unwrap_or(u32::MAX),
+                // Each ends when its turn comes.
+                Err(StoreError::Damaged(_)) => 1,
                 Err(error) => {
                     let workflow = &summary.revision.workflow;
                     tracing::error!(%workflow, %error, "executions of this workflow stay in line");
@@ -175,14 +185,56 @@ impl Engine {
             return Ok(false);
         }
         let invocation = &state.invocation;
-        let published: Arc<Published> = self
-            .parts
-            .directory
-            .revision(&invocation.workspace, &invocation.revision, &invocation.environment)
-            .await
-            .map_err(|error| error.to_string())?;
+        let found =
+            self.parts.directory.revision(&invocation.workspace, &invocation.revision, &invocation.environment).await;
+        let published: Arc<Published> = match found {
+            Ok(published) => published,
+            Err(StoreError::Damaged(why)) => {
+                self.give_up(state, fence, &why).await.map_err(|error| error.to_string())?;
+                return Ok(false);
+            }
+            Err(error) => return Err(error.to_string()),
+        };
         Driver::spawn(self, Beginning { published, state, pending: Vec::new(), delivery: None, fence, seat: None });
         Ok(true)
+    }
+
+    /// Ends an execution whose revision cannot be read any more, which needs no program: nobody is to wait for ever for it, its
+    /// locks or its place.
+    async fn give_up(self: &Arc<Self>, mut state: State, fence: Fence, why: &str) -> Result<(), StoreError> {
+        let (invocation, time) = (state.invocation.clone(), self.parts.clock.now());
+        let (id, from) = (invocation.id, state.next_sequence);
+        tracing::error!(execution = %id, why, "an execution ends as failed: its revision cannot be read");
+        let summary = self.parts.store.summary(id).await?;
+        let outlook = summary.map(|summary| summary.outlook).unwrap_or_default();
+        let (locks, children): (_, Vec<_>) = (state.locks(), state.children().collect());
+
+        let message = format!("its revision cannot be read any more: {why}");
+        let failure = Some(Failure::new(FailureKind::Failed, message));
+        let outcome = Outcome { ending: Ending::Failed, output: Arc::default(), exit: None, failure, step: None };
+        let started = state.started_at.is_none().then_some(Entry::Started { time });
+        let entries: Vec<_> = started.into_iter().chain([Entry::Ended { time, outcome: Arc::new(outcome) }]).collect();
+        for entry in &entries {
+            state.apply(entry).map_err(|illegal| StoreError::Damaged(illegal.to_string()))?;
+        }
+        let entries = entries.into_iter().map(Arc::new).collect();
+        let journal = JournalAppend { id, fence, from, entries, summary: state.summary() };
+        self.parts.store.append(Append { journals: vec![journal], ..Append::default() }).await?;
+
+        // What it was woken to be told finds that it has ended.
+        self.live.remove(id);
+        self.live.ignore(&invocation.workspace, outlook.topics, id);
+        for claim in locks {
+            self.give_back(&invocation.workspace, &claim.key, (id, claim.at));
+        }
+        if outlook.gated {
+            self.leave_gate(invocation.revision.workflow_id, id);
+        }
+        children.into_iter().for_each(|(_, child)| self.cancel_child(child, id));
+        self.tell_parent(&state);
+        // Nobody may be listening.
+        let _ = self.live.appended.send(Appended { execution: id, next: state.next_sequence });
+        Ok(())
     }
 }
 

@@ -332,4 +332,8 @@ impl Jq for Evaluator {
     fn evaluate(&self, filter: &str, context: &str) -> Result<Value, String> {
         self.made()?.evaluate(filter, context)
     }
+
+    fn processor_time(&self) -> Duration {
+        self.made().map_or(Duration::ZERO, |jq| jq.processor_time())
+    }
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use camshaft_model::entry::{At, Entry};
-use camshaft_model::json;
 use camshaft_model::language::expression::Scope;
-use camshaft_model::language::template::Template;
+use camshaft_model::language::template::{Template, size, within_depth};
 use camshaft_model::outcome::Failure;
 use camshaft_model::program::{Emit, Step};
+use camshaft_model::{json, limits};
 
+use super::bounds::room_for;
 use super::{Action, Moment, one_line, text_of};
 use crate::perform::idempotency_key;
 
@@ -19,6 +20,8 @@ impl Moment<'_> {
         let topic = emit.topic.as_ref().map_or_else(|| Ok(kind.clone()), text)?;
         one_line("the type of an event", &kind)?;
         one_line("the topic of an event", &topic)?;
+        let data = emit.data.render(scope, self.jq)?;
+        within_depth(&data, limits::DATA_DEPTH_MAX)?;
         let subject = emit.subject.as_ref().map(text).transpose()?;
         let invocation = &self.state.invocation;
         // The same id however often it is sent, so that whoever gets it twice can tell.
@@ -29,8 +32,9 @@ impl Moment<'_> {
             "source": format!("/workflows/{}", invocation.revision.workflow),
             "subject": subject,
             "time": self.now.to_string(),
-            "data": emit.data.render(scope, self.jq)?,
+            "data": data,
         });
+        room_for(self.state, size(&event))?;
         Ok(Action::Record(Entry::EventEmitted { time: self.now, at, event: Arc::new(event) }))
     }
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use camshaft_model::entry::{At, Entry, FrameId, Part};
 use camshaft_model::language::expression::{Scope, type_of};
-use camshaft_model::language::template::{depth, size};
+use camshaft_model::language::template::{size, within_depth};
 use camshaft_model::outcome::{AttemptOutcome, Failure, FailureKind, StepOutcome};
 use camshaft_model::program::ForEach;
 use camshaft_model::state::{Looping, Passed, Stage};
 use camshaft_model::{Value, limits};
 
+use super::bounds::{room_for, within_bounds};
 use super::{Action, Moment};
 
 impl Moment<'_> {
@@ -27,6 +28,8 @@ impl Moment<'_> {
             let message = format!("`for_each: {}` has {found} items; {limit} is the limit", step.items.source);
             return Err(Failure::new(FailureKind::Budget, message));
         }
+        items.iter().try_for_each(|item| within_depth(item, limits::VALUE_DEPTH_MAX))?;
+        room_for(self.state, items.iter().map(size).sum())?;
         Ok(Action::Record(Entry::LoopStarted { time: self.now, at, items: Arc::new(items) }))
     }
 
@@ -53,12 +56,16 @@ impl Moment<'_> {
             Some(collect) => collect.evaluate(&self.state.scope(frame), self.jq).map(Arc::new),
             None => Ok(last),
         };
+        // Not only behind the last turn: until then all of them are in memory, and in the journal.
+        let collected = collected.and_then(|output| {
+            within_depth(&output, limits::VALUE_DEPTH_MAX - 1)?;
+            room_for(self.state, size(&output)).map(|()| output)
+        });
         let kept = match self.state.open.get(&at).map(|open| &open.stage) {
             Some(Stage::Looping(looping)) => looping.bytes,
             _ => 0,
         };
         match collected {
-            // Not only behind the last turn: until then all of them are in memory.
             Ok(output) if kept.saturating_add(size(&output)) > limits::OUTPUT_BYTES_MAX => {
                 let limit = limits::OUTPUT_BYTES_MAX;
                 let message = format!(
@@ -73,33 +80,4 @@ impl Moment<'_> {
             Err(failure) => self.fail(at, failure),
         }
     }
-}
-
-/// What a step puts together is held to the bound of what a plugin may put out.
-pub(super) fn within_bounds(output: &Value) -> Result<(), Failure> {
-    struct Count(usize);
-    impl std::io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let (depth, limit) = (depth(output), limits::VALUE_DEPTH_MAX);
-    if depth > limit {
-        let message = format!("the step's output is nested {depth} levels deep; {limit} is the limit");
-        return Err(Failure::new(FailureKind::Budget, message));
-    }
-    let mut count = Count(0);
-    // Counting cannot fail, and values have only text for keys.
-    let _ = serde_json::to_writer(&mut count, output);
-    let (used, limit) = (count.0, limits::OUTPUT_BYTES_MAX);
-    if used <= limit {
-        return Ok(());
-    }
-    let message =
-        format!("the step's output has {used} bytes of JSON; {limit} is the limit; `collect` less of each turn");
-    Err(Failure::new(FailureKind::Budget, message))
 }

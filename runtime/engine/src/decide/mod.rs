@@ -4,6 +4,7 @@
 //! with it; the caller applies that and asks again, until there is nothing left to do without the world's help.
 
 mod approval;
+mod bounds;
 mod emit;
 mod exit;
 mod for_each;
@@ -25,7 +26,7 @@ use std::time::Duration;
 use camshaft_model::entry::{At, Awaited, Entry, FrameId, Part};
 use camshaft_model::ids::Name;
 use camshaft_model::language::expression::Jq;
-use camshaft_model::language::template::Input;
+use camshaft_model::language::template::{Input, size};
 use camshaft_model::outcome::{Ending, Failure, FailureKind, Outcome, StepOutcome};
 use camshaft_model::plugin::PluginPin;
 use camshaft_model::program::{BlockAddress, OnError, Program, RepeatAfterCrash, Step, StepKind};
@@ -34,6 +35,9 @@ use camshaft_model::time::Timestamp;
 use camshaft_model::{Value, limits};
 
 pub use retry::settle;
+
+use crate::evaluate::OfStep;
+use bounds::room_for;
 
 /// What the engine wants done.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +87,7 @@ pub struct Call {
 }
 
 /// What an evaluation needs.
+#[derive(Clone, Copy)]
 struct Moment<'a> {
     program: &'a Program,
     state: &'a State,
@@ -90,7 +95,8 @@ struct Moment<'a> {
     jq: &'a dyn Jq,
 }
 
-/// Everything that can be done now. Empty means: wait for a result, a command, or for [`next_due`].
+/// Everything that can be done now. Empty means: wait for a result, a command, or for [`next_due`]; unless `jq` has put something
+/// off, which is then to be decided again.
 pub fn decide(program: &Program, state: &State, now: Timestamp, jq: &dyn Jq) -> Vec<Action> {
     if state.outcome.is_some() {
         return Vec::new();
@@ -119,7 +125,13 @@ pub fn decide(program: &Program, state: &State, now: Timestamp, jq: &dyn Jq) -> 
     let mut actions = Vec::new();
     for (id, frame) in &state.frames {
         let before = actions.len();
-        moment.frame(*id, frame, &mut actions);
+        let jq = OfStep::new(jq);
+        Moment { jq: &jq, ..moment }.frame(*id, frame, &mut actions);
+        if jq.has_put_off() {
+            // What came of an evaluation that was not made counts for nothing.
+            actions.truncate(before);
+            return actions;
+        }
         if actions[before..].iter().any(|action| moment.closes_others(*id, action)) {
             // What other frames would do may no longer be theirs to do.
             return actions.split_off(before);
@@ -152,10 +164,15 @@ fn queued(state: &State, queued_at: Timestamp, now: Timestamp) -> Vec<Action> {
 /// When to decide again though nothing has happened: the next retry or turn, the end of a wait, of a step's or the
 /// execution's time.
 pub fn next_due(program: &Program, state: &State) -> Option<Timestamp> {
-    let end = state.started_at.filter(|_| state.outcome.is_none()).map(|started| started.plus(program.timeout));
     let dropped = state.queued_at.filter(|_| state.started_at.is_none()).map(|queued| queued.plus(limits::QUEUED_MAX));
+    [state.next_due(), next_end(program, state), dropped].into_iter().flatten().min()
+}
+
+/// When the time of a step or of the execution is over, whatever else there is to do.
+pub fn next_end(program: &Program, state: &State) -> Option<Timestamp> {
+    let end = state.started_at.filter(|_| state.outcome.is_none()).map(|started| started.plus(program.timeout));
     let steps = state.open.iter().filter_map(|(at, open)| deadline(program.step(at.1), open));
-    [state.next_due(), end, dropped].into_iter().flatten().chain(steps).min()
+    end.into_iter().chain(steps).min()
 }
 
 /// When a step that is no task has taken too long. A task's time is its attempt's, and the host's to watch.
@@ -356,6 +373,11 @@ impl Moment<'_> {
     }
 
     fn step_ended(&self, at: At, outcome: StepOutcome) -> Action {
+        if let StepOutcome::Succeeded(output) = &outcome
+            && let Err(failure) = room_for(self.state, size(output))
+        {
+            return self.fail(at, failure);
+        }
         Action::Record(Entry::StepEnded { time: self.now, at, outcome, go_on: false })
     }
 

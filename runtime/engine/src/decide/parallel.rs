@@ -8,7 +8,7 @@ use camshaft_model::program::{Join, Parallel};
 use camshaft_model::state::{Forked, Leaving, Passed};
 use camshaft_model::{Map, Value};
 
-use super::for_each::within_bounds;
+use super::bounds::within_bounds;
 use super::{Action, Moment};
 
 impl Moment<'_> {

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use camshaft_model::Value;
 use camshaft_model::entry::{At, Entry};
+use camshaft_model::language::template::size;
 use camshaft_model::outcome::{AttemptOutcome, Failure, Usage};
 use camshaft_model::program::{Retry, Step};
 use camshaft_model::state::State;
 use camshaft_model::time::Timestamp;
+
+use super::bounds::room_for;
 
 /// The entry for an attempt that ended.
 pub fn settle(
@@ -19,6 +22,7 @@ pub fn settle(
     result: Result<Value, Failure>,
     now: Timestamp,
 ) -> Entry {
+    let result = result.and_then(|output| room_for(state, size(&output)).map(|()| output));
     let (outcome, retry_at) = match result {
         Ok(output) => (AttemptOutcome::Succeeded(Arc::new(output)), None),
         Err(failure) => {

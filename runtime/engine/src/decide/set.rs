@@ -5,9 +5,10 @@ use std::sync::Arc;
 use camshaft_model::Map;
 use camshaft_model::entry::{At, Entry};
 use camshaft_model::language::expression::Scope;
-use camshaft_model::language::template::Template;
+use camshaft_model::language::template::{Template, size};
 use camshaft_model::outcome::Failure;
 
+use super::bounds::room_for;
 use super::{Action, Moment};
 
 impl Moment<'_> {
@@ -21,6 +22,8 @@ impl Moment<'_> {
             .iter()
             .map(|(name, template)| Ok((name.clone(), template.render(scope, self.jq)?)))
             .collect::<Result<Map<_, _>, Failure>>()?;
+        // They are the step's output, too.
+        room_for(self.state, 2 * values.values().map(size).sum::<usize>())?;
         Ok(Action::Record(Entry::VariablesSet { time: self.now, at, values: Arc::new(values) }))
     }
 }

@@ -64,6 +64,9 @@ impl Moment<'_> {
     /// The oldest event of the topic that is meant and that no step has taken.
     fn take_event(&self, at: At, topic: &str, matches: Option<&Expression>) -> Result<Option<Action>, Failure> {
         for received in self.state.inbox.events.iter().filter(|received| received.topic == topic) {
+            if self.jq.puts_off() {
+                return Ok(None);
+            }
             let is_meant = match matches {
                 Some(matches) => matches.holds(&self.state.scope_with(at.0, &received.event), self.jq)?,
                 None => true,

@@ -4,14 +4,16 @@
 use std::sync::Arc;
 
 use camshaft_model::entry::{At, Awaited, Entry};
-use camshaft_model::ids::{IdOrName, Name};
+use camshaft_model::ids::{ExecutionId, IdOrName, Name};
 use camshaft_model::invocation::{Parent, TriggerSource};
 use camshaft_model::limits;
 use camshaft_model::outcome::{AttemptOutcome, Ending, Failure, FailureKind, Outcome, StepOutcome};
 use camshaft_model::seams::{Append, Published, Start, StoreError};
+use camshaft_model::state::State;
 use camshaft_model::{Value, json};
 
 use super::{Driver, Stop};
+use crate::Engine;
 use crate::accept::{Accepted, begin_all};
 use crate::decide::failed;
 use crate::live::Command;
@@ -25,6 +27,10 @@ impl Driver {
         params: Value,
         waits: bool,
     ) -> Result<(), Stop> {
+        if self.find(workflow).is_ok_and(|published| published.workflow.limits.concurrency.is_some()) {
+            // Those of a former server count first.
+            self.engine.complete().await;
+        }
         let time = self.engine.parts.clock.now();
         let (child, mut append) = match self.accept_child(at, workflow, params, waits) {
             Ok(accepted) => accepted,
@@ -126,16 +132,6 @@ impl Driver {
         })
     }
 
-    /// Tells the step that started this execution how it ended.
-    pub(super) fn tell_parent(&self) {
-        if let (Some(parent), Some(outcome)) = (&self.state.invocation.parent, &self.state.outcome)
-            && parent.waits
-        {
-            let told = Command::ChildEnded(parent.at, self.id, as_step(&self.published.revision.workflow, outcome));
-            self.engine.tell_later(parent.execution, told);
-        }
-    }
-
     /// Children may have ended while nobody drove this execution.
     pub(super) fn ask_for_children(&self) {
         for (at, child) in self.children.clone() {
@@ -151,12 +147,29 @@ impl Driver {
     /// Cancels the children that nobody waits for any more.
     pub(super) fn cancel_forsaken(&mut self) {
         for child in std::mem::take(&mut self.forsaken) {
-            let (engine, by) = (self.engine.clone(), format!("its parent {}", self.id));
-            tokio::spawn(async move {
-                // One that has ended needs no cancelling.
-                let _ = engine.cancel(child, by).await;
-            });
+            self.engine.cancel_child(child, self.id);
         }
+    }
+}
+
+impl Engine {
+    /// Tells the step that started an execution how it ended.
+    pub(crate) fn tell_parent(self: &Arc<Self>, ended: &State) {
+        if let (Some(parent), Some(outcome)) = (&ended.invocation.parent, &ended.outcome)
+            && parent.waits
+        {
+            let outcome = as_step(&ended.invocation.revision.workflow, outcome);
+            self.tell_later(parent.execution, Command::ChildEnded(parent.at, ended.invocation.id, outcome));
+        }
+    }
+
+    /// Cancels a child that no step of its parent waits for any more.
+    pub(crate) fn cancel_child(self: &Arc<Self>, child: ExecutionId, parent: ExecutionId) {
+        let (engine, by) = (self.clone(), format!("its parent {parent}"));
+        tokio::spawn(async move {
+            // One that has ended needs no cancelling.
+            let _ = engine.cancel(child, by).await;
+        });
     }
 }
 

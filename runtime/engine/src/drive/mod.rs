@@ -4,22 +4,23 @@
 //! something is about to be seen from outside (a call of an observable plugin, an event, a child, an answer, a lock given
 //! back, an acknowledged command), and otherwise once they have lagged behind the disk for [`limits::JOURNAL_LAG_MAX`].
 
+mod append;
 mod child;
 mod obey;
+mod pace;
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
-use camshaft_model::entry::{At, Awaited, Entry, Sequence};
+use camshaft_model::entry::{At, Awaited, Entry};
 use camshaft_model::ids::ExecutionId;
 use camshaft_model::invocation::SeenDelivery;
 use camshaft_model::limits;
 use camshaft_model::outcome::{Ending, Failure, FailureKind, Outcome, StepOutcome};
-use camshaft_model::seams::{Append, Fence, JournalAppend, Published, StoreError};
+use camshaft_model::seams::{Fence, Published, StoreError};
 use camshaft_model::state::{Stage, State};
-use camshaft_model::summary::{Outlook, Summary};
 use camshaft_model::time::Timestamp;
 use futures::future::{AbortHandle, Abortable, Aborted, BoxFuture};
 use futures::stream::FuturesUnordered;
@@ -27,9 +28,9 @@ use futures::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, watch};
 
 use crate::Engine;
-use crate::decide::{Action, Call, decide, next_due, resume};
-use crate::evaluate::Shared;
-use crate::live::{Appended, Command, Handle, Parked, Progress};
+use crate::decide::{Action, Call, next_due, resume};
+use crate::evaluate::PutOff;
+use crate::live::{Command, Handle, Parked, Progress};
 use crate::perform::{self, Elsewhere, Performed, perform};
 use crate::seats::Seat;
 
@@ -181,26 +182,30 @@ impl Driver {
         }
         self.forsaken.extend(std::mem::take(&mut self.children).into_values());
         self.cancel_forsaken();
-        self.tell_parent();
+        self.engine.tell_parent(&self.state);
     }
 
     async fn drive(&mut self) -> Result<(), Stop> {
         self.take_up().await?;
         loop {
+            let mut place = None;
             loop {
-                let now = self.engine.parts.clock.now();
-                let parts = &self.engine.parts;
-                let until = now.plus(limits::JOURNAL_LAG_MAX);
-                let jq = Shared { jq: &*parts.jq, clock: &*parts.clock, until, matched: &self.engine.matched };
-                let mut actions = decide(&self.published.program, &self.state, now, &jq);
+                let (mut actions, put_off) = self.decide(place.take());
                 // An event on its way needs no second sending.
                 actions.retain(|action| !matches!(action, Action::Emit { at, .. } if self.under_way.contains_key(at)));
-                if actions.is_empty() {
-                    self.is_idle = true;
-                    break;
+                if !actions.is_empty() {
+                    self.carry_out(actions).await?;
+                    self.keep_up().await?;
+                    continue;
                 }
-                self.carry_out(actions).await?;
-                self.keep_up().await?;
+                match put_off {
+                    Some(PutOff::Full) => place = self.stand_in_line().await?,
+                    Some(PutOff::Late) => self.give_way().await?,
+                    None => {
+                        self.is_idle = true;
+                        break;
+                    }
+                }
             }
             if self.state.outcome.is_some() {
                 self.calls.clear();
@@ -213,22 +218,6 @@ impl Driver {
             self.park().await?;
             self.wait().await?;
         }
-    }
-
-    /// Much can be done without the world's help. It is written down in between, and others get their turn.
-    async fn keep_up(&mut self) -> Result<(), Stop> {
-        let is_late = self.engine.parts.clock.now() >= self.pending_since.plus(limits::JOURNAL_LAG_MAX);
-        if self.pending.is_empty() || !is_late && self.pending.len() < limits::JOURNAL_AHEAD_MAX {
-            return Ok(());
-        }
-        self.flush().await?;
-        while self.state.outcome.is_none()
-            && let Ok(command) = self.commands.try_recv()
-        {
-            self.obey(command).await?;
-        }
-        tokio::task::yield_now().await;
-        Ok(())
     }
 
     /// Goes on where a former driver stopped.
@@ -246,11 +235,7 @@ impl Driver {
                 self.take_lock(claim.at)?;
             }
         }
-        for (at, open) in &self.state.open {
-            if let Stage::Waiting { awaited: Awaited::Child { execution, .. }, .. } = &open.stage {
-                self.children.insert(*at, *execution);
-            }
-        }
+        self.children.extend(self.state.children());
         self.ask_for_children();
         let resumed = resume(&self.published.program, &self.state, self.engine.parts.clock.now());
         self.carry_out(resumed).await
@@ -316,20 +301,28 @@ impl Driver {
 
     /// Waits for a result, a command, a due time, or for the journal's lag to run out.
     async fn wait(&mut self) -> Result<(), Stop> {
+        let due = next_due(&self.published.program, &self.state);
+        self.wait_or(pending::<()>(), due).await.map(drop)
+    }
+
+    /// The same, or for something else, which goes first and is what it then answers with.
+    async fn wait_or<T>(&mut self, other: impl Future<Output = T>, due: Option<Timestamp>) -> Result<Option<T>, Stop> {
         let clock = self.engine.parts.clock.clone();
         let lag_end = self.pending_since.plus(limits::JOURNAL_LAG_MAX);
-        let due = next_due(&self.published.program, &self.state).unwrap_or(Timestamp(u64::MAX));
+        let due = due.unwrap_or(Timestamp(u64::MAX));
         tokio::select! {
             biased;
-            Some(performed) = self.calls.next() => self.settle_all(performed),
+            other = other => return Ok(Some(other)),
+            Some(performed) = self.calls.next() => self.settle_all(performed)?,
             command = self.commands.recv() => match command {
-                Some(command) => self.obey(command).await,
+                Some(command) => self.obey(command).await?,
                 // Nobody can reach it any more; it still has its work to do.
-                None => Err(Stop::LetGo),
+                None => return Err(Stop::LetGo),
             },
-            () = clock.sleep_until(due), if due.0 != u64::MAX => Ok(()),
-            () = clock.sleep_until(lag_end), if !self.pending.is_empty() => self.flush().await,
+            () = clock.sleep_until(due), if due.0 != u64::MAX => {}
+            () = clock.sleep_until(lag_end), if !self.pending.is_empty() => self.flush().await?,
         }
+        Ok(None)
     }
 
     /// Takes in all that is there already, so that what follows from it begins together.
@@ -449,86 +442,6 @@ impl Driver {
                 self.forsaken.extend(self.children.remove(&at));
             }
         }
-    }
-
-    /// The execution as lists show it, with what a server must know that does not drive it.
-    fn summary(&self) -> Summary {
-        let mut summary = self.state.summary();
-        if self.state.outcome.is_none() {
-            summary.outlook = Outlook {
-                due: match self.is_idle && self.children.is_empty() {
-                    true => next_due(&self.published.program, &self.state),
-                    false => Some(self.state.updated_at),
-                },
-                topics: self.published.program.topics().map(str::to_owned).collect(),
-                locks: if self.locks.is_empty() { Vec::new() } else { self.state.locks() },
-                asked: self.state.asked(&self.published.program),
-                gated: self.published.workflow.limits.concurrency.is_some(),
-            };
-        }
-        summary
-    }
-
-    fn journal(&self) -> JournalAppend {
-        JournalAppend {
-            id: self.id,
-            fence: self.fence,
-            from: self.state.next_sequence - self.pending.len() as Sequence,
-            entries: self.pending.clone(),
-            summary: self.summary(),
-        }
-    }
-
-    /// Returns once everything recorded so far is durable.
-    ///
-    /// An execution that has nothing durable yet is given up when the store refuses: nobody was told of it. A later
-    /// refusal is waited out, since the execution was acknowledged.
-    async fn flush(&mut self) -> Result<(), Stop> {
-        while !self.pending.is_empty() {
-            let append =
-                Append { journals: vec![self.journal()], delivery: self.delivery.clone(), ..Append::default() };
-            self.append(append).await?;
-        }
-        Ok(())
-    }
-
-    /// Appends what ends with everything that is pending. A refusal that says what is wrong with it comes back as
-    /// [`Stop::Store`]; for an execution that was acknowledged, anything else is waited out.
-    async fn append(&mut self, append: Append) -> Result<(), Stop> {
-        let is_new = self.state.next_sequence == self.pending.len() as Sequence;
-        let mut pause = Duration::from_millis(50);
-        loop {
-            match self.engine.parts.store.append(append.clone()).await {
-                Ok(()) => {
-                    self.appended();
-                    return Ok(());
-                }
-                Err(error) if is_new => return Err(Stop::Store(error)),
-                Err(error @ StoreError::LimitReached { .. }) => return Err(Stop::Store(error)),
-                Err(StoreError::Fenced(_)) => return Err(Stop::LetGo),
-                Err(error) => {
-                    tracing::error!(execution = %self.id, %error, "entries are not durable yet; trying again");
-                    if self.engine.is_stopping() {
-                        return Err(Stop::LetGo);
-                    }
-                    let clock = &self.engine.parts.clock;
-                    clock.sleep_until(clock.now().plus(pause)).await;
-                    pause = (pause * 2).min(Duration::from_secs(5));
-                }
-            }
-        }
-    }
-
-    /// What was pending is durable.
-    fn appended(&mut self) {
-        self.pending.clear();
-        self.delivery = None;
-        for (at, key) in std::mem::take(&mut self.returned) {
-            self.engine.give_back(&self.published.workspace, &key, (self.id, at));
-        }
-        self.cancel_forsaken();
-        // Nobody may be listening.
-        let _ = self.engine.live.appended.send(Appended { execution: self.id, next: self.state.next_sequence });
     }
 }
 

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use camshaft_model::outcome::{Ending, FailureKind};
-use camshaft_model::seams::Dispatch;
+use camshaft_model::seams::{Dispatch, TellError};
+use camshaft_model::summary::{Status, Summary};
 use camshaft_model::{Value, json};
 
-use crate::world::{EVALUATIONS, World};
+use crate::world::{EVALUATIONS, World, message, name};
 
 const FAULTY: &str = r#"
 name: faulty
@@ -135,4 +136,126 @@ async fn an_event_that_was_refused_is_not_looked_at_again() {
         world.rest().await;
     }
     assert_eq!(EVALUATIONS.with(|count| count.get()) - before, 50, "each of fifty once");
+}
+
+const BAD: &str = r#"
+name: bad
+limits: { concurrency: 1, timeout: 60d }
+steps:
+  - lock: { key: k }
+    do: [ { workflow: kid, wait: false }, { wait: { event: { topic: t } } } ]
+"#;
+
+/// A newer release, or a hand in the database, may refuse what was published once.
+#[tokio::test]
+async fn executions_of_a_revision_that_cannot_be_read_end_and_give_back_what_others_wait_for() {
+    let good = "name: good\nlimits: { timeout: 60d }\nsteps: [ { lock: { key: k }, do: [ { set: { in: true } } ] } ]";
+    let parent = "name: parent\nlimits: { timeout: 60d }\nsteps: [ { workflow: bad } ]";
+    let kid = "name: kid\nsteps: [ { wait: 1h } ]";
+    let mut world = World::of(&[good, parent, kid, BAD]).await;
+    let held = world.start_of("parent", json!(null)).await;
+    world.rest().await;
+    let is_bad = |summary: &Summary| summary.revision.workflow.as_str() == "bad";
+    let bad = world.disk.summaries().into_values().find(is_bad).unwrap().id;
+    let in_line = world.start_of("bad", json!(null)).await;
+    let locked_out = world.start(json!(null)).await;
+    world.rest().await;
+    assert_eq!(world.disk.status(in_line), Some(Status::Queued));
+    assert!(!world.has_ended(locked_out));
+    world.workflows.pop();
+
+    let after = world.again().await;
+    let reached = after.dispatcher.send(&name("default"), message("t", "1", json!(null))).await.unwrap();
+    assert_eq!(reached, [], "an event goes to those who can take it, and to them alone");
+    let outcome = after.outcome(bad).await;
+    let why = "its revision cannot be read any more: no such revision";
+    assert_eq!(outcome.failure.as_ref().unwrap().message, why);
+    assert_eq!(after.outcome(in_line).await.failure.as_ref().unwrap().message, why, "its turn came");
+    assert_eq!(after.outcome(locked_out).await.ending, Ending::Succeeded, "the lock was given back");
+    assert!(after.outcome(held).await.failure.as_ref().unwrap().message.contains(why), "its parent was told");
+
+    let after = world.again().await;
+    let refused = after.dispatcher.cancel(bad, "ada".to_owned()).await.unwrap_err();
+    assert!(matches!(refused, TellError::Ended(_, Status::Failed)), "{refused}");
+
+    let after = world.again().await;
+    after.pass(Duration::from_secs(60 * 24 * 60 * 60)).await;
+    assert_eq!(after.outcome(bad).await.ending, Ending::Failed, "its time is over");
+}
+
+/// The parent's step is over and the parent goes on; the cancelling of its child is not durable yet.
+#[tokio::test]
+async fn a_child_that_was_left_just_before_a_crash_is_cancelled_though_its_parent_goes_on() {
+    let parent = r#"
+name: parent
+limits: { timeout: 60d }
+steps:
+  - try: [ { workflow: kid, timeout: 1h } ]
+    catch: [ { workflow: other, wait: false }, { workflow: other } ]
+"#;
+    let kid = |name: &str| format!("name: {name}\nlimits: {{ timeout: 60d }}\nsteps: [ {{ wait: 30d }} ]\n");
+    let world = World::of(&[parent, &kid("kid"), &kid("other")]).await;
+    let id = world.start(json!(null)).await;
+    world.pass(Duration::from_secs(60 * 60)).await;
+    let cut = (0..=world.disk.appends()).find(|n| world.disk.cut(*n).words(id).contains(&"step_ended")).unwrap();
+    let later = world.disk.appends();
+    let of = |workflow: &str| {
+        let all = world.disk.summaries().into_values().filter(|summary| summary.revision.workflow.as_str() == workflow);
+        all.map(|summary| summary.id).collect::<Vec<_>>()
+    };
+    let child = of("kid")[0];
+    assert!(!world.disk.cut(cut).words(child).contains(&"cancel_requested"), "the crash came in between");
+    let after = world.after(cut).await;
+    assert_eq!(after.outcome(child).await.ending, Ending::Cancelled);
+    assert!(!after.has_ended(id));
+
+    let after = world.after(later).await;
+    after.rest().await;
+    assert!(of("other").iter().all(|other| !after.has_ended(*other)), "one is waited for, the other is nobody's");
+}
+
+#[tokio::test]
+async fn a_block_that_is_tried_again_leaves_nothing_of_what_was_in_it() {
+    let world = World::of(&[r#"
+name: deep
+steps:
+  - set: { n: 0 }
+  - id: kept
+    set: { v: 0 }
+  - lock: { key: k }
+    do:
+      - set: { n: "{{ $.vars.n + 1 }}" }
+      - if: $.vars.n == 1
+        then:
+          - { id: deepin, set: { v: 1 } }
+          - parallel: { a: [ { id: branch, set: { v: 1 } } ] }
+          - set: { x: "{{ $.vars.n.nothing }}" }
+    retry: { attempts: 2, first: 1s, on: [expression] }
+  - exit: { body: { kept: "{{ $.steps.kept }}", deepin: "{{ $.steps.deepin }}", branch: "{{ $.steps.branch }}" } }
+"#])
+    .await;
+    let id = world.start(json!(null)).await;
+    world.pass(Duration::from_secs(2)).await;
+    let expected = json!({"kept": {"v": 0}, "deepin": null, "branch": null});
+    assert_eq!(world.outcome(id).await.output["body"], expected);
+}
+
+/// Those of a former server are counted first.
+#[tokio::test]
+async fn a_child_that_begins_while_a_server_takes_up_the_former_one_s_work_keeps_to_its_workflow_s_limit() {
+    let parent = "name: parent\nsteps: [ { workflow: one, wait: false, with: { call: '{{ $.event.body }}' } } ]";
+    let one = "name: one\nparams: { call: string }\nlimits: { concurrency: 1 }\nsteps: [ { task: hold, with: '{{ $.params.call }}' } ]";
+    let world = World::of(&[parent, one]).await;
+    world.start(json!("first")).await;
+    world.rest().await;
+    assert_eq!(world.hold.under_way(), ["first"]);
+    let after = world.crashed(world.disk.appends());
+    after.start(json!("second")).await;
+    after.rest().await;
+    after.engine.recover().await.unwrap();
+    after.rest().await;
+    assert_eq!(after.hold.under_way(), ["first"]);
+    after.hold.open("first");
+    after.rest().await;
+    assert_eq!(after.hold.under_way(), ["second"]);
 }

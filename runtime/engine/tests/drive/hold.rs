@@ -1,14 +1,14 @@
-//! A plugin whose calls end when a test says so, and which knows how many are under way.
+//! Calls of a plugin and evaluations that end when a test says so, and which know how many are under way.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use camshaft_model::Value;
 use camshaft_model::outcome::{Failure, FailureKind};
 use camshaft_model::seams::TaskCall;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 type Done = Result<Value, Failure>;
 
@@ -82,5 +82,34 @@ impl Hold {
     /// Calls that were dropped before their end, in their order.
     pub fn dropped(&self) -> Vec<String> {
         self.0.lock().unwrap().dropped.clone()
+    }
+}
+
+/// Evaluations that end when a test says so.
+#[derive(Default)]
+pub struct Crowd {
+    inside: watch::Sender<Vec<Value>>,
+    is_over: Mutex<bool>,
+    over: Condvar,
+}
+
+impl Crowd {
+    /// An evaluation, which takes its time as the sandbox does: beside the other work of its thread.
+    pub fn enter(&self, context: &str) {
+        let context: Value = serde_json::from_str(context).unwrap();
+        self.inside.send_modify(|inside| inside.push(context["event"]["body"].clone()));
+        tokio::task::block_in_place(|| {
+            drop(self.over.wait_while(self.is_over.lock().unwrap(), |is_over| !*is_over));
+        });
+    }
+
+    /// What `$.event.body` is of those that have begun.
+    pub fn inside(&self) -> watch::Receiver<Vec<Value>> {
+        self.inside.subscribe()
+    }
+
+    pub fn end(&self) {
+        *self.is_over.lock().unwrap() = true;
+        self.over.notify_all();
     }
 }

@@ -1,7 +1,9 @@
 //! The engine against its seams: the output rule, acceptance, retries, cancelling, and recovery from every crash.
 
+mod bounds;
 mod branches;
 mod children;
+mod crowd;
 #[allow(dead_code, reason = "the random programs beside this use more of it")]
 mod disk;
 mod faults;
