@@ -5,6 +5,7 @@ mod support;
 
 mod backup;
 mod command_line;
+mod connections;
 mod crash;
 mod expressions;
 mod formats;

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use camshaft_model::ids::Digest;
 use camshaft_model::json;
 use camshaft_model::resource::{Change, Expect, ResourceKind};
@@ -232,6 +234,35 @@ async fn a_store_on_a_full_disk_is_not_well_until_something_is_committed() {
     disk.heal();
     store.put_blob(Digest([1; 32]), vec![1; 1 << 20]).await.unwrap();
     assert!(store.healthy(), "a commit of any kind will do");
+}
+
+/// The store is opened again after each commit that fails, and nobody who reads notices.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn reading_goes_on_beside_writers_whose_commits_fail() {
+    let disk = FaultyDisk::default();
+    let store = Arc::new(RedbStore::open_with(disk.clone()).unwrap());
+    let run = Run::new(0);
+    store.append(run.at_once(store.fence())).await.unwrap();
+    disk.break_now(Fault::Full);
+    let writers: Vec<_> = (0..4)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for _ in 0..50 {
+                    store.put_blob(Digest([n; 32]), vec![n; 1 << 20]).await.unwrap_err();
+                }
+            })
+        })
+        .collect();
+    let mut reads = 0;
+    while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
+        assert_eq!(store.summary(run.id).await.unwrap(), Some(run.summary(Status::Succeeded)), "after {reads} reads");
+        reads += 1;
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert!(reads > 0);
 }
 
 async fn until_healthy(store: &RedbStore) {

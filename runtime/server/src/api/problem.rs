@@ -240,7 +240,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(why) => {
-                Self::new(Fault::Unavailable, "this cannot be made durable now; nothing was changed, try again")
+                Self::new(Fault::Unavailable, "the store is not available now; nothing was changed, try again")
                     .because(why)
             }
             error @ StoreError::Conflict { .. } => {

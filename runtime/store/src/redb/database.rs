@@ -1,6 +1,7 @@
 //! The open database, and its opening again after the disk failed. Errors of redb become ours here.
 
 use std::io::ErrorKind;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use camshaft_model::seams::{Fence, StoreError};
@@ -26,12 +27,14 @@ pub(crate) struct Slot {
     /// How messages name it: the path.
     name: String,
     database: RwLock<Option<Database>>,
+    /// How often it was opened again.
+    reopened: AtomicU64,
 }
 
 impl Slot {
     /// Opens it, brings its format up to date and takes the next fence. `name` is how messages name it.
     pub(crate) fn open(disk: Arc<Disk>, name: String) -> Result<(Self, Fence), StoreError> {
-        let slot = Self { disk, name, database: RwLock::new(None) };
+        let slot = Self { disk, name, database: RwLock::new(None), reopened: AtomicU64::new(0) };
         let database = slot.open_database()?;
         let fence = migrate::prepare(&database).map_err(|error| slot.explain(error))?;
         slot.put(Some(database));
@@ -50,6 +53,12 @@ impl Slot {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let database = database.as_ref().ok_or_else(|| self.unavailable("it is closed after an error of the disk"))?;
         database.begin_write().map_err(|error| disk_error(error.into()))
+    }
+
+    /// How often it was opened again, once that is done where it is being done.
+    pub(crate) fn opened(&self) -> u64 {
+        let _settled = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        self.reopened.load(Ordering::Acquire)
     }
 
     /// How many commits have become durable on the disk.
@@ -97,15 +106,14 @@ impl Slot {
         self.disk.close();
     }
 
-    /// Undoes on the disk what a failed commit may have left there. The database must be closed.
-    pub(crate) fn revert(&self) -> Result<(), StoreError> {
-        self.disk.revert().map_err(|error| self.unavailable(&error.to_string()))
-    }
-
-    /// Opens it again, as the same server: the fence stays.
-    pub(crate) fn open_again(&self) -> Result<(), StoreError> {
-        let database = self.open_database()?;
-        self.put(Some(database));
+    /// Undoes on the disk what a failed commit may have left there, and opens the database again, as the same server: the fence
+    /// stays. Who begins to read meanwhile waits until that is done.
+    pub(crate) fn reopen(&self) -> Result<(), StoreError> {
+        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        drop(slot.take());
+        self.disk.revert().map_err(|error| self.unavailable(&error.to_string()))?;
+        *slot = Some(self.open_database()?);
+        self.reopened.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
 

@@ -112,14 +112,14 @@ impl RedbStore {
     }
 
     /// A read of a few rows, at once: they are mostly in memory.
-    fn read<T>(&self, read: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn read<T>(&self, read: impl Fn(&ReadTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
         read_and_report(&self.slot, &self.writer.bell(), read)
     }
 
     /// A read of many rows or bytes, off the threads that serve requests.
     async fn scan<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&ReadTransaction) -> Result<T, StoreError> + Send + 'static,
+        read: impl Fn(&ReadTransaction) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (slot, bell) = (self.slot.clone(), self.writer.bell());
         let task = tokio::task::spawn_blocking(move || read_and_report(&slot, &bell, read));
@@ -127,16 +127,28 @@ impl RedbStore {
     }
 }
 
+/// How often a read is begun anew because the database was closed under it.
+const READS_BROKEN_OFF_MAX: u32 = 100;
+
 fn read_and_report<T>(
     slot: &Slot,
     bell: &Bell,
-    read: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
+    read: impl Fn(&ReadTransaction) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    let result = slot.read().and_then(|transaction| read(&transaction));
-    if let Err(StoreError::Unavailable(_)) = &result {
-        bell.ring();
+    for _ in 0..READS_BROKEN_OFF_MAX {
+        let opened = slot.opened();
+        let result = slot.read().and_then(|transaction| read(&transaction));
+        match result {
+            // A failed commit of somebody else ended the database under it: nothing is wrong with what is read.
+            Err(StoreError::Unavailable(_)) if slot.opened() != opened => {}
+            Err(error @ StoreError::Unavailable(_)) => {
+                bell.ring();
+                return Err(error);
+            }
+            result => return result,
+        }
     }
-    result
+    Err(StoreError::Unavailable("commits fail faster than anything can be read".to_owned()))
 }
 
 /// The file, made for its owner alone and its name made durable.

@@ -237,7 +237,6 @@ impl Loop {
                 tracing::error!(%error, landed, "the store's disk failed");
                 self.health.set(false);
                 self.broken = true;
-                self.slot.close();
                 match answers {
                     // The commit itself was durable before something behind it failed.
                     Some(answers) if landed => {
@@ -309,9 +308,7 @@ impl Loop {
 
     /// Undoes what the failed commit may have left, and opens the database again. Whether it takes writes shows with the next.
     fn recover(&mut self) -> Result<(), StoreError> {
-        self.slot.close();
-        self.slot.revert()?;
-        self.slot.open_again()?;
+        self.slot.reopen()?;
         self.broken = false;
         Ok(())
     }
