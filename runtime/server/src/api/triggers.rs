@@ -27,14 +27,14 @@ use crate::catalog::specs::{self, Kept, TriggerSpec, WorkflowSpec};
 pub struct TriggerItem {
     /// What it is switched on and off by: `manual`, `webhook:github`, `webhook:github#2`
     pub key: String,
-    /// `manual`, `webhook`, `request`
+    /// `manual`, `webhook`, `request`, `event`
     pub kind: String,
     /// The integration of a webhook trigger.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub integration: Option<String>,
     /// Whether it starts the workflow.
     pub enabled: bool,
-    /// Where to call: `webhook`, `async` and `sync` of a webhook trigger, `trigger` of the others.
+    /// Where to call: `webhook`, `async` and `sync` of a webhook trigger, `events` of an event trigger, `trigger` of the others.
     pub urls: BTreeMap<&'static str, String>,
 }
 
@@ -98,8 +98,13 @@ impl TriggerItem {
     fn of(app: &App, kept: &Kept<WorkflowSpec>, environment: &Name, trigger: &TriggerSpec) -> Self {
         let (hooks, workflow) = (app.url(), &kept.key.name);
         let query = if *environment == production() { String::new() } else { format!("?environment={environment}") };
-        let urls = match &trigger.integration {
-            Some(integration) => {
+        let urls = match (&trigger.integration, &trigger.event_type) {
+            (None, Some(_)) => {
+                let home = *app.catalog.tokens().home() == app.workspace;
+                let workspace = if home { String::new() } else { format!("/{}", app.workspace) };
+                BTreeMap::from([("events", format!("{}/events{workspace}{query}", app.public_url))])
+            }
+            (Some(integration), _) => {
                 let hook = format!("{hooks}/v1/webhooks/{integration}");
                 let one = format!("{hook}/workflows/{workflow}");
                 BTreeMap::from([
@@ -108,7 +113,7 @@ impl TriggerItem {
                     ("webhook", format!("{hook}{query}")),
                 ])
             }
-            None => {
+            (None, None) => {
                 let url = format!("{}/api/v1/workflows/{workflow}/trigger{query}", app.public_url);
                 BTreeMap::from([("trigger", url)])
             }
@@ -132,10 +137,14 @@ impl TriggerView {
     fn of(app: &App, kept: &Kept<WorkflowSpec>, environment: &Name, trigger: &TriggerSpec, params: &Value) -> Self {
         let firing = app.firings.of(kept.id, environment, &trigger.key);
         let item = TriggerItem::of(app, kept, environment, trigger);
-        let curl = match (item.urls.get("sync"), item.urls.get("trigger")) {
-            (Some(url), _) => curl(url, false, &json!({})),
-            (None, Some(url)) => curl(url, true, &json!({"params": params})),
-            (None, None) => String::new(),
+        let url = |kind: &str| item.urls.get(kind).map_or("", String::as_str);
+        let curl = match &trigger.event_type {
+            Some(kind) => {
+                let event = json!({"specversion": "1.0", "id": "1", "source": "/here", "type": kind, "data": {}});
+                curl(url("events"), true, "application/cloudevents+json", &event)
+            }
+            None if trigger.integration.is_some() => curl(url("sync"), false, "application/json", &json!({})),
+            None => curl(url("trigger"), true, "application/json", &json!({"params": params})),
         };
         Self {
             trigger: item,
@@ -154,10 +163,10 @@ impl TriggerView {
 }
 
 /// A call as people paste it into a shell. Names in URLs have nothing that a shell reads.
-fn curl(url: &str, with_token: bool, body: &Value) -> String {
+fn curl(url: &str, with_token: bool, content_type: &str, body: &Value) -> String {
     let token = if with_token { " -H \"Authorization: Bearer $CAMSHAFT_TOKEN\"" } else { "" };
     let body = body.to_string().replace('\'', "'\\''");
-    format!("curl -X POST '{url}'{token} -H 'Content-Type: application/json' -d '{body}'")
+    format!("curl -X POST '{url}'{token} -H 'Content-Type: {content_type}' -d '{body}'")
 }
 
 /// List what starts a workflow, with URLs, counts and the latest failures.

@@ -143,17 +143,21 @@ pub struct TriggerSpec {
     /// The integration of a webhook trigger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integration: Option<Name>,
+    /// What an `event` trigger is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
 }
 
 impl TriggerSpec {
     /// The triggers of a document.
     pub fn all(triggers: &[Trigger]) -> Vec<Self> {
         let one = |(key, trigger): (TriggerKey, &Trigger)| {
-            let integration = match trigger {
-                Trigger::Webhook { integration, .. } => Some(integration.clone()),
-                Trigger::Manual | Trigger::Request | Trigger::Event { .. } => None,
+            let (integration, event_type) = match trigger {
+                Trigger::Webhook { integration, .. } => (Some(integration.clone()), None),
+                Trigger::Event { kind, .. } => (None, Some(kind.clone())),
+                Trigger::Manual | Trigger::Request => (None, None),
             };
-            Self { kind: trigger.word().to_owned(), key, integration }
+            Self { kind: trigger.word().to_owned(), key, integration, event_type }
         };
         trigger_keys(triggers).into_iter().zip(triggers).map(one).collect()
     }
