@@ -21,7 +21,8 @@ pub(super) fn run(session: &Session, command: Trigger) -> Result<()> {
                 }
                 let row = |t: &Value| {
                     let enabled = if t["enabled"] == json!(true) { "on" } else { "off" };
-                    let url = ["sync", "trigger"].iter().find_map(|kind| t["urls"][*kind].as_str()).unwrap_or("-");
+                    let url =
+                        ["sync", "events", "trigger"].iter().find_map(|kind| t["urls"][*kind].as_str()).unwrap_or("-");
                     vec![
                         text(&t["key"]),
                         enabled.to_owned(),

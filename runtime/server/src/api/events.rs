@@ -20,13 +20,13 @@ use crate::tokens::{Caller, Scope};
     request_body(content = String, content_type = "application/cloudevents+json"),
     responses(
         (status = 202, description = "`{status: \"ok\", events: [{id, source, executions}]}`, durable", body = Object),
-        (status = 400, description = "`message` names the attribute that is not what it should be"),
+        (status = 400, description = "`detail` names the attribute that is not what it should be"),
         (status = 413, description = "too large"),
         (status = 429, description = "too many executions; Retry-After tells when"),
     )
 )]
-pub async fn receive(app: App, request: Request) -> Response {
-    cloudevents::receive(&app.triggers, &app.workspace, request).await
+pub async fn receive(app: App, request: Request) -> Result<Response, Problem> {
+    Ok(cloudevents::receive(&app.triggers, &app.workspace, request).await?)
 }
 
 /// The same, for the workspace that the URL names.
@@ -40,7 +40,7 @@ pub async fn receive(app: App, request: Request) -> Response {
     request_body(content = String, content_type = "application/cloudevents+json"),
     responses(
         (status = 202, description = "`{status: \"ok\", events: [{id, source, executions}]}`, durable", body = Object),
-        (status = 400, description = "`message` names the attribute that is not what it should be"),
+        (status = 400, description = "`detail` names the attribute that is not what it should be"),
         (status = 404, description = "unknown workspace"),
         (status = 413, description = "too large"),
         (status = 429, description = "too many executions; Retry-After tells when"),
@@ -53,7 +53,7 @@ pub async fn receive_named(
     request: Request,
 ) -> Result<Response, Problem> {
     let workspace = named(&app, &caller, &which)?;
-    Ok(cloudevents::receive(&app.triggers, &workspace, request).await)
+    Ok(cloudevents::receive(&app.triggers, &workspace, request).await?)
 }
 
 /// Ask whether events may be sent (CloudEvents HTTP Web Hooks, 4).
@@ -62,8 +62,8 @@ pub async fn receive_named(
     params(("WebHook-Request-Origin" = Option<String>, Header, description = "who asks")),
     responses((status = 200, description = "yes: `WebHook-Allowed-Origin` and `WebHook-Allowed-Rate`"))
 )]
-pub async fn ask(app: App, request: Request) -> Response {
-    cloudevents::receive(&app.triggers, &app.workspace, request).await
+pub async fn ask(app: App, request: Request) -> Result<Response, Problem> {
+    Ok(cloudevents::receive(&app.triggers, &app.workspace, request).await?)
 }
 
 /// Ask whether events may be sent to the workspace that the URL names.
@@ -85,7 +85,7 @@ pub async fn ask_named(
     request: Request,
 ) -> Result<Response, Problem> {
     let workspace = named(&app, &caller, &which)?;
-    Ok(cloudevents::receive(&app.triggers, &workspace, request).await)
+    Ok(cloudevents::receive(&app.triggers, &workspace, request).await?)
 }
 
 fn named(app: &App, caller: &Caller, which: &str) -> Result<Name, Problem> {

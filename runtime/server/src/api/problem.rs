@@ -9,6 +9,7 @@ use camshaft_model::ids::Malformed;
 use camshaft_model::language::nearest;
 use camshaft_model::seams::{DispatchError, StoreError, TellError};
 use camshaft_model::{Map, Value};
+use camshaft_triggers::cloudevents::NotTaken;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -268,6 +269,29 @@ impl From<DispatchError> for Problem {
             .because(why),
             DispatchError::Stopping => Self::new(Fault::Unavailable, "the server is stopping; try again"),
         }
+    }
+}
+
+impl From<NotTaken> for Problem {
+    fn from(not_taken: NotTaken) -> Self {
+        let NotTaken { status, message, inside, headers } = not_taken;
+        let fault = match status {
+            StatusCode::BAD_REQUEST => Fault::Malformed,
+            StatusCode::PAYLOAD_TOO_LARGE => Fault::TooLarge,
+            StatusCode::REQUEST_TIMEOUT => Fault::TooSlow,
+            StatusCode::TOO_MANY_REQUESTS => Fault::TooMany,
+            StatusCode::SERVICE_UNAVAILABLE => Fault::Unavailable,
+            StatusCode::CONFLICT => Fault::Conflict,
+            _ => return Self::internal(inside.unwrap_or(message)),
+        };
+        let mut problem = Self::new(fault, message);
+        if let Some(inside) = inside {
+            problem = problem.because(inside);
+        }
+        headers.into_iter().fold(problem, |problem, (name, value)| match name {
+            Some(name) => problem.with_header(name, value),
+            None => problem,
+        })
     }
 }
 

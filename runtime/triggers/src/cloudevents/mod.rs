@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use camshaft_model::ids::{Digest, ExecutionId, Name};
 use camshaft_model::invocation::{DeliveryKey, Reply, SeenDelivery, TriggerSource};
@@ -26,11 +26,34 @@ use crate::http::{Parts, Room};
 pub use binding::{CloudEvent, Malformed, read};
 
 /// A delivery of events for a workspace, whose sender is known already.
-pub async fn receive(parts: &Parts, workspace: &Name, request: Request) -> Response {
+pub async fn receive(parts: &Parts, workspace: &Name, request: Request) -> Result<Response, NotTaken> {
     if request.method() == Method::OPTIONS {
-        return handshake(&request);
+        return Ok(handshake(&request));
     }
-    accept(parts, workspace, request).await.unwrap_or_else(Refused::into_response)
+    Ok(accept(parts, workspace, request).await?)
+}
+
+/// Why events were not taken; nothing of the delivery was started that is not told of again when it is sent again.
+#[derive(Debug)]
+pub struct NotTaken {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// What the sender reads.
+    pub message: String,
+    /// What the operator reads beside.
+    pub inside: Option<String>,
+    /// `Retry-After` and what is left of the second.
+    pub headers: HeaderMap,
+}
+
+impl From<Refused> for NotTaken {
+    fn from(refused: Refused) -> Self {
+        let (status, message, inside) = (refused.status(), refused.to_string(), refused.inside());
+        let mut headers = refused.into_response().headers().clone();
+        headers.remove(header::CONTENT_TYPE);
+        headers.remove(header::CONTENT_LENGTH);
+        Self { status, message, inside, headers }
+    }
 }
 
 /// The validation of a sender that asks before it sends (CloudEvents 1.0, HTTP Web Hooks, 4): this one may, at any rate.
