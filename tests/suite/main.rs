@@ -4,6 +4,7 @@
 mod support;
 
 mod backup;
+mod clients;
 mod command_line;
 mod connections;
 mod crash;

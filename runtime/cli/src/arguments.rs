@@ -390,12 +390,13 @@ pub(crate) enum Token {
         /// What it is for.
         #[arg(long, default_value = "made on the command line")]
         label: String,
-        /// Only for this workflow: it triggers it and reads its executions.
+        /// Only for this workflow.
         #[arg(long)]
         workflow: Option<String>,
-        /// What it may do, where it is for no workflow.
-        #[arg(long, default_value = "read", conflicts_with = "workflow")]
-        scope: Scope,
+        /// What it may do, several separated by commas. With a workflow: trigger, read, manage (trigger,read where it is left
+        /// out); without one: operator, admin, read or events (read).
+        #[arg(long = "scope", value_delimiter = ',')]
+        scopes: Vec<Scope>,
         /// When it ends: 12h, 30d.
         #[arg(long)]
         expires: Option<String>,
@@ -423,6 +424,10 @@ pub(crate) enum Scope {
     Read,
     /// Sending events.
     Events,
+    /// Starting a workflow, and telling its executions something.
+    Trigger,
+    /// Enabling and disabling a workflow's triggers.
+    Manage,
 }
 
 /// Which executions: all that is said must hold.

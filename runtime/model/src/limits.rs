@@ -91,8 +91,12 @@ pub const SECRET_BYTES_MAX: usize = 64 << 10;
 
 /// Executions that a workspace may start in a second; 0 is no limit.
 pub const EXECUTIONS_PER_SECOND: u32 = 25;
+/// Client addresses that a throttle tells apart; further ones share their room.
+pub const ADDRESSES_MAX: usize = 100_000;
 /// How long a synchronous caller waits before 201.
 pub const SYNC_WINDOW: Duration = Duration::from_secs(50);
+/// How long an access token is valid.
+pub const ACCESS_TOKEN_LASTS: Duration = Duration::from_secs(60 * 60);
 /// How long a delivery id is remembered.
 pub const DEDUPE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long an execution may take where its workflow does not say.

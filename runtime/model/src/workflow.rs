@@ -127,6 +127,29 @@ impl fmt::Display for TriggerKey {
     }
 }
 
+/// What is wrong with a parameter.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ParamFault {
+    /// It is required, and nobody gave it.
+    #[error("parameter `{name}` ({}) is missing", .kind.as_str())]
+    Missing {
+        /// Its name.
+        name: String,
+        /// Its type.
+        kind: ParamKind,
+    },
+    /// It is of another type.
+    #[error("parameter `{name}` is a {}, found {found}", .kind.as_str())]
+    Kind {
+        /// Its name.
+        name: String,
+        /// Its type.
+        kind: ParamKind,
+        /// What was given.
+        found: Value,
+    },
+}
+
 /// What starts a workflow.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Trigger {
@@ -231,19 +254,27 @@ impl Workflow {
     /// The parameters of an execution: those given, checked, with defaults filled in. Undeclared ones are dropped.
     /// Errors with every fault at once.
     pub fn bind_params(&self, given: &Map<String, Value>) -> Result<Map<String, Value>, Vec<String>> {
+        self.bind(given, ParamKind::admits).map_err(|faults| faults.iter().map(ToString::to_string).collect())
+    }
+
+    /// The same, where somebody else says which values a type admits.
+    pub fn bind(
+        &self,
+        given: &Map<String, Value>,
+        admits: impl Fn(ParamKind, &Value) -> bool,
+    ) -> Result<Map<String, Value>, Vec<ParamFault>> {
         let mut faults = Vec::new();
         let mut bound = Map::new();
         for param in &self.params {
-            match given.get(&param.name).or(param.default.as_ref()) {
-                Some(value) if param.kind.admits(value) => {
-                    bound.insert(param.name.clone(), value.clone());
+            let (name, kind) = (&param.name, param.kind);
+            match given.get(name).or(param.default.as_ref()) {
+                Some(value) if admits(kind, value) => {
+                    bound.insert(name.clone(), value.clone());
                 }
                 Some(value) => {
-                    faults.push(format!("parameter `{}` is a {}, found {value}", param.name, param.kind.as_str()))
+                    faults.push(ParamFault::Kind { name: name.clone(), kind, found: value.clone() });
                 }
-                None if param.required => {
-                    faults.push(format!("parameter `{}` ({}) is missing", param.name, param.kind.as_str()));
-                }
+                None if param.required => faults.push(ParamFault::Missing { name: name.clone(), kind }),
                 None => {}
             }
         }

@@ -57,6 +57,12 @@ pub const KEYS: &[Key] = &[
     key("limits.body_bytes", "1048576", "largest body of a request to a trigger URL, bytes"),
     key("limits.parallel_calls", "64", "plugin calls under way at once; further ones wait their turn"),
     key("sync.window", r#""50s""#, "how long a synchronous caller waits before it gets 201 and a Location"),
+    key(
+        "tooljet.throttle_ttl_ms",
+        "60000",
+        "the time in which a client address may make so many requests to ToolJet's URLs, milliseconds",
+    ),
+    key("tooljet.throttle_limit", "100", "requests that it may make in that time; 0: no limit"),
     key("retention.age", r#""30d""#, "how long ended executions are kept; empty: no matter how old they are"),
     key(
         "retention.size",
@@ -75,6 +81,9 @@ pub const KEYS: &[Key] = &[
 ];
 
 const PREFIX: &str = "CAMSHAFT_";
+/// Variables of other systems that mean keys of ours; our own go before them.
+const FOREIGN_VARIABLES: [(&str, &str); 2] =
+    [("WEBHOOK_THROTTLE_TTL", "tooljet.throttle_ttl_ms"), ("WEBHOOK_THROTTLE_LIMIT", "tooljet.throttle_limit")];
 /// Variables of ours that are no keys: of the server, the command line, the tests and the build.
 const OTHER_VARIABLES: [&str; 6] = ["ADMIN_TOKEN", "URL", "TOKEN", "PROGRAMS", "SEED", "WASM_TOOLCHAIN"];
 
@@ -111,6 +120,8 @@ pub struct Config {
     pub limits: Limits,
     /// Synchronous callers.
     pub sync: Sync,
+    /// Clients of ToolJet.
+    pub tooljet: ToolJet,
     /// How long things are kept.
     pub retention: Retention,
     /// What one plugin call may use.
@@ -159,6 +170,16 @@ pub struct Sync {
     pub window: Duration,
 }
 
+/// `[tooljet]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolJet {
+    /// The time in which an address may make so many requests, milliseconds.
+    pub throttle_ttl_ms: u64,
+    /// How many; 0 is no limit.
+    pub throttle_limit: u32,
+}
+
 /// `[retention]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -205,6 +226,11 @@ impl Config {
                 ConfigError(format!("{}: {}", path.display(), error.to_string().trim_end()))
             })?;
             overlay(&mut table, read, "", &path.display().to_string())?;
+        }
+        for (name, path) in FOREIGN_VARIABLES {
+            if let Some(text) = environment(name) {
+                set(&mut table, path, &text, name)?;
+            }
         }
         for key in KEYS {
             let name = environment_name(key.path);
@@ -452,6 +478,17 @@ mod tests {
         assert_eq!((config.limits.body_bytes, config.limits.executions_per_second), (2, 1));
         let environment = [("CAMSHAFT_TRUSTED_PROXIES", "10.0.0.0/8, ::1")];
         assert_eq!(load("", &environment, &[]).unwrap().trusted_proxies.len(), 2);
+    }
+
+    #[test]
+    fn the_variables_that_tooljet_has_are_heard_and_ours_go_before_them() {
+        let theirs = [("WEBHOOK_THROTTLE_TTL", "1000"), ("WEBHOOK_THROTTLE_LIMIT", "7")];
+        let config = load("[tooljet]\nthrottle_limit = 5", &theirs, &[]).unwrap();
+        assert_eq!(config.tooljet, ToolJet { throttle_ttl_ms: 1000, throttle_limit: 7 });
+        let both = [("WEBHOOK_THROTTLE_LIMIT", "7"), ("CAMSHAFT_TOOLJET_THROTTLE_LIMIT", "9")];
+        assert_eq!(load("", &both, &[]).unwrap().tooljet, ToolJet { throttle_ttl_ms: 60_000, throttle_limit: 9 });
+        let error = load("", &[("WEBHOOK_THROTTLE_TTL", "soon")], &[]).unwrap_err();
+        assert!(error.contains("WEBHOOK_THROTTLE_TTL: `soon`"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod wire;
 
 pub mod api;
 pub mod catalog;
+pub mod dialects;
 pub mod inspector;
 pub mod readiness;
 pub mod reruns;

@@ -27,7 +27,13 @@ pub async fn first_token(
     let minted = mint(id)?;
     // The file first: a crash in between leaves a file without a token, and the next start makes both anew.
     let path = folder.write_private(FILE, &format!("{}\n", minted.text))?;
-    let spec = TokenSpec { label: FILE.to_owned(), scope: Scope::Operator, digest: minted.digest, expires_at: None };
+    let spec = TokenSpec {
+        label: FILE.to_owned(),
+        scope: Scope::Operator,
+        digest: minted.digest,
+        expires_at: None,
+        last_used_at: None,
+    };
     let resource = specs::resource(specs::key(ResourceKind::Token, workspace, id), id, &spec, now);
     catalog.change(vec![Change::Put { resource, expect: Expect::Absent }]).await?;
     tracing::info!(path = %path.display(), "an operator's token was made; it is in this file");

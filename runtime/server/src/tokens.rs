@@ -2,6 +2,12 @@
 //!
 //! A token reads `cst_<id>_<secret>`. Only the digest of the secret is kept; it has 192 random bits, so a plain fast
 //! digest is enough. The id is no secret: it finds the record, and the digests are compared in constant time.
+//!
+//! When each was presented last is known in memory at once, and written down now and then for all of them together
+//! ([`crate::catalog::Catalog::write_uses`]): a busy token costs no commit.
+
+mod access;
+mod rights;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +18,12 @@ use camshaft_model::ids::{Digest, Name, ResourceId};
 use camshaft_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
+use tokio::sync::watch;
 use uuid::Uuid;
+
+pub use access::Access;
+use access::Presented;
+pub use rights::{OfWorkflow, Right, Rights};
 
 use crate::vault::random;
 
@@ -28,8 +39,8 @@ pub enum Scope {
     Read,
     /// Send events to its workspace, and nothing else.
     Events,
-    /// Trigger this workflow, and see and cancel its executions.
-    Workflow(ResourceId),
+    /// Some of what can be done with this workflow.
+    Workflow(OfWorkflow),
 }
 
 impl Scope {
@@ -41,6 +52,14 @@ impl Scope {
             Self::Read => "read",
             Self::Events => "events",
             Self::Workflow(_) => "workflow",
+        }
+    }
+
+    /// The words for what it may do: `operator`, `admin`, `read`, `events`, or the rights with a workflow.
+    pub fn words(self) -> Vec<&'static str> {
+        match self {
+            Self::Workflow(own) => own.rights.iter().map(Right::as_str).collect(),
+            wide => vec![wide.as_str()],
         }
     }
 }
@@ -57,6 +76,9 @@ pub struct TokenSpec {
     /// When it stops being valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// When it was presented last, as of when that was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// A token that was just made; its text is shown once and kept nowhere.
@@ -84,6 +106,10 @@ pub struct Caller {
     pub is_home: bool,
     /// What it may do.
     pub scope: Scope,
+    /// Its id; the operator's own has none.
+    pub token: Option<ResourceId>,
+    /// When it stops being valid.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// The tokens that are valid now.
@@ -92,20 +118,38 @@ pub struct Tokens {
     operator: Option<Digest>,
     /// The operators' own workspace.
     home: Name,
+    /// Access tokens are made with it.
+    key: [u8; 32],
+    /// Told when a token is revoked.
+    revoked: watch::Sender<()>,
 }
 
 struct Known {
     caller: Caller,
     digest: Digest,
-    expires_at: Option<Timestamp>,
+    /// Microseconds since 1970; 0 is never.
     last_used: AtomicU64,
+    /// What of that is written down.
+    written: u64,
 }
 
 impl Tokens {
     /// No tokens but, where one is given, the operator's own (`CAMSHAFT_ADMIN_TOKEN`), which may have any text. `home` is the
     /// workspace that operators reach where they name none.
     pub fn new(operator: Option<&str>, home: &Name) -> Self {
-        Self { known: RwLock::default(), operator: operator.map(digest), home: home.clone() }
+        Self {
+            known: RwLock::default(),
+            operator: operator.map(digest),
+            home: home.clone(),
+            key: [0; 32],
+            revoked: watch::Sender::new(()),
+        }
+    }
+
+    /// With the key that access tokens are made with.
+    #[must_use]
+    pub fn with_key(self, key: [u8; 32]) -> Self {
+        Self { key, ..self }
     }
 
     /// The operators' own workspace.
@@ -115,23 +159,35 @@ impl Tokens {
 
     /// Makes a token valid.
     pub fn put(&self, id: ResourceId, workspace: &Name, spec: &TokenSpec) {
-        let known = Known {
-            caller: Caller {
-                label: spec.label.as_str().into(),
-                workspace: workspace.clone(),
-                is_home: *workspace == self.home,
-                scope: spec.scope,
-            },
-            digest: spec.digest,
+        let caller = Caller {
+            label: spec.label.as_str().into(),
+            workspace: workspace.clone(),
+            is_home: *workspace == self.home,
+            scope: spec.scope,
+            token: Some(id),
             expires_at: spec.expires_at,
-            last_used: AtomicU64::new(0),
         };
-        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(id, known);
+        let written = spec.last_used_at.map_or(0, |at| at.0);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let before = known.get(&id).map_or(0, |known| known.last_used.load(Ordering::Relaxed));
+        let last_used = AtomicU64::new(before.max(written));
+        known.insert(id, Known { caller, digest: spec.digest, last_used, written });
     }
 
-    /// Makes a token invalid, at once.
+    /// Makes a token invalid, at once, and every access token that was made for it.
     pub fn remove(&self, id: ResourceId) {
         self.known.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.revoked.send_replace(());
+    }
+
+    /// Returns when a token is revoked; at once where it is not known.
+    pub async fn until_revoked(&self, id: ResourceId) {
+        let mut revoked = self.revoked.subscribe();
+        while self.known.read().unwrap_or_else(PoisonError::into_inner).contains_key(&id) {
+            if revoked.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Who presents this text; none where it is no valid token.
@@ -139,26 +195,68 @@ impl Tokens {
         if let Some(operator) = &self.operator
             && bool::from(operator.0.ct_eq(&digest(text).0))
         {
-            let workspace = self.home.clone();
-            return Some(Caller { label: "operator".into(), workspace, is_home: true, scope: Scope::Operator });
+            return Some(Caller {
+                label: "operator".into(),
+                workspace: self.home.clone(),
+                is_home: true,
+                scope: Scope::Operator,
+                token: None,
+                expires_at: None,
+            });
         }
-        let (id, secret) = text.strip_prefix("cst_")?.split_once('_')?;
-        let id = ResourceId(Uuid::try_parse(id).ok()?);
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let known = known.get(&id)?;
-        let same = bool::from(known.digest.0.ct_eq(&digest(secret).0));
-        if !same || known.expires_at.is_some_and(|end| end <= now) {
+        let (known, expires_at) = if let Some(presented) = Presented::read(text) {
+            let known = known.get(&presented.id)?;
+            let is_real = presented.is_real(&self.key, &known.digest);
+            (is_real.then_some(known)?, Some(presented.end))
+        } else {
+            let (id, secret) = text.strip_prefix("cst_")?.split_once('_')?;
+            let known = known.get(&ResourceId(Uuid::try_parse(id).ok()?))?;
+            (known.has(secret).then_some(known)?, known.caller.expires_at)
+        };
+        if [known.caller.expires_at, expires_at].into_iter().flatten().any(|end| end <= now) {
             return None;
         }
-        known.last_used.store(now.0, Ordering::Relaxed);
-        Some(known.caller.clone())
+        known.last_used.fetch_max(now.0, Ordering::Relaxed);
+        Some(Caller { expires_at, ..known.caller.clone() })
     }
 
-    /// When a token was presented last, since this server started.
+    /// An access token for a token's id and its secret, which may be the token's whole text; none where they belong to no
+    /// valid token.
+    pub fn access(&self, id: &str, secret: &str, now: Timestamp) -> Option<Access> {
+        let id = ResourceId(Uuid::try_parse(id).ok()?);
+        let secret = secret.strip_prefix(&format!("cst_{}_", id.0.as_simple())).unwrap_or(secret);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = known.get(&id)?;
+        let end = known.caller.expires_at;
+        if !known.has(secret) || end.is_some_and(|end| end <= now) {
+            return None;
+        }
+        known.last_used.fetch_max(now.0, Ordering::Relaxed);
+        Some(Access::new(&self.key, id, &known.digest, end, now))
+    }
+
+    /// When a token was presented last.
     pub fn last_used(&self, id: ResourceId) -> Option<Timestamp> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let at = known.get(&id)?.last_used.load(Ordering::Relaxed);
         (at != 0).then_some(Timestamp(at))
+    }
+
+    /// The tokens that were presented since that was written down, each with its workspace and when.
+    pub fn unwritten(&self) -> Vec<(Name, ResourceId, Timestamp)> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let used = known.iter().filter_map(|(id, known)| {
+            let last_used = known.last_used.load(Ordering::Relaxed);
+            (last_used > known.written).then(|| (known.caller.workspace.clone(), *id, Timestamp(last_used)))
+        });
+        used.collect()
+    }
+}
+
+impl Known {
+    fn has(&self, secret: &str) -> bool {
+        self.digest.0.ct_eq(&digest(secret).0).into()
     }
 }
 
@@ -175,7 +273,7 @@ mod tests {
     }
 
     fn spec(minted: &Minted, expires_at: Option<Timestamp>) -> TokenSpec {
-        TokenSpec { label: "ci".into(), scope: Scope::Read, digest: minted.digest, expires_at }
+        TokenSpec { label: "ci".into(), scope: Scope::Read, digest: minted.digest, expires_at, last_used_at: None }
     }
 
     #[test]
@@ -195,6 +293,69 @@ mod tests {
     }
 
     #[test]
+    fn an_access_token_is_as_good_as_its_token_until_either_ends() {
+        let hour = 3_600_000_000;
+        let id = ResourceId(Uuid::now_v7());
+        let minted = mint(id).unwrap();
+        let tokens = Tokens::new(None, &workspace()).with_key([7; 32]);
+        tokens.put(id, &workspace(), &spec(&minted, None));
+        let secret = minted.text.rsplit('_').next().unwrap();
+        let now = Timestamp(hour);
+        for secret in [secret, &minted.text] {
+            let access = tokens.access(&id.to_string(), secret, now).unwrap().text;
+            let caller = tokens.recognise(&access, Timestamp(2 * hour - 1)).unwrap();
+            assert_eq!((caller.token, caller.scope), (Some(id), Scope::Read));
+            assert_eq!(caller.expires_at, Some(Timestamp(2 * hour)));
+            assert!(tokens.recognise(&access, Timestamp(2 * hour)).is_none(), "over");
+            assert!(!access.contains(secret));
+        }
+        let other = ResourceId(Uuid::now_v7());
+        for (id, secret) in [(id, ""), (id, &secret[1..]), (other, secret)] {
+            assert!(tokens.access(&id.to_string(), secret, now).is_none(), "{id}");
+        }
+        let access = tokens.access(&id.to_string(), secret, now).unwrap().text;
+        let foreign = Tokens::new(None, &workspace()).with_key([8; 32]);
+        foreign.put(id, &workspace(), &spec(&minted, None));
+        assert!(foreign.recognise(&access, now).is_none(), "made with another key");
+        tokens.remove(id);
+        assert!(tokens.recognise(&access, now).is_none(), "its token is revoked");
+    }
+
+    #[test]
+    fn what_was_presented_is_told_until_it_is_written_down() {
+        let id = ResourceId(Uuid::now_v7());
+        let minted = mint(id).unwrap();
+        let tokens = Tokens::new(None, &workspace());
+        tokens.put(id, &workspace(), &spec(&minted, None));
+        assert!(tokens.unwritten().is_empty());
+        assert!(tokens.recognise(&minted.text, Timestamp(5)).is_some());
+        assert_eq!(tokens.unwritten(), [(workspace(), id, Timestamp(5))]);
+        assert!(tokens.recognise(&minted.text, Timestamp(7)).is_some());
+        let written = TokenSpec { last_used_at: Some(Timestamp(5)), ..spec(&minted, None) };
+        tokens.put(id, &workspace(), &written);
+        assert_eq!(tokens.unwritten(), [(workspace(), id, Timestamp(7))], "it was presented meanwhile");
+        tokens.put(id, &workspace(), &TokenSpec { last_used_at: Some(Timestamp(7)), ..written });
+        assert!(tokens.unwritten().is_empty());
+        assert_eq!(tokens.last_used(id), Some(Timestamp(7)));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_it_hears_of_the_token_s_end() {
+        let (id, other) = (ResourceId(Uuid::now_v7()), ResourceId(Uuid::now_v7()));
+        let tokens = Tokens::new(None, &workspace());
+        for id in [id, other] {
+            tokens.put(id, &workspace(), &spec(&mint(id).unwrap(), None));
+        }
+        let mut waits = std::pin::pin!(tokens.until_revoked(id));
+        assert!(futures::poll!(&mut waits).is_pending());
+        tokens.remove(other);
+        assert!(futures::poll!(&mut waits).is_pending(), "another one was revoked");
+        tokens.remove(id);
+        assert!(futures::poll!(&mut waits).is_ready());
+        tokens.until_revoked(id).await;
+    }
+
+    #[test]
     fn only_the_whole_text_is_the_token() {
         let id = ResourceId(Uuid::now_v7());
         let minted = mint(id).unwrap();
@@ -203,7 +364,7 @@ mod tests {
         let other = mint(id).unwrap().text;
         let shorter = &minted.text[..minted.text.len() - 1];
         let longer = format!("{}0", minted.text);
-        for wrong in ["", "cst_", "cst__", &other, shorter, &longer, &minted.text.replace("cst_", "xst_")] {
+        for wrong in ["", "cst_", "cst__", "csa_", &other, shorter, &longer, &minted.text.replace("cst_", "xst_")] {
             assert!(tokens.recognise(wrong, Timestamp(1)).is_none(), "{wrong}");
         }
         assert!(

@@ -45,6 +45,7 @@ pub struct Vault {
     unkept: Option<String>,
     cipher: XChaCha20Poly1305,
     cache_key: [u8; 32],
+    access_key: [u8; 32],
 }
 
 impl Vault {
@@ -83,12 +84,18 @@ impl Vault {
             unkept: None,
             cipher: XChaCha20Poly1305::new(&sealing.into()),
             cache_key: blake3::derive_key("camshaft 2026-11 compile cache", key),
+            access_key: blake3::derive_key("camshaft 2026-11 access tokens", key),
         }
     }
 
     /// The key that compiled components are authenticated with.
     pub fn cache_key(&self) -> [u8; 32] {
         self.cache_key
+    }
+
+    /// The key that access tokens are made with.
+    pub fn access_key(&self) -> [u8; 32] {
+        self.access_key
     }
 
     /// Seals a value for its place.

@@ -16,7 +16,7 @@ use camshaft_model::plugin::PluginRelease;
 use camshaft_model::seams::{Clock, Dispatch, Ids, Store, StoreError};
 use camshaft_store::RedbStore;
 use camshaft_triggers::deliveries::Deliveries;
-use camshaft_triggers::http::{Parts, Settings, Throttle};
+use camshaft_triggers::http::{Parts, PerAddress, Settings, Throttle};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
@@ -26,6 +26,7 @@ use crate::arriving::Patience;
 use crate::backup::{self, Backups};
 use crate::catalog::Catalog;
 use crate::config::Config;
+use crate::dialects::{self, ToolJet};
 use crate::envelope::Envelope;
 use crate::firings::{Counted, Firings};
 use crate::folder::DataFolder;
@@ -43,7 +44,7 @@ use crate::vault::Vault;
 
 /// Instances of plugins kept ready beside those of tasks under way: adapters, and the evaluator of jq.
 const INSTANCES_BESIDE: u32 = 64;
-/// How often counters are folded.
+/// How often counters are folded, and when tokens were presented last is written down.
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Runs a server until SIGINT or SIGTERM. The first line on stdout is `listening on http://ADDRESS`. `once_started` is called
@@ -202,7 +203,17 @@ impl Server {
             public_url: config.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
             sync_window: config.sync.window,
         });
-        let router = api::router(instance.clone()).merge(camshaft_triggers::http::router(parts));
+        let tooljet = ToolJet {
+            throttle: PerAddress::new(
+                config.tooljet.throttle_limit,
+                Duration::from_millis(config.tooljet.throttle_ttl_ms),
+                clock.clone(),
+            ),
+            trusted_proxies: config.trusted_proxies.clone(),
+        };
+        let router = api::router(instance.clone())
+            .merge(dialects::router(instance.clone(), tooljet))
+            .merge(camshaft_triggers::http::router(parts));
         Ok(Self { instance, engine, router, evaluator, retention })
     }
 
@@ -218,7 +229,7 @@ impl Server {
         let started = start(instance.clone(), engine.clone());
         let failed = Arc::new(OnceLock::new());
         let stop = {
-            let failed = failed.clone();
+            let (instance, failed) = (instance.clone(), failed.clone());
             async move {
                 let starting = async {
                     match started.await {
@@ -232,6 +243,7 @@ impl Server {
         };
         listener::listen(listener, envelope, Patience::default(), stop, || async { engine.stop().await }).await;
         beside.iter().for_each(tokio::task::JoinHandle::abort);
+        write_uses(&instance).await;
         match Arc::into_inner(failed).and_then(OnceLock::into_inner) {
             Some(error) => Err(error),
             None => Ok(()),
@@ -272,11 +284,18 @@ async fn settle(instance: Arc<Instance>, evaluator: Arc<Evaluator>, once_started
     once_started();
 }
 
-/// Folds what the counters have gathered.
+/// What is to be done every so often.
 async fn upkeep(instance: Arc<Instance>) {
     loop {
         instance.clock.sleep_until(instance.clock.now().plus(UPKEEP_EVERY)).await;
         instance.metrics.upkeep();
+        write_uses(&instance).await;
+    }
+}
+
+async fn write_uses(instance: &Instance) {
+    if let Err(error) = instance.catalog.write_uses().await {
+        tracing::warn!(%error, "when tokens were presented last could not be written down");
     }
 }
 

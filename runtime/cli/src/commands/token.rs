@@ -1,16 +1,19 @@
 //! `camshaft token …`
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::Session;
-use crate::arguments::{Scope, Token};
+use crate::arguments::Token;
 use crate::client::escape;
 use crate::view::{table, text};
 
 pub(super) fn run(session: &Session, command: Token) -> Result<()> {
     match command {
-        Token::Create { label, workflow, scope, expires } => {
+        Token::Create { label, workflow, scopes, expires } => {
+            let scopes: Vec<_> = scopes.into_iter().filter_map(|scope| scope.to_possible_value()).collect();
+            let scopes: Vec<_> = scopes.iter().map(|scope| scope.get_name()).collect();
             let mut body = json!({"label": label});
             if let Some(expires) = expires {
                 let expires = humantime::parse_duration(&expires)
@@ -18,14 +21,18 @@ pub(super) fn run(session: &Session, command: Token) -> Result<()> {
                 body["expires_in_s"] = json!(expires.as_secs());
             }
             let path = match workflow {
-                Some(workflow) => format!("/api/v1/workflows/{}/tokens", escape(&workflow)),
+                Some(workflow) => {
+                    if !scopes.is_empty() {
+                        body["scopes"] = json!(scopes);
+                    }
+                    format!("/api/v1/workflows/{}/tokens", escape(&workflow))
+                }
                 None => {
-                    body["scope"] = json!(match scope {
-                        Scope::Operator => "operator",
-                        Scope::Admin => "admin",
-                        Scope::Read => "read",
-                        Scope::Events => "events",
-                    });
+                    body["scope"] = match scopes.as_slice() {
+                        [] => json!("read"),
+                        [scope] => json!(scope),
+                        several => bail!("--scope is {}: without --workflow it is one", several.join(",")),
+                    };
                     "/api/v1/tokens".to_owned()
                 }
             };
@@ -35,7 +42,7 @@ pub(super) fn run(session: &Session, command: Token) -> Result<()> {
                     "{}\nkeep it: it is not shown again (id {}, {})",
                     text(&made["token"]),
                     text(&made["id"]),
-                    text(&made["scope"])
+                    text(&made["scopes"])
                 )
             })
         }
@@ -47,10 +54,10 @@ pub(super) fn run(session: &Session, command: Token) -> Result<()> {
             let items = session.client.list(&path)?;
             session.print(&Value::Array(items), |items| {
                 let row = |t: &Value| {
-                    ["id", "label", "scope", "workflow", "expires_at", "last_used_at"].map(|key| text(&t[key])).into()
+                    ["id", "label", "scopes", "workflow", "expires_at", "last_used_at"].map(|key| text(&t[key])).into()
                 };
                 let rows = items.as_array().into_iter().flatten().map(row);
-                table(&["id", "label", "scope", "workflow", "expires", "last used"], rows)
+                table(&["id", "label", "scopes", "workflow", "expires", "last used"], rows)
             })
         }
         Token::Revoke { id } => {

@@ -9,7 +9,7 @@ use super::App;
 use super::filter::{self, Filter};
 use super::page::{Asked, Page, limit};
 use super::problem::Problem;
-use crate::tokens::{Caller, Scope};
+use crate::tokens::{Caller, Right, Scope};
 
 /// An approval that nobody has answered yet.
 #[derive(Debug, Serialize, ToSchema)]
@@ -84,6 +84,7 @@ impl ApprovalItem {
         let may_answer = match caller.scope {
             Scope::Read | Scope::Events => false,
             Scope::Operator => true,
+            Scope::Workflow(own) if !own.rights.has(Right::Trigger) => false,
             Scope::Admin if question.of.is_empty() => true,
             _ => question.of.iter().any(|label| *label == *caller.label),
         };

@@ -11,21 +11,21 @@ use camshaft_model::ids::ResourceId;
 
 use super::problem::{Fault, Problem};
 use super::{Instance, name_in_url};
-use crate::tokens::{Caller, Scope};
+use crate::tokens::{Caller, Right, Scope};
 
 /// What a workflow's own token reaches; the handlers hold it to that workflow.
-const OF_WORKFLOW_TOKENS: &[(&str, &str)] = &[
-    ("POST", "/api/v1/workflows/{workflow}/trigger"),
-    ("GET", "/api/v1/executions"),
-    ("GET", "/api/v1/executions/{execution}"),
-    ("GET", "/api/v1/executions/{execution}/journal"),
-    ("GET", "/api/v1/executions/{execution}/stream"),
-    ("POST", "/api/v1/executions/{execution}/cancel"),
-    ("POST", "/api/v1/executions/{execution}/rerun"),
-    ("POST", "/api/v1/executions/{execution}/events"),
-    ("POST", "/api/v1/executions/{execution}/approval"),
-    ("GET", "/api/v1/approvals"),
-    ("GET", "/public/v1alpha/executions/{execution}"),
+const OF_WORKFLOW_TOKENS: &[(&str, &str, Right)] = &[
+    ("POST", "/api/v1/workflows/{workflow}/trigger", Right::Trigger),
+    ("GET", "/api/v1/executions", Right::Read),
+    ("GET", "/api/v1/executions/{execution}", Right::Read),
+    ("GET", "/api/v1/executions/{execution}/journal", Right::Read),
+    ("GET", "/api/v1/executions/{execution}/stream", Right::Read),
+    ("POST", "/api/v1/executions/{execution}/cancel", Right::Trigger),
+    ("POST", "/api/v1/executions/{execution}/rerun", Right::Trigger),
+    ("POST", "/api/v1/executions/{execution}/events", Right::Trigger),
+    ("POST", "/api/v1/executions/{execution}/approval", Right::Trigger),
+    ("GET", "/api/v1/approvals", Right::Read),
+    ("GET", "/public/v1alpha/executions/{execution}", Right::Read),
 ];
 
 /// What a sender of events reaches.
@@ -51,12 +51,16 @@ pub async fn authenticate(State(instance): State<Arc<Instance>>, mut request: Re
         Err(problem) => return problem.into_response(),
     };
     if !reaches(&caller, request.method(), route) {
-        let scope = caller.scope.as_str();
-        let detail = format!("token `{}` has the scope `{scope}`, which does not reach this", caller.label);
-        return Problem::new(Fault::Forbidden, detail).into_response();
+        return Problem::new(Fault::Forbidden, short_of(&caller, request.method(), route)).into_response();
     }
     request.extensions_mut().insert(caller);
     next.run(request).await
+}
+
+/// The token of an `Authorization: Bearer` header.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn recognise(instance: &Instance, headers: &HeaderMap, query: Option<&str>) -> Result<Caller, Problem> {
@@ -65,19 +69,15 @@ fn recognise(instance: &Instance, headers: &HeaderMap, query: Option<&str>) -> R
         let caller = instance.catalog.tokens().recognise(token, instance.clock.now());
         caller.ok_or_else(|| unauthorized("the token is unknown, expired or revoked"))
     };
-    let Some(header) = headers.get(header::AUTHORIZATION) else {
+    if !headers.contains_key(header::AUTHORIZATION) {
         // RFC 6750, 2.3: for senders of events that can set no header.
         let mut query = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
         if let Some((_, token)) = query.find(|(key, _)| key == "access_token") {
             return known(&token);
         }
         return Err(unauthorized("send a token: `Authorization: Bearer cst_…`"));
-    };
-    let token = header.to_str().ok().and_then(|text| text.split_once(' '));
-    let Some((_, token)) = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
-        return Err(unauthorized("the Authorization header is not `Bearer` and a token"));
-    };
-    known(token.trim())
+    }
+    known(bearer(headers).ok_or_else(|| unauthorized("the Authorization header is not `Bearer` and a token"))?)
 }
 
 /// The caller in the workspace that it names. Whether there is another one than its own, only an operator learns.
@@ -106,7 +106,24 @@ fn reaches(caller: &Caller, method: &Method, route: &str) -> bool {
         Scope::Admin => !instance_wide,
         Scope::Read => (method == Method::GET || method == Method::HEAD) && !instance_wide,
         Scope::Events => is_in(OF_SENDERS),
-        Scope::Workflow(_) => is_in(OF_WORKFLOW_TOKENS),
+        Scope::Workflow(own) => wanted(method, route).is_some_and(|right| own.rights.has(right)),
+    }
+}
+
+/// What a workflow's token needs for a route; none where no right is enough.
+fn wanted(method: &Method, route: &str) -> Option<Right> {
+    let found = OF_WORKFLOW_TOKENS.iter().find(|(m, r, _)| *m == method.as_str() && *r == route);
+    found.map(|(_, _, right)| *right)
+}
+
+fn short_of(caller: &Caller, method: &Method, route: &str) -> String {
+    let Caller { label, scope, .. } = caller;
+    match (scope, wanted(method, route)) {
+        (Scope::Workflow(_), Some(right)) => {
+            let (right, own) = (right.as_str(), scope.words().join(", "));
+            format!("token `{label}` has the scopes {own}; this needs `{right}`")
+        }
+        _ => format!("token `{label}` has the scope `{}`, which does not reach this", scope.as_str()),
     }
 }
 
@@ -121,7 +138,17 @@ impl Caller {
         match self.scope {
             Scope::Operator | Scope::Admin | Scope::Read => true,
             Scope::Events => false,
-            Scope::Workflow(own) => own == workflow,
+            Scope::Workflow(own) => own.id == workflow,
+        }
+    }
+
+    /// Whether this caller may do this with a workflow of its workspace.
+    pub fn may(&self, right: Right, workflow: ResourceId) -> bool {
+        match self.scope {
+            Scope::Operator | Scope::Admin => true,
+            Scope::Read => right == Right::Read,
+            Scope::Events => false,
+            Scope::Workflow(own) => own.id == workflow && own.rights.has(right),
         }
     }
 }
@@ -137,13 +164,23 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tokens::OfWorkflow;
     use camshaft_model::ids::Name;
 
     #[test]
     fn a_scope_reaches_what_it_should_and_no_more() {
-        let workflow = Scope::Workflow(ResourceId::from_bytes([1; 16]));
+        let id = ResourceId::from_bytes([1; 16]);
+        let with = |rights: &[Right]| Scope::Workflow(OfWorkflow { id, rights: rights.iter().copied().collect() });
+        let workflow = with(&Right::ALL);
         let reaches = |scope, method: &Method, route: &str| {
-            let caller = Caller { label: "t".into(), workspace: Name::new("acme").unwrap(), is_home: false, scope };
+            let caller = Caller {
+                label: "t".into(),
+                workspace: Name::new("acme").unwrap(),
+                is_home: false,
+                scope,
+                token: None,
+                expires_at: None,
+            };
             let there = super::reaches(&caller, method, route);
             let at_home = super::reaches(&Caller { is_home: true, ..caller }, method, route);
             assert_eq!(there != at_home, route == "/metrics" && matches!(scope, Scope::Admin | Scope::Read));
@@ -174,6 +211,14 @@ mod tests {
             (workflow, Method::GET, "/api/v1/workflows", false),
             (workflow, Method::GET, "/api/v1/secrets", false),
             (workflow, Method::GET, "", false),
+            (with(&[Right::Trigger]), Method::POST, "/api/v1/workflows/{workflow}/trigger", true),
+            (with(&[Right::Trigger]), Method::POST, "/api/v1/executions/{execution}/cancel", true),
+            (with(&[Right::Trigger]), Method::GET, "/api/v1/executions/{execution}", false),
+            (with(&[Right::Read]), Method::GET, "/api/v1/executions/{execution}", true),
+            (with(&[Right::Read]), Method::POST, "/api/v1/workflows/{workflow}/trigger", false),
+            (with(&[Right::Read]), Method::POST, "/api/v1/executions/{execution}/rerun", false),
+            (with(&[Right::Manage]), Method::GET, "/api/v1/executions", false),
+            (with(&[]), Method::GET, "/api/v1/executions", false),
         ] {
             assert_eq!(reaches(scope, &method, route), reached, "{scope:?} {method} {route}");
         }

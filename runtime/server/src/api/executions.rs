@@ -1,6 +1,7 @@
 //! Executions: listed newest first, shown with every step, attempt, log line and use, cancelled. Which ones is `filter`'s.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::Path;
@@ -8,6 +9,7 @@ use axum::http::StatusCode;
 use camshaft_model::Value;
 use camshaft_model::entry::Entry;
 use camshaft_model::ids::ExecutionId;
+use camshaft_model::invocation::Invocation;
 use camshaft_model::outcome::Failure;
 use camshaft_model::seams::Directory;
 use camshaft_model::summary::{Status, Summary};
@@ -19,7 +21,7 @@ use super::App;
 use super::filter::{self, Filter, ListQuery, Listing};
 use super::page::{Asked, Page, limit};
 use super::problem::Problem;
-use super::timeline::{self, StepView};
+use super::timeline::{self, StepView, Timeline};
 use crate::tokens::Caller;
 
 /// Entries that are read for one view; what follows is not shown, and the view says so.
@@ -207,21 +209,27 @@ pub async fn list(app: App, caller: Caller, listing: Listing) -> Result<Json<Pag
 }
 
 /// The summary of an execution that this caller may see; of any other it does not learn that it is there.
-pub(super) async fn visible(app: &App, caller: &Caller, which: &str) -> Result<Summary, Problem> {
+pub(crate) async fn visible(app: &App, caller: &Caller, which: &str) -> Result<Summary, Problem> {
     let id: ExecutionId = which.parse()?;
     let summary = app.store.summary(id).await?;
     let own = |summary: &Summary| summary.workspace == caller.workspace && caller.sees(summary.revision.workflow_id);
     summary.filter(own).ok_or_else(|| Problem::not_found("execution", id))
 }
 
-/// Show an execution with its steps, attempts, logs and use.
-#[utoipa::path(
-    get, path = "/api/v1/executions/{execution}", tag = "executions", operation_id = "get_execution",
-    params(("execution" = String, Path, description = "its id")),
-    responses((status = 200, description = "the execution", body = ExecutionView), (status = 404, description = "unknown"))
-)]
-pub async fn show(app: App, caller: Caller, Path(which): Path<String>) -> Result<Json<ExecutionView>, Problem> {
-    let summary = visible(&app, &caller, &which).await?;
+/// An execution with its journal folded.
+pub struct Inspected {
+    /// It, as lists show it, and as far as its entries go.
+    pub summary: Summary,
+    /// What began it.
+    pub invocation: Arc<Invocation>,
+    /// Its steps, and how it ended.
+    pub timeline: Timeline,
+    /// True where it has more entries than were read.
+    pub truncated: bool,
+}
+
+/// Reads an execution's journal.
+pub async fn inspect(app: &App, summary: Summary) -> Result<Inspected, Problem> {
     let mut entries = app.store.entries(summary.id, 0, ENTRIES_MAX + 1).await?;
     let truncated = entries.len() > ENTRIES_MAX;
     entries.truncate(ENTRIES_MAX);
@@ -232,13 +240,25 @@ pub async fn show(app: App, caller: Caller, Path(which): Path<String>) -> Result
     if let Err(error) = &revision {
         tracing::warn!(execution = %summary.id, %error, "an execution is shown without its program");
     }
-    let folded = timeline::fold(revision.as_ref().ok().map(|published| &*published.program), &entries);
-    let outcome = folded.outcome.as_ref();
-    let failure = outcome.and_then(|outcome| outcome.failure.clone());
+    let timeline = timeline::fold(revision.as_ref().ok().map(|published| &*published.program), &entries);
     // The journal may have grown since the summary was read; what the entries say goes.
-    let status = outcome.map_or(summary.status, |outcome| outcome.ending.into());
-    let ended_at = summary.ended_at.or_else(|| outcome.and(entries.last()).map(Entry::time));
+    let status = timeline.outcome.as_ref().map_or(summary.status, |outcome| outcome.ending.into());
+    let ended_at = summary.ended_at.or_else(|| timeline.outcome.as_ref().and(entries.last()).map(Entry::time));
     let summary = Summary { status, ended_at, ..summary };
+    Ok(Inspected { summary, invocation: invocation.clone(), timeline, truncated })
+}
+
+/// Show an execution with its steps, attempts, logs and use.
+#[utoipa::path(
+    get, path = "/api/v1/executions/{execution}", tag = "executions", operation_id = "get_execution",
+    params(("execution" = String, Path, description = "its id")),
+    responses((status = 200, description = "the execution", body = ExecutionView), (status = 404, description = "unknown"))
+)]
+pub async fn show(app: App, caller: Caller, Path(which): Path<String>) -> Result<Json<ExecutionView>, Problem> {
+    let summary = visible(&app, &caller, &which).await?;
+    let Inspected { summary, invocation, timeline, truncated } = inspect(&app, summary).await?;
+    let outcome = timeline.outcome.as_ref();
+    let failure = outcome.and_then(|outcome| outcome.failure.clone());
     let item = ExecutionItem::of(&summary);
     Ok(Json(ExecutionView {
         id: item.id,
@@ -266,7 +286,7 @@ pub async fn show(app: App, caller: Caller, Path(which): Path<String>) -> Result
         parent: item.parent,
         repeats: item.repeats,
         due_at: item.due_at,
-        steps: folded.steps,
+        steps: timeline.steps,
         truncated,
     }))
 }

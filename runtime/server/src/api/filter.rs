@@ -156,7 +156,7 @@ impl Filter {
             (Some(asked), _) if !caller.sees(asked) => {
                 return Err(Problem::not_found("workflow", self.workflow.as_deref().unwrap_or_default()));
             }
-            (None, Scope::Workflow(own)) => Some(own),
+            (None, Scope::Workflow(own)) => Some(own.id),
             (asked, _) => asked,
         };
         if let Some(trigger) = self.trigger.as_ref().filter(|trigger| !TRIGGERS.contains(&trigger.as_str())) {

@@ -15,16 +15,17 @@ pub mod backup;
 pub mod environments;
 pub mod events;
 pub mod executions;
+pub mod following;
 pub mod grants;
 pub mod health;
 pub mod integrations;
 pub mod plugins;
-pub mod public;
 pub mod publish;
 pub mod requirements;
 pub mod rerun;
 pub mod reruns;
 pub mod secrets;
+pub mod start;
 pub mod stream;
 pub mod tell;
 pub mod test;
@@ -60,6 +61,7 @@ use utoipa_axum::routes;
 use crate::backup::Backups;
 use crate::catalog::Catalog;
 use crate::catalog::specs::{Kept, WorkflowSpec};
+use crate::dialects::torq;
 use crate::firings::Firings;
 use crate::inspector::Inspector;
 use crate::observe::Metrics;
@@ -236,7 +238,7 @@ fn watching() -> OpenApiRouter<Arc<Instance>> {
         .routes(routes!(tell::send_to))
         .routes(routes!(tell::answer))
         .routes(routes!(approvals::list))
-        .routes(routes!(public::show))
+        .routes(routes!(torq::show))
         .routes(routes!(backup::take))
         .routes(routes!(health::metrics))
 }
@@ -278,7 +280,7 @@ fn shown(text: &str) -> String {
 
 impl App {
     /// A workflow by the id or name in a URL.
-    fn workflow(&self, which: &str) -> Result<Arc<Kept<WorkflowSpec>>, Problem> {
+    pub fn workflow(&self, which: &str) -> Result<Arc<Kept<WorkflowSpec>>, Problem> {
         let unknown = || Problem::not_found("workflow", which);
         let name = match IdOrName::parse("workflow id", which)? {
             IdOrName::Name(name) => name,

@@ -1,7 +1,6 @@
 //! Running an execution again: with the event and parameters that it had, from its beginning or from a step on.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::Path;
@@ -9,9 +8,9 @@ use axum::http::StatusCode;
 use camshaft_model::Value;
 use camshaft_model::entry::{Entry, FrameId, IllegalEntry};
 use camshaft_model::ids::ExecutionId;
-use camshaft_model::invocation::{Reply, RevisionRef, SeenDelivery};
+use camshaft_model::invocation::{RevisionRef, SeenDelivery};
 use camshaft_model::program::{Program, ROOT, StepKind};
-use camshaft_model::seams::{Directory, DispatchRequest, Published, Seed, Start};
+use camshaft_model::seams::{Directory, Published, Seed, Start};
 use camshaft_model::summary::Summary;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,6 +19,7 @@ use super::App;
 use super::body::JsonBody;
 use super::executions::visible;
 use super::problem::{Fault, Problem};
+use super::start::{How, Started, start_one};
 use crate::catalog::specs::{Kept, WorkflowSpec};
 use crate::tokens::Caller;
 
@@ -161,18 +161,9 @@ pub async fn start_again(app: &App, id: ExecutionId, again: &Again) -> Result<Re
         repeats: Some(id),
         seed,
     };
-    let request = DispatchRequest {
-        delivery: again.delivery.clone(),
-        starts: vec![start],
-        reply: Reply::Detach,
-        window: Duration::ZERO,
-        request_id: None,
-    };
-    let dispatched = app.dispatch.dispatch(request).await?;
-    let Some((_, new)) = dispatched.executions.first() else {
-        return Err(Problem::internal("a dispatch of one workflow started none"));
-    };
-    Ok(Rerun { execution_id: new.to_string(), repeats: id.to_string(), revision: number, test })
+    let how = How { delivery: again.delivery.clone(), ..How::default() };
+    let Started { execution, .. } = start_one(app, start, how).await?;
+    Ok(Rerun { execution_id: execution.to_string(), repeats: id.to_string(), revision: number, test })
 }
 
 impl Wish {

@@ -62,7 +62,8 @@ pub struct ApprovalBody {
     pub comment: Option<String>,
 }
 
-fn message(app: &App, body: EventBody) -> Result<(String, Message), Problem> {
+/// Checks an event, and fills in what was left out. Answers with its id, too.
+pub fn message(app: &App, body: EventBody) -> Result<(String, Message), Problem> {
     let EventBody { topic, r#type, id, source, subject, data } = body;
     let bounded = |field: &str, text: &str, most: usize| {
         let is_fit = (1..=most).contains(&text.len()) && !text.chars().any(char::is_control);

@@ -1,14 +1,13 @@
 //! Trying a workflow out: its latest revision, published or not, with an event that somebody makes up.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use camshaft_model::ids::Name;
-use camshaft_model::invocation::{Reply, RevisionRef, TriggerSource};
-use camshaft_model::seams::{Directory, DispatchRequest, Start};
+use camshaft_model::invocation::{RevisionRef, TriggerSource};
+use camshaft_model::seams::{Directory, Start};
 use camshaft_model::{Map, Value};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -18,6 +17,7 @@ use super::body::JsonBody;
 use super::problem::Problem;
 use super::publish::production;
 use super::rerun::Wish;
+use super::start::{How, Started, start_one};
 use crate::tokens::Caller;
 
 /// What to try a workflow out with.
@@ -87,16 +87,6 @@ pub async fn test(
         repeats: None,
         seed: None,
     };
-    let request = DispatchRequest {
-        delivery: None,
-        starts: vec![start],
-        reply: Reply::Detach,
-        window: Duration::ZERO,
-        request_id: None,
-    };
-    let dispatched = app.dispatch.dispatch(request).await?;
-    let Some((_, id)) = dispatched.executions.first() else {
-        return Err(Problem::internal("a dispatch of one workflow started none"));
-    };
-    Ok((StatusCode::CREATED, Json(TestBegun { execution_id: id.to_string(), revision: number })))
+    let Started { execution, .. } = start_one(&app, start, How::default()).await?;
+    Ok((StatusCode::CREATED, Json(TestBegun { execution_id: execution.to_string(), revision: number })))
 }

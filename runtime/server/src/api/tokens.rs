@@ -15,7 +15,7 @@ use super::body::JsonBody;
 use super::page::{Asked, Page, PageQuery};
 use super::problem::{Fault, Problem};
 use crate::catalog::specs::{self, Kept};
-use crate::tokens::{self, Caller, Scope, TokenSpec};
+use crate::tokens::{self, Caller, OfWorkflow, Right, Rights, Scope, TokenSpec};
 
 /// Longest label, characters.
 const LABEL_CHARS_MAX: usize = 100;
@@ -26,6 +26,8 @@ const LABEL_CHARS_MAX: usize = 100;
 pub struct WorkflowTokenBody {
     /// What people call it.
     pub label: String,
+    /// What it may do: `trigger` and `read` where it is left out.
+    pub scopes: Option<Vec<Right>>,
     /// How long it is valid, seconds; for ever where it is left out.
     pub expires_in_s: Option<u64>,
 }
@@ -65,6 +67,8 @@ pub struct TokenView {
     pub label: String,
     /// `operator`, `admin`, `read`, `events`, `workflow`
     pub scope: &'static str,
+    /// What it may do: `admin`, `read`, or what the token of a workflow may do with it: `trigger`, `read`, `manage`
+    pub scopes: Vec<&'static str>,
     /// The workflow that it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow: Option<String>,
@@ -73,7 +77,7 @@ pub struct TokenView {
     /// When it stops being valid (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
-    /// When it was presented last, since the server started (RFC 3339).
+    /// When it was presented last (RFC 3339); a crash may lose the last minute of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<String>,
 }
@@ -92,13 +96,14 @@ impl TokenView {
     fn of(app: &App, kept: &Kept<TokenSpec>) -> Self {
         let TokenSpec { label, scope, expires_at, .. } = &kept.spec;
         let workflow = match scope {
-            Scope::Workflow(id) => app.catalog.workflow_name(&app.workspace, *id).map(|name| name.to_string()),
+            Scope::Workflow(own) => app.catalog.workflow_name(&app.workspace, own.id).map(|name| name.to_string()),
             _ => None,
         };
         Self {
             id: kept.id.to_string(),
             label: label.clone(),
             scope: scope.as_str(),
+            scopes: scope.words(),
             workflow,
             created_at: kept.created_at.to_string(),
             expires_at: expires_at.map(|at| at.to_string()),
@@ -129,6 +134,7 @@ async fn make(
         scope,
         digest: minted.digest,
         expires_at: expires_in_s.map(|seconds| now.plus(Duration::from_secs(seconds))),
+        last_used_at: None,
     };
     let key = specs::key(ResourceKind::Token, &app.workspace, id);
     let resource = specs::resource(key, id, &spec, now);
@@ -140,7 +146,7 @@ async fn make(
     Ok((StatusCode::CREATED, Json(NewToken { token: minted.text, view })))
 }
 
-/// Make a token that triggers this workflow and sees its executions.
+/// Make a token for this workflow: to trigger it, to see its executions, to manage its triggers.
 #[utoipa::path(
     post, path = "/api/v1/workflows/{workflow}/tokens", tag = "tokens", operation_id = "create_workflow_token",
     params(("workflow" = String, Path, description = "name or id")),
@@ -149,7 +155,7 @@ async fn make(
         (status = 201, description = "made; its text is shown this once", body = NewToken),
         (status = 404, description = "unknown workflow"),
         (status = 413, description = "too large"),
-        (status = 422, description = "a label or a time that cannot be"),
+        (status = 422, description = "a label, a time or no scopes, which cannot be"),
     )
 )]
 pub async fn create_of_workflow(
@@ -158,7 +164,12 @@ pub async fn create_of_workflow(
     JsonBody(wanted): JsonBody<WorkflowTokenBody>,
 ) -> Result<(StatusCode, Json<NewToken>), Problem> {
     let workflow = app.workflow(&which)?;
-    make(&app, &wanted.label, Scope::Workflow(workflow.id), wanted.expires_in_s).await
+    let rights = wanted.scopes.map_or(Rights::USUAL, Rights::from);
+    if rights.is_empty() {
+        let all = Right::ALL.map(Right::as_str).join(", ");
+        return Err(Problem::new(Fault::Invalid, format!("`scopes` is empty: it names one or more of {all}")));
+    }
+    make(&app, &wanted.label, Scope::Workflow(OfWorkflow { id: workflow.id, rights }), wanted.expires_in_s).await
 }
 
 /// List a workflow's tokens, oldest first.
@@ -175,9 +186,9 @@ pub async fn list_of_workflow(
     Path(which): Path<String>,
     Asked(query): Asked<PageQuery>,
 ) -> Result<Json<Page<TokenView>>, Problem> {
-    let scope = Scope::Workflow(app.workflow(&which)?.id);
+    let workflow = app.workflow(&which)?.id;
     let all = app.catalog.tokens_kept(&app.workspace);
-    let own = all.into_iter().filter(|kept| kept.spec.scope == scope);
+    let own = all.into_iter().filter(|kept| matches!(kept.spec.scope, Scope::Workflow(own) if own.id == workflow));
     query.page(own, |kept| kept.id.to_string(), |kept| TokenView::of(&app, kept))
 }
 

@@ -4,23 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, Request};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
-use bytes::Bytes;
-use camshaft_model::ids::{Digest, Name};
-use camshaft_model::invocation::{DeliveryKey, Reply, SeenDelivery, TriggerSource};
+use camshaft_model::ids::Name;
+use camshaft_model::invocation::TriggerSource;
 use camshaft_model::limits;
-use camshaft_model::seams::{DispatchRequest, Start};
-use camshaft_model::time::Timestamp;
+use camshaft_model::seams::Start;
 use camshaft_model::workflow::Trigger;
 use camshaft_model::{Map, Value};
-use camshaft_triggers::http::{Room, reply, seconds};
+use camshaft_triggers::http::reply;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::page::Asked;
 use super::problem::{Fault, Problem};
 use super::publish::production;
+use super::start::{Started, start_for};
 use super::{App, body};
 use crate::tokens::{Caller, Scope};
 
@@ -102,12 +101,7 @@ pub async fn trigger(
     };
     let params = published.workflow.bind_params(&given.params).map_err(Problem::params)?;
 
-    let delivery = delivery(&app, &headers, &name, &environment, waits.is_some(), &bytes)?;
-    let mut room = None;
-    if !is_known(&app, delivery.as_ref()).await? {
-        room = app.throttle.take(&app.workspace, 1).map_err(|room| too_many(&app, room))?;
-    }
-    let window = waits.unwrap_or_default().min(app.sync_window);
+    let window = waits.map(|wanted| wanted.min(app.sync_window));
     let start = Start {
         published,
         trigger: source,
@@ -118,26 +112,20 @@ pub async fn trigger(
         repeats: None,
         seed: None,
     };
-    let request_id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let reply = if waits.is_some() { Reply::Wait } else { Reply::Detach };
-    let dispatched =
-        app.dispatch.dispatch(DispatchRequest { delivery, starts: vec![start], reply, window, request_id }).await?;
-    let Some((_, execution)) = dispatched.executions.first() else {
-        return Err(Problem::internal("a dispatch of one workflow started none"));
+    let Started { execution, outcome, replayed, room } = start_for(&app, &headers, &bytes, start, window).await?;
+    let mut response = match (window, &outcome) {
+        (None, _) => reply::accepted(execution),
+        (Some(_), Some(outcome)) => reply::outcome(execution, outcome, None),
+        (Some(_), None) => reply::in_progress(execution),
     };
-    let mut response = match (waits, &dispatched.outcome) {
-        (None, _) => reply::accepted(*execution),
-        (Some(_), Some(outcome)) => reply::outcome(*execution, outcome, None),
-        (Some(_), None) => reply::in_progress(*execution),
-    };
-    if waits.is_some() {
+    if let Some(window) = window {
         let applied = HeaderValue::from_str(&format!("wait={}", window.as_secs()));
         response.headers_mut().insert("preference-applied", applied.expect("a number is visible ASCII"));
     }
     if let Some(room) = room {
         room.put(response.headers_mut());
     }
-    if dispatched.replayed {
+    if replayed {
         response.headers_mut().insert(reply::REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
@@ -162,47 +150,4 @@ fn wait(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
         }
     }
     Ok(None)
-}
-
-/// The identity that the caller gave with `Idempotency-Key`. Callers that wait and those that do not are told apart, since
-/// they are answered differently.
-fn delivery(
-    app: &App,
-    headers: &HeaderMap,
-    workflow: &Name,
-    environment: &Name,
-    waits: bool,
-    bytes: &Bytes,
-) -> Result<Option<SeenDelivery>, Problem> {
-    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
-    let id = key.to_str().unwrap_or_default().trim();
-    if id.is_empty() || id.len() > 255 {
-        return Err(Problem::new(Fault::Malformed, "Idempotency-Key is not 1 to 255 visible characters"));
-    }
-    let waiting = if waits { "/sync" } else { "" };
-    let scope = format!("workflow/{workflow}/environment/{environment}{waiting}");
-    let key = DeliveryKey { workspace: app.workspace.clone(), scope, id: id.to_owned() };
-    let body = Digest(*blake3::hash(bytes).as_bytes());
-    Ok(Some(SeenDelivery { key, body, at: app.clock.now(), executions: Vec::new() }))
-}
-
-/// A delivery that came before starts nothing, so it takes nothing of the rate.
-async fn is_known(app: &App, delivery: Option<&SeenDelivery>) -> Result<bool, Problem> {
-    let Some(delivery) = delivery else { return Ok(false) };
-    let window_us = u64::try_from(limits::DEDUPE_WINDOW.as_micros()).unwrap_or(u64::MAX);
-    let since = Timestamp(delivery.at.0.saturating_sub(window_us));
-    Ok(app.store.delivery(&delivery.key, since).await?.is_some())
-}
-
-fn too_many(app: &App, room: Room) -> Problem {
-    let (seconds, limit) = (seconds(room.wait), room.limit);
-    let detail =
-        format!("workspace `{}` starts more than {limit} executions a second; try again in {seconds} s", app.workspace);
-    let mut headers = HeaderMap::new();
-    room.put(&mut headers);
-    let problem = Problem::new(Fault::TooMany, detail).with_header(header::RETRY_AFTER, seconds.into());
-    headers.into_iter().fold(problem, |problem, (name, value)| match name {
-        Some(name) => problem.with_header(name, value),
-        None => problem,
-    })
 }

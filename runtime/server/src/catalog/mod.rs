@@ -19,8 +19,9 @@ use camshaft_model::ids::{Digest, Name, ResourceId, SecretName};
 use camshaft_model::invocation::RevisionRef;
 use camshaft_model::language;
 use camshaft_model::plugin::{Grant, PluginKind, PluginRelease};
-use camshaft_model::resource::{Change, Resource, ResourceKey, ResourceKind};
+use camshaft_model::resource::{Change, Expect, Resource, ResourceKey, ResourceKind};
 use camshaft_model::seams::{Integration, Published, Quota, Store, StoreError};
+use camshaft_model::time::Timestamp;
 use semver::Version;
 
 pub use directory::WorkspaceTasks;
@@ -33,7 +34,7 @@ use crate::vault::Vault;
 
 /// The environments that every workspace has.
 pub const ENVIRONMENTS: [&str; 3] = ["development", "production", "staging"];
-/// Resources read at once while loading.
+/// Resources read, or written, at once.
 const PAGE: usize = 1_000;
 /// Revisions kept compiled though they are not published now: executions that began before the latest publishing.
 const FORMER_REVISIONS_MAX: usize = 256;
@@ -68,9 +69,9 @@ impl Catalog {
         limits: InstanceLimits,
     ) -> anyhow::Result<Arc<Self>> {
         let catalog = Self {
+            tokens: tokens.with_key(vault.access_key()),
             store,
             vault,
-            tokens,
             instance: quotas::of_instance(limits),
             shelves: RwLock::default(),
             former: Mutex::default(),
@@ -361,6 +362,24 @@ impl Catalog {
     /// Every token, oldest first.
     pub fn tokens_kept(&self, workspace: &Name) -> Vec<Arc<Kept<TokenSpec>>> {
         self.read(workspace, |shelf| shelf.tokens.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Writes down when tokens were presented last, of those that were since the last time. One commit for many.
+    pub async fn write_uses(&self) -> Result<(), StoreError> {
+        let _editing = self.edit().await;
+        let put = |(workspace, id, last_used_at): (Name, ResourceId, Timestamp)| {
+            let kept = self.read(&workspace, |shelf| shelf.tokens.get(&id).cloned()).flatten()?;
+            let spec = TokenSpec { last_used_at: Some(last_used_at), ..kept.spec.clone() };
+            let resource = specs::resource(kept.key.clone(), id, &spec, kept.updated_at);
+            Some(Change::Put { resource, expect: Expect::Generation(kept.generation) })
+        };
+        let mut changes: Vec<_> = self.tokens.unwritten().into_iter().filter_map(put).collect();
+        while !changes.is_empty() {
+            let rest = changes.split_off(changes.len().min(PAGE));
+            self.change(changes).await?;
+            changes = rest;
+        }
+        Ok(())
     }
 
     /// Seals and opens secrets.

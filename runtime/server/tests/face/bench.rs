@@ -20,6 +20,7 @@ use camshaft_server::api::{self, App, Instance};
 use camshaft_server::backup::Backups;
 use camshaft_server::catalog::Catalog;
 use camshaft_server::catalog::quotas::InstanceLimits;
+use camshaft_server::dialects::{self, ToolJet};
 use camshaft_server::envelope::Envelope;
 use camshaft_server::firings::{Counted, Firings};
 use camshaft_server::folder::DataFolder;
@@ -33,7 +34,7 @@ use camshaft_server::tokens::Tokens;
 use camshaft_server::vault::Vault;
 use camshaft_store::MemoryStore;
 use camshaft_triggers::deliveries::Deliveries;
-use camshaft_triggers::http::{Parts, Settings, Throttle};
+use camshaft_triggers::http::{Parts, PerAddress, Settings, Throttle};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tempfile::TempDir;
@@ -62,6 +63,8 @@ pub struct Bench {
 pub struct Options {
     pub store: Arc<dyn Store>,
     pub executions_per_second: u32,
+    /// Of ToolJet's; 0 is no limit.
+    pub requests_of_an_address: u32,
     pub key: [u8; 32],
     pub limits: InstanceLimits,
     /// Notices of appends that a listener may lag behind; the engine's own number where there is none.
@@ -73,6 +76,7 @@ impl Default for Options {
         Self {
             store: Arc::new(MemoryStore::new()),
             executions_per_second: 0,
+            requests_of_an_address: 0,
             key: [7; 32],
             notices: None,
             limits: InstanceLimits::default(),
@@ -132,7 +136,7 @@ impl Bench {
     }
 
     pub async fn try_with(options: Options) -> anyhow::Result<Self> {
-        let Options { store, executions_per_second, key, notices, limits } = options;
+        let Options { store, executions_per_second, requests_of_an_address, key, notices, limits } = options;
         let workspace = Name::new("default").unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn Ids> = Arc::new(OrderedIds);
@@ -207,8 +211,14 @@ impl Bench {
         engine.recover().await?;
         app.readiness.recovered();
         reruns::resume(&app).await?;
-        let envelope =
-            Envelope::new(api::router(instance).merge(camshaft_triggers::http::router(triggers)), app.metrics.clone())?;
+        let tooljet = ToolJet {
+            throttle: PerAddress::new(requests_of_an_address, Duration::from_secs(60), app.clock.clone()),
+            trusted_proxies: Vec::new(),
+        };
+        let router = api::router(instance.clone())
+            .merge(dialects::router(instance, tooljet))
+            .merge(camshaft_triggers::http::router(triggers));
+        let envelope = Envelope::new(router, app.metrics.clone())?;
         Ok(Self { app, engine, envelope: Arc::new(envelope), hands, _data: data })
     }
 

@@ -3,6 +3,7 @@
 mod bench;
 
 mod backups;
+mod dialects;
 mod environments;
 mod events;
 mod executions;

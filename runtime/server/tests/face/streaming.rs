@@ -33,7 +33,11 @@ struct Stream {
 
 impl Stream {
     async fn open(bench: &Bench, path: &str, last: Option<&str>) -> Self {
-        let mut request = Request::get(path).header("authorization", format!("Bearer {ADMIN}"));
+        Self::open_as(ADMIN, bench, path, last).await
+    }
+
+    async fn open_as(token: &str, bench: &Bench, path: &str, last: Option<&str>) -> Self {
+        let mut request = Request::get(path).header("authorization", format!("Bearer {token}"));
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
@@ -222,4 +226,22 @@ async fn a_workflows_token_follows_its_own_executions_alone() {
     bench.call_as(&other, "GET", &path(&id), Body::empty()).await.problem(404, &[&id]);
     let nobody = "018f3c9a-7b1e-7c3d-8a2b-1c2d3e4f5a6b";
     bench.call("GET", &path(nobody), Body::empty()).await.problem(404, &[nobody]);
+}
+
+#[tokio::test]
+async fn a_stream_closes_when_its_token_is_revoked() {
+    let bench = Bench::new().await;
+    bench.publish("blocking", BLOCKING).await;
+    let body = r#"{"label": "eyes", "scopes": ["read"]}"#;
+    let made = bench.call("POST", "/api/v1/workflows/blocking/tokens", body).await.is(201).json();
+    let (id, token) = (made["id"].as_str().unwrap(), made["token"].as_str().unwrap());
+    let execution = start(&bench, "blocking").await;
+    let mut stream = Stream::open_as(token, &bench, &path(&execution), None).await;
+    stream.until("attempt_started").await;
+    // It waits for what comes next when that happens.
+    let mut rest = std::pin::pin!(stream.rest());
+    assert!(futures::poll!(&mut rest).is_pending());
+    bench.call("DELETE", &format!("/api/v1/tokens/{id}"), Body::empty()).await.is(204);
+    assert!(rest.await.iter().all(|event| event.kind != "end"), "it was broken off");
+    bench.hands.release.notify_one();
 }

@@ -1,9 +1,14 @@
 //! Tokens: what they reach, that they are shown once, that revoking holds at once.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use camshaft_model::json;
+use camshaft_model::resource::ResourceKind;
+use camshaft_model::seams::Store;
+use camshaft_store::MemoryStore;
 
-use crate::bench::{Bench, ECHO};
+use crate::bench::{Bench, ECHO, Options};
 
 async fn token(bench: &Bench, path: &str, body: &str) -> (String, String) {
     let made = bench.call("POST", path, body.to_owned()).await.is(201).json();
@@ -104,6 +109,82 @@ async fn a_workflow_s_token_reaches_that_workflow_and_its_executions_alone() {
 }
 
 #[tokio::test]
+async fn a_workflow_s_token_does_what_its_scopes_say_and_no_more() {
+    let bench = Bench::new().await;
+    bench.publish("echo-it", ECHO).await;
+    let tokens = "/api/v1/workflows/echo-it/tokens";
+    let (_, usual) = token(&bench, tokens, r#"{"label": "usual"}"#).await;
+    let (_, trigger) = token(&bench, tokens, r#"{"label": "hands", "scopes": ["trigger"]}"#).await;
+    let (_, read) = token(&bench, tokens, r#"{"label": "eyes", "scopes": ["read", "read"]}"#).await;
+    let (_, manage) = token(&bench, tokens, r#"{"label": "head", "scopes": ["manage"]}"#).await;
+    let begin = "/api/v1/workflows/echo-it/trigger";
+    let id = bench.call_as(&trigger, "POST", begin, "{}").await.is(200).json()["execution_id"].clone();
+    let id = id.as_str().unwrap().to_owned();
+    bench.ended(&id).await;
+    let show = format!("/api/v1/executions/{id}");
+    let again = format!("{show}/rerun");
+    for (token, method, path, status) in [
+        (&usual, "POST", begin, 200),
+        (&usual, "GET", &show, 200),
+        (&usual, "POST", &again, 201),
+        (&trigger, "POST", &again, 201),
+        (&trigger, "GET", &show, 403),
+        (&trigger, "GET", "/api/v1/executions", 403),
+        (&read, "GET", &show, 200),
+        (&read, "GET", "/api/v1/approvals", 200),
+        (&read, "POST", begin, 403),
+        (&read, "POST", &again, 403),
+        (&manage, "POST", begin, 403),
+        (&manage, "GET", &show, 403),
+    ] {
+        let answer = bench.call_as(token, method, path, "{}").await;
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
+    }
+    bench.call_as(&read, "POST", begin, "{}").await.problem(403, &["`eyes`", "the scopes read", "`trigger`"]);
+
+    let listed = bench.get(tokens).await;
+    let scopes: Vec<_> = listed["items"].as_array().unwrap().iter().map(|item| item["scopes"].clone()).collect();
+    assert_eq!(scopes, [json!(["trigger", "read"]), json!(["trigger"]), json!(["read"]), json!(["manage"])]);
+    assert!(listed["items"].as_array().unwrap().iter().all(|item| item["scope"] == "workflow"));
+}
+
+async fn generations(store: &MemoryStore) -> Vec<u64> {
+    let tokens = store.resources(ResourceKind::Token, None, None, 10).await.unwrap();
+    tokens.iter().map(|token| token.generation).collect()
+}
+
+#[tokio::test]
+async fn when_a_token_was_presented_last_outlives_the_server() {
+    let store = Arc::new(MemoryStore::new());
+    let bench = Bench::with(Options { store: store.clone(), ..Options::default() }).await;
+    let (_, text) = token(&bench, "/api/v1/tokens", r#"{"label": "ci", "scope": "admin"}"#).await;
+    let (unused, _) = token(&bench, "/api/v1/tokens", r#"{"label": "kept for later", "scope": "read"}"#).await;
+    bench.call_as(&text, "GET", "/api/v1/workflows", Body::empty()).await.is(200);
+    bench.app.catalog.write_uses().await.unwrap();
+    let before = bench.get("/api/v1/tokens").await;
+    assert!(before["items"][0]["last_used_at"].is_string(), "{before:#}");
+    assert!(before["items"][1]["id"] == unused && before["items"][1].get("last_used_at").is_none(), "{before:#}");
+    assert_eq!(generations(&store).await, [2, 1]);
+    bench.app.catalog.write_uses().await.unwrap();
+    assert_eq!(generations(&store).await, [2, 1], "what is written is not written again");
+
+    let bench = Bench::with(Options { store: Arc::new(store.restarted()), ..Options::default() }).await;
+    assert_eq!(bench.get("/api/v1/tokens").await, before);
+    bench.call_as(&text, "GET", "/api/v1/workflows", Body::empty()).await.is(200);
+}
+
+#[tokio::test]
+async fn a_token_that_is_revoked_stays_so_though_its_use_is_written_down() {
+    let bench = Bench::new().await;
+    let (id, text) = token(&bench, "/api/v1/tokens", r#"{"label": "ci", "scope": "admin"}"#).await;
+    bench.call_as(&text, "GET", "/api/v1/workflows", Body::empty()).await.is(200);
+    bench.call("DELETE", &format!("/api/v1/tokens/{id}"), Body::empty()).await.is(204);
+    bench.app.catalog.write_uses().await.unwrap();
+    bench.call_as(&text, "GET", "/api/v1/workflows", Body::empty()).await.problem(401, &[]);
+    assert_eq!(bench.get("/api/v1/tokens").await["items"], json!([]));
+}
+
+#[tokio::test]
 async fn labels_and_times_that_cannot_be_are_refused() {
     let bench = Bench::new().await;
     bench.call("POST", "/api/v1/tokens", r#"{"label": " ", "scope": "read"}"#).await.problem(422, &["`label`"]);
@@ -111,5 +192,9 @@ async fn labels_and_times_that_cannot_be_are_refused() {
     let never = r#"{"label": "a", "scope": "read", "expires_in_s": 0}"#;
     bench.call("POST", "/api/v1/tokens", never).await.problem(422, &["`expires_in_s`"]);
     bench.call("POST", "/api/v1/tokens", r#"{"label": "a", "scope": "root"}"#).await.problem(400, &["root"]);
+    bench.publish("echo-it", ECHO).await;
+    let tokens = "/api/v1/workflows/echo-it/tokens";
+    bench.call("POST", tokens, r#"{"label": "a", "scopes": []}"#).await.problem(422, &["`scopes`"]);
+    bench.call("POST", tokens, r#"{"label": "a", "scopes": ["admin"]}"#).await.problem(400, &["admin"]);
     bench.call("POST", "/api/v1/workflows/none/tokens", r#"{"label": "a"}"#).await.problem(404, &["`none`"]);
 }

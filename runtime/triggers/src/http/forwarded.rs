@@ -105,6 +105,13 @@ pub(crate) fn outside(
     Ok(Outside { remote: told.from.or(peer), url })
 }
 
+/// The address of the client that sent a request, which came from `peer`; where known.
+pub fn client(headers: &HeaderMap, peer: Option<IpAddr>, trusted: &[Network]) -> Option<IpAddr> {
+    let peer = peer?.to_canonical();
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+    if is_trusted(peer) { told(headers, is_trusted).from.or(Some(peer)) } else { Some(peer) }
+}
+
 /// What trusted proxies tell: of the nearest client that is no trusted proxy itself.
 fn told(headers: &HeaderMap, is_trusted: impl Fn(IpAddr) -> bool) -> Hop {
     let all = |name: &str| -> String {

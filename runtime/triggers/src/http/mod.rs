@@ -23,6 +23,7 @@ mod secrets;
 mod xml;
 
 mod forwarded;
+mod per_address;
 mod throttle;
 
 pub(crate) mod refused;
@@ -37,7 +38,8 @@ use camshaft_model::language::expression::Jq;
 use camshaft_model::limits;
 use camshaft_model::seams::{Clock, Directory, Dispatch, Plugins, Store};
 
-pub use forwarded::{Network, NotANetwork};
+pub use forwarded::{Network, NotANetwork, client};
+pub use per_address::PerAddress;
 pub use throttle::{Room, Throttle, seconds};
 
 use crate::deliveries::Deliveries;

@@ -109,7 +109,7 @@ impl Throttle {
 
 /// The wall clock, made steady: when somebody sets it back, it stands where it was and goes on from there. A workspace
 /// would be shut out for the length of the step otherwise.
-struct Steady {
+pub(super) struct Steady {
     clock: Arc<dyn Clock>,
     /// What is added to the wall clock, microseconds.
     ahead_us: AtomicI64,
@@ -118,7 +118,7 @@ struct Steady {
 }
 
 impl Steady {
-    fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         let latest_us = AtomicU64::new(clock.now().0);
         Self { clock, ahead_us: AtomicI64::new(0), latest_us }
     }
