@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::entry::At;
 use crate::ids::{Digest, ExecutionId, Name, ResourceId};
 use crate::time::Timestamp;
+use crate::workflow::TriggerKey;
 
 /// What started an execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,13 @@ pub enum TriggerSource {
         #[serde(default)]
         depth: u32,
     },
+    /// The time.
+    Schedule {
+        /// Which of the workflow's schedules.
+        key: TriggerKey,
+        /// When it was due.
+        due: Timestamp,
+    },
     /// A `workflow` step of another execution.
     Workflow {
         /// That execution.
@@ -49,6 +57,7 @@ impl TriggerSource {
             Self::Webhook { .. } => "webhook",
             Self::Request => "request",
             Self::Event { .. } => "event",
+            Self::Schedule { .. } => "schedule",
             Self::Workflow { .. } => "workflow",
         }
     }
@@ -144,7 +153,8 @@ fn is_null(value: &Value) -> bool {
 pub struct DeliveryKey {
     /// The workspace.
     pub workspace: Name,
-    /// What the id is unique within: `integration/github`, `integration/github/workflow/triage/sync`, `workflow/triage`.
+    /// What the id is unique within: `integration/github`, `integration/github/workflow/triage/sync`, `workflow/triage`,
+    /// `schedule/WORKFLOW-ID/production/schedule`.
     pub scope: String,
     /// The id that the vendor or the caller gave.
     pub id: String,

@@ -72,6 +72,24 @@ pub const CHILDREN_DEPTH_MAX: u32 = 16;
 pub const EXECUTIONS_AT_ONCE_MAX: u32 = 1_000_000;
 /// How long an execution may stand in line for its workflow's concurrency before it is dropped.
 pub const QUEUED_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Shortest interval of a schedule's `every`.
+pub const EVERY_MIN: Duration = Duration::from_secs(1);
+/// Longest interval of a schedule's `every`.
+pub const EVERY_MAX: Duration = WAIT_MAX;
+/// Longest jitter of a schedule.
+pub const JITTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Missed firings of a schedule that are made up for where it says `missed: all` and no number.
+pub const MISSED_DEFAULT: u32 = 100;
+/// Most missed firings of a schedule that are made up for.
+pub const MISSED_MAX: u32 = 1_000;
+/// A firing that is later than this has been missed.
+pub const MISSED_AFTER: Duration = Duration::from_secs(60);
+/// Firings that are handed to the engine at once; further ones come as these are accepted.
+pub const FIRINGS_AT_ONCE_MAX: usize = 256;
+/// Most times that are told of what a schedule does next.
+pub const FIRE_TIMES_MAX: usize = 100;
+/// Times that are told of what a schedule does next where nobody says how many.
+pub const FIRE_TIMES_DEFAULT: usize = 5;
 /// An execution that has nothing to do for longer than this is let go of, and taken up again when something is due.
 pub const PARK_AFTER: Duration = Duration::from_secs(5);
 /// Largest page of a list.

@@ -30,11 +30,13 @@ pub enum ResourceKind {
     Workspace,
     /// A rerun of many executions; key is its id, and `ID/executions` for which ones.
     Rerun,
+    /// How far schedules have fired: key `fired` says up to when, `WORKFLOW-ID/ENVIRONMENT/TRIGGER` which firings wait.
+    Schedule,
 }
 
 impl ResourceKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Workflow,
         Self::Revision,
         Self::Plugin,
@@ -45,6 +47,7 @@ impl ResourceKind {
         Self::Environment,
         Self::Workspace,
         Self::Rerun,
+        Self::Schedule,
     ];
 
     /// The word, as in keys and messages.
@@ -60,6 +63,7 @@ impl ResourceKind {
             Self::Environment => "environment",
             Self::Workspace => "workspace",
             Self::Rerun => "rerun",
+            Self::Schedule => "schedule",
         }
     }
 }

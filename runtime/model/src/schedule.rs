@@ -9,8 +9,10 @@
 //!                            02:00 ──── 03:00 ────      fold: 02:30 happens twice; the first counts, or both
 //! ```
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use croner::Cron;
@@ -22,14 +24,10 @@ use siphasher::sip::SipHasher13;
 
 use crate::time::Timestamp;
 
-/// Missed firings that are made up for at most, where a schedule says `missed: all` and no number.
-pub const MISSED_DEFAULT: u32 = 100;
-/// Missed firings that are made up for at most.
-pub const MISSED_MAX: u32 = 1_000;
-/// Shortest interval of `every`.
-pub const EVERY_MIN: Duration = Duration::from_secs(1);
-/// Longest jitter.
-pub const JITTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// How far back the last firings are looked for at first.
+const SEARCH_FIRST: Duration = Duration::from_secs(1);
+/// How much further back each next time.
+const SEARCH_GROWS: u32 = 4;
 
 /// When a workflow is started by itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,11 +62,10 @@ pub enum Timing {
 }
 
 /// A cron pattern: 5 fields, 6 with seconds before, 7 with years behind; names, `L`, `W`, `#` and `@daily`.
-#[derive(Debug, Clone)]
-pub struct Pattern {
-    text: String,
-    cron: Box<Cron>,
-}
+///
+/// It is kept as its text and read again for each search: read, it takes five kilobytes, and there may be many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(Arc<str>);
 
 /// A time zone of the IANA database.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,7 +91,7 @@ pub enum Fold {
     Both,
 }
 
-/// What becomes of firings that were due while no server ran.
+/// What becomes of firings that were due while no server ran, or longer than [`crate::limits::MISSED_AFTER`] ago.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Missed {
     /// The last of them is made up for.
@@ -123,36 +120,31 @@ pub enum Overlap {
 impl Pattern {
     /// Reads a pattern; the error says what is wrong with it, without the pattern itself.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Optional).build();
-        let cron = parser.parse(text).map_err(|error| error.to_string().trim_end_matches('.').to_lowercase())?;
-        let pattern = Self { text: text.to_owned(), cron: Box::new(cron) };
-        match pattern.from(DateTime::constant(1970, 1, 1, 0, 0, 0, 0), true) {
-            Some(_) => Ok(pattern),
+        let cron = read(text)?;
+        match first_fit(&cron, DateTime::constant(1970, 1, 1, 0, 0, 0, 0), true) {
+            Some(_) => Ok(Self(text.into())),
             None => Err("it fits no date".to_owned()),
         }
     }
 
     /// As it was written.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0
     }
 
-    /// The first wall time that fits, at or behind another.
-    fn from(&self, civil: DateTime, inclusive: bool) -> Option<DateTime> {
-        self.cron.find_next_occurrence(&civil, inclusive).ok()
+    fn cron(&self) -> Cron {
+        read(&self.0).expect("it was read once before")
     }
 }
 
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
+fn read(text: &str) -> Result<Cron, String> {
+    let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Optional).build();
+    parser.parse(text).map_err(|error| error.to_string().trim_end_matches('.').to_lowercase())
 }
 
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
+/// The first wall time that fits, at or behind another.
+fn first_fit(cron: &Cron, civil: DateTime, inclusive: bool) -> Option<DateTime> {
+    cron.find_next_occurrence(&civil, inclusive).ok()
 }
 
 impl Default for Zone {
@@ -174,6 +166,18 @@ impl Zone {
     /// Its name.
     pub fn name(&self) -> &str {
         self.0.iana_name().unwrap_or("UTC")
+    }
+
+    /// What its wall clock shows, with how far that is from UTC: `2026-12-24T18:00:00+01:00`.
+    pub fn shown(&self, time: Timestamp) -> String {
+        let zoned = instant(time).map(|time| time.to_zoned(self.0.clone()));
+        zoned.map_or_else(|| time.to_string(), |zoned| zoned.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
+    }
+
+    /// The name of a zone that is close enough to have been meant.
+    pub fn nearest(name: &str) -> Option<String> {
+        let names: Vec<_> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+        crate::language::nearest(name, names.iter().map(String::as_str))
     }
 
     /// What its wall clock shows.
@@ -202,43 +206,83 @@ impl Schedule {
         }
     }
 
-    /// The first time behind another at which it fires, jitter left out; none where it never fires again.
+    /// The first time behind another at which it is due, jitter left out; none where it never is again.
     pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
+        self.next(self.cron().as_ref(), after)
+    }
+
+    /// The times at which it is due, behind another one, in their order.
+    pub fn firings_after(&self, after: Timestamp) -> impl Iterator<Item = Timestamp> {
+        let cron = self.cron();
+        let mut latest = Some(after);
+        std::iter::from_fn(move || {
+            latest = self.next(cron.as_ref(), latest?);
+            latest
+        })
+    }
+
+    /// The last times at which it was due, behind one time and up to another: so many of them at most, in their order.
+    pub fn last_between(&self, after: Timestamp, until: Timestamp, most: usize) -> Vec<Timestamp> {
+        // Backwards in windows that grow, since a search goes forwards only.
+        let mut window = SEARCH_FIRST;
+        loop {
+            let begin = Timestamp(until.0.saturating_sub(u64::try_from(window.as_micros()).unwrap_or(u64::MAX)));
+            let begin = begin.max(after);
+            let mut found: VecDeque<_> = VecDeque::new();
+            for due in self.firings_after(begin).take_while(|due| *due <= until) {
+                found.push_back(due);
+                if found.len() > most {
+                    found.pop_front();
+                }
+            }
+            if found.len() == most || begin == after {
+                return found.into();
+            }
+            window = window.saturating_mul(SEARCH_GROWS);
+        }
+    }
+
+    /// When a firing starts: later than due by up to the jitter, and before the next one is due. The same for the same seed and
+    /// time, on every server.
+    pub fn starts_at(&self, seed: &impl Hash, due: Timestamp) -> Timestamp {
+        if self.jitter.is_zero() {
+            return due;
+        }
+        let next = self.next_after(due).map_or(Duration::MAX, |next| next.since(due));
+        let most = u64::try_from(self.jitter.min(next).as_micros()).unwrap_or(u64::MAX);
+        // The standard library's own hasher may change with its releases.
+        let mut hasher = SipHasher13::new();
+        seed.hash(&mut hasher);
+        due.0.hash(&mut hasher);
+        due.plus(Duration::from_micros(hasher.finish() % most.max(1)))
+    }
+
+    /// The pattern, read.
+    fn cron(&self) -> Option<Cron> {
+        match &self.timing {
+            Timing::Cron(pattern) => Some(pattern.cron()),
+            Timing::At(_) | Timing::Every(_) => None,
+        }
+    }
+
+    fn next(&self, cron: Option<&Cron>, after: Timestamp) -> Option<Timestamp> {
         match &self.timing {
             Timing::Every(period) => {
                 let period = u64::try_from(period.as_micros()).ok().filter(|period| *period > 0)?;
                 (after.0 / period).checked_add(1)?.checked_mul(period).map(Timestamp)
             }
             Timing::At(civil) => self.instants(*civil).into_iter().flatten().find(|at| *at > after),
-            Timing::Cron(pattern) => self.next_fit(pattern, after),
+            Timing::Cron(_) => self.next_fit(cron?, after),
         }
     }
 
-    /// The times at which it fires, behind another one, in their order.
-    pub fn firings_after(&self, after: Timestamp) -> impl Iterator<Item = Timestamp> {
-        std::iter::successors(self.next_after(after), |time| self.next_after(*time))
-    }
-
-    /// How much later than due a firing starts. The same for the same seed and time, on every server.
-    pub fn delay(&self, seed: &impl Hash, due: Timestamp) -> Duration {
-        let most = u64::try_from(self.jitter.as_micros()).unwrap_or(u64::MAX);
-        if most == 0 {
-            return Duration::ZERO;
-        }
-        // The standard library's own hasher may change with its releases.
-        let mut hasher = SipHasher13::new();
-        seed.hash(&mut hasher);
-        due.0.hash(&mut hasher);
-        Duration::from_micros(hasher.finish() % most)
-    }
-
-    fn next_fit(&self, pattern: &Pattern, after: Timestamp) -> Option<Timestamp> {
+    fn next_fit(&self, cron: &Cron, after: Timestamp) -> Option<Timestamp> {
         let wall = self.zone.wall(after)?.with().subsec_nanosecond(0).build().ok()?;
-        let ahead = pattern.from(wall, false).and_then(|civil| self.first_behind(pattern, civil, after));
+        let ahead = first_fit(cron, wall, false).and_then(|civil| self.first_behind(cron, civil, after));
         // In the first half of a fold, wall times of before come once more.
         match self.second_half(wall, after) {
             Some(begin) if self.fold == Fold::Both => {
-                let again = pattern.from(begin, true).and_then(|civil| self.first_behind(pattern, civil, after));
+                let again = first_fit(cron, begin, true).and_then(|civil| self.first_behind(cron, civil, after));
                 [ahead, again].into_iter().flatten().min()
             }
             _ => ahead,
@@ -246,12 +290,12 @@ impl Schedule {
     }
 
     /// The first instant behind `after` of a wall time that fits, from one that does on.
-    fn first_behind(&self, pattern: &Pattern, mut civil: DateTime, after: Timestamp) -> Option<Timestamp> {
+    fn first_behind(&self, cron: &Cron, mut civil: DateTime, after: Timestamp) -> Option<Timestamp> {
         loop {
             if let Some(found) = self.instants(civil).into_iter().flatten().find(|at| *at > after) {
                 return Some(found);
             }
-            civil = pattern.from(civil, false)?;
+            civil = first_fit(cron, civil, false)?;
         }
     }
 

@@ -19,6 +19,7 @@ use crate::outcome::{Failure, LogLine, Outcome, Usage};
 use crate::plugin::{Grant, PluginPin};
 use crate::program::{Program, StepAddress};
 use crate::resource::{Change, Resource, ResourceKey, ResourceKind};
+use crate::schedule::Schedule;
 use crate::summary::{Status, Summary};
 use crate::time::{Period, Timestamp};
 use crate::workflow::{Trigger, TriggerKey, Workflow, trigger_keys};
@@ -445,10 +446,29 @@ impl Published {
         Self::new(workspace.clone(), revision.clone(), environment.clone(), workflow, program, disabled)
     }
 
+    /// The schedules among the triggers that are switched on.
+    pub fn schedules(&self) -> impl Iterator<Item = (&TriggerKey, &Schedule)> {
+        self.triggers().filter_map(|(key, trigger)| match trigger {
+            Trigger::Schedule(schedule) => Some((key, &**schedule)),
+            _ => None,
+        })
+    }
+
     /// The triggers that are switched on, in the order of the document.
     pub fn triggers(&self) -> impl Iterator<Item = (&TriggerKey, &Trigger)> {
         self.switched_on.iter().map(|(key, index)| (key, &self.workflow.triggers[*index]))
     }
+}
+
+/// What is published of one workflow that has, or had, a schedule.
+#[derive(Debug, Clone)]
+pub struct Scheduled {
+    /// Its workspace.
+    pub workspace: Name,
+    /// The workflow.
+    pub workflow: ResourceId,
+    /// What is published of it now, and since when that is so. Empty where nothing is any more.
+    pub published: Vec<(Arc<Published>, Timestamp)>,
 }
 
 /// Finds integrations and published workflows; a snapshot in memory.
@@ -474,6 +494,13 @@ pub trait Directory: Send + Sync {
         revision: &'a RevisionRef,
         environment: &'a Name,
     ) -> BoxFuture<'a, Result<Arc<Published>, StoreError>>;
+    /// The workflows with schedules, of all workspaces, that have changed behind a number, each as it is now; and the number
+    /// to ask with for what changes next. 0 is before everything. Waits until there is one; a directory that knows of no
+    /// schedules waits for ever.
+    fn scheduled(&self, behind: u64) -> BoxFuture<'_, (u64, Vec<Scheduled>)> {
+        let _ = behind;
+        Box::pin(std::future::pending())
+    }
 }
 
 /// One workflow to be started by a delivery.

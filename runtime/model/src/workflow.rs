@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::ids::Name;
 use crate::language::expression::Expression;
 use crate::limits;
+use crate::schedule::Schedule;
 
 /// A workflow as its document says it.
 #[derive(Debug)]
@@ -177,6 +178,8 @@ pub enum Trigger {
         /// Holds for the events that are meant; all of them where there is none.
         when: Option<Expression>,
     },
+    /// The time.
+    Schedule(Box<Schedule>),
 }
 
 impl Trigger {
@@ -187,6 +190,7 @@ impl Trigger {
             Self::Webhook { .. } => "webhook",
             Self::Request => "request",
             Self::Event { .. } => "event",
+            Self::Schedule(_) => "schedule",
         }
     }
 
@@ -195,7 +199,7 @@ impl Trigger {
         match self {
             Self::Webhook { integration, .. } => format!("webhook:{integration}"),
             Self::Event { kind, .. } => format!("event:{kind}"),
-            Self::Manual | Self::Request => self.word().to_owned(),
+            Self::Manual | Self::Request | Self::Schedule(_) => self.word().to_owned(),
         }
     }
 }

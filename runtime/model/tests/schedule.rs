@@ -83,13 +83,54 @@ fn jitter_is_the_same_for_the_same_firing_and_within_its_bound() {
     let schedule = Schedule { jitter: Duration::from_secs(30), ..cron("@hourly") };
     let mut delays = BTreeSet::new();
     for due in schedule.firings_after(at("2026-11-21T07:00:00Z")).take(200) {
-        let delay = schedule.delay(&"nightly", due);
-        assert_eq!(delay, schedule.delay(&"nightly", due));
+        let delay = schedule.starts_at(&"nightly", due).since(due);
+        assert_eq!(delay, schedule.starts_at(&"nightly", due).since(due));
         assert!(delay < Duration::from_secs(30), "{delay:?}");
         delays.insert(delay.as_secs());
     }
     assert!(delays.len() > 20, "200 firings fall on {} of 30 seconds", delays.len());
-    assert_eq!(cron("@hourly").delay(&"nightly", at("2026-11-21T08:00:00Z")), Duration::ZERO);
+    let due = at("2026-11-21T08:00:00Z");
+    assert_eq!(cron("@hourly").starts_at(&"nightly", due), due);
+}
+
+#[test]
+fn jitter_never_reaches_the_next_firing() {
+    let often =
+        Schedule { jitter: Duration::from_secs(86_400), ..Schedule::new(Timing::Every(Duration::from_secs(3))) };
+    for due in often.firings_after(at("2026-11-21T07:00:00Z")).take(200) {
+        let starts = often.starts_at(&"often", due);
+        assert!(due <= starts && Some(starts) < often.next_after(due), "{due} starts at {starts}");
+    }
+}
+
+#[test]
+fn the_last_firings_of_a_time_are_found_from_its_end() {
+    let (begin, end) = (at("2026-01-01T00:00:00Z"), at("2026-11-21T07:00:00Z"));
+    for schedule in [
+        cron("0 9 * * MON-FRI"),
+        cron("* * * * * * 2025"),
+        cron("0 0 29 2 *"),
+        cron("* * 3 1 *"),
+        Schedule::new(Timing::Every(Duration::from_secs(3600))),
+        Schedule::new(Timing::At("2026-03-01T12:00:00".parse().unwrap())),
+    ] {
+        let all: Vec<_> = schedule.firings_after(begin).take_while(|due| *due <= end).collect();
+        for most in [1, 7, 1_000] {
+            let expected = &all[all.len().saturating_sub(most)..];
+            assert_eq!(schedule.last_between(begin, end, most), expected, "{most} of {:?}", schedule.timing);
+        }
+    }
+    let every_second = Schedule::new(Timing::Every(Duration::from_secs(1)));
+    assert_eq!(every_second.last_between(at("1970-01-01T00:00:00Z"), end, 2), [at("2026-11-21T06:59:59Z"), end]);
+}
+
+#[test]
+fn a_time_is_shown_as_the_wall_clock_of_its_zone() {
+    let berlin = Zone::named("europe/berlin").unwrap();
+    assert_eq!(berlin.name(), "Europe/Berlin");
+    assert_eq!(berlin.shown(at("2026-12-24T17:00:00Z")), "2026-12-24T18:00:00+01:00");
+    assert_eq!(Zone::default().shown(at("2026-12-24T17:00:00Z")), "2026-12-24T17:00:00+00:00");
+    assert_eq!(Zone::nearest("Europe/Berln").as_deref(), Some("Europe/Berlin"));
 }
 
 /// Every change of clock of ten zones in ten years, with patterns that fall into it, between and beside: what fires is what

@@ -18,6 +18,7 @@ mod head;
 mod holes;
 mod native;
 mod scalars;
+mod schedules;
 mod schema;
 mod steps;
 mod triggers;

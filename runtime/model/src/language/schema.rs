@@ -79,6 +79,39 @@ fn triggers() -> Value {
         ),
         closed(json!({"webhook": closed(webhook, &["integration"])}), &["webhook"]),
         closed(json!({"event": closed(event, &["type"])}), &["event"]),
+        closed(json!({"schedule": {"oneOf": schedules()}}), &["schedule"]),
+    ])
+}
+
+/// A schedule by a pattern, once, and by an interval.
+fn schedules() -> Value {
+    let missed = json!({"oneOf": [
+        {"enum": ["latest", "all", "skip"]},
+        closed(json!({"all": count(limits::MISSED_MAX, "The last so many")}), &["all"]),
+    ], "description": "What becomes of firings that nobody was there for"});
+    let any = json!({
+        "missed": missed,
+        "overlap": {"enum": ["skip", "queue", "allow", "cancel_previous"], "description": "What becomes of a firing while the execution of the one before goes on"},
+        "jitter": duration("Each firing is put off by up to this much"),
+        "params": {"type": "object", "description": "Parameters of its executions"},
+    });
+    let wall = json!({
+        "timezone": {"type": "string", "description": "A zone of the IANA database, such as Europe/Berlin; UTC where it is left out"},
+        "gap": {"enum": ["next", "skip"], "description": "What becomes of a wall time that a change of clock leaves out"},
+        "fold": {"enum": ["first", "both"], "description": "What becomes of a wall time that a change of clock repeats"},
+    });
+    let with = |own: Value, more: &[&Value]| {
+        let all =
+            [&own].into_iter().chain(more.iter().copied()).flat_map(|part| part.as_object().into_iter().flatten());
+        Value::Object(all.map(|(key, value)| (key.clone(), value.clone())).collect())
+    };
+    let cron = json!({"cron": {"type": "string", "description": "Minute, hour, day, month, weekday; seconds before and years behind, if need be"}});
+    let at = json!({"at": {"type": "string", "description": "A wall time: 2026-12-24T18:00:00"}});
+    let every = json!({"every": duration("An interval, counted from 1970-01-01T00:00:00Z")});
+    json!([
+        closed(with(cron, &[&wall, &any]), &["cron"]),
+        closed(with(at, &[&wall, &any]), &["at"]),
+        closed(with(every, &[&any]), &["every"]),
     ])
 }
 

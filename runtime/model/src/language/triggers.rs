@@ -5,11 +5,12 @@ use super::document::{Key, Node};
 use super::expression::Expression;
 use super::faults::get;
 use super::scalars::name;
+use super::schedules;
 use crate::limits;
 use crate::workflow::{Param, Trigger};
 
 /// Kinds of triggers.
-pub(crate) const KINDS: [&str; 4] = ["manual", "webhook", "request", "event"];
+pub(crate) const KINDS: [&str; 5] = ["manual", "webhook", "request", "event", "schedule"];
 
 /// Reads the list of triggers, of a workflow with these parameters.
 pub(crate) fn read(compiler: &mut Compiler<'_>, node: &Node, params: &[Param]) -> Vec<Trigger> {
@@ -56,6 +57,7 @@ fn trigger(compiler: &mut Compiler<'_>, node: &Node, params: &[Param]) -> Option
             needs_no_params(compiler, key, params, "an event");
             event(compiler, value)
         }
+        "schedule" => schedules::read(&mut compiler.faults, key, value, params).map(Box::new).map(Trigger::Schedule),
         other => {
             compiler.faults.word(key.mark, "the trigger", other, &KINDS);
             None

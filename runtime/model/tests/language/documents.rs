@@ -23,6 +23,11 @@ pub fn admit(document: &str) {
     assert!(faults.is_empty(), "{document}\n{}", faults.join("\n"));
 }
 
+/// Whether the schema takes a document.
+pub fn is_admitted(document: &str) -> bool {
+    SCHEMA.is_valid(&serde_norway::from_str(document).unwrap())
+}
+
 /// The blocks of a page that are fenced as YAML.
 fn blocks(page: &str) -> Vec<String> {
     let fenced = page.split("```yaml\n").skip(1);

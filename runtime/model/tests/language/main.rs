@@ -5,6 +5,7 @@ mod documents;
 mod expressions;
 mod limits;
 mod random;
+mod schedules;
 mod steps;
 mod visible;
 

@@ -192,6 +192,7 @@ pub(crate) fn kind_number(kind: ResourceKind) -> u8 {
         ResourceKind::Secret => 7,
         ResourceKind::Rerun => 8,
         ResourceKind::Workspace => 9,
+        ResourceKind::Schedule => 10,
         ResourceKind::Environment => 11,
     }
 }
