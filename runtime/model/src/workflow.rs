@@ -122,6 +122,12 @@ impl TriggerKey {
     }
 }
 
+impl From<&str> for TriggerKey {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
 impl fmt::Display for TriggerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -1,5 +1,5 @@
 //! Triggers: the outside in. A webhook comes, its integration's adapter says which events it holds, and the workflows
-//! that those events are meant for start.
+//! that those events are meant for start. Or the time comes, and [`schedule`] starts them.
 //!
 //! ```text
 //!   request ─► http/receive   the whole of it, step by step
@@ -17,6 +17,7 @@
 //! Floor 1. This crate knows the seams of the model and nothing of who is behind them.
 
 pub mod http;
+pub mod schedule;
 
 pub mod cloudevents;
 mod dedupe;

@@ -40,7 +40,7 @@ pub struct ExecutionItem {
     pub revision: u32,
     /// Where it runs.
     pub environment: String,
-    /// `manual`, `webhook`, `request`
+    /// `manual`, `webhook`, `request`, `schedule`
     pub trigger: &'static str,
     /// `accepted`, `queued`, `running`, `waiting`, `succeeded`, `failed`, `cancelled`, `timed_out`, `dropped`
     pub status: &'static str,
@@ -79,7 +79,7 @@ pub struct ExecutionView {
     pub revision: u32,
     /// Where it runs.
     pub environment: String,
-    /// `manual`, `webhook`, `request`
+    /// `manual`, `webhook`, `request`, `schedule`
     pub trigger: &'static str,
     /// Where it stands.
     pub status: &'static str,

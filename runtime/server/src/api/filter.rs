@@ -24,7 +24,7 @@ const CHUNK: usize = 256;
 /// Most labels that are asked for at once.
 const LABELS_MAX: usize = 16;
 /// What starts an execution.
-const TRIGGERS: [&str; 5] = ["manual", "webhook", "request", "event", "workflow"];
+const TRIGGERS: [&str; 6] = ["manual", "webhook", "request", "event", "schedule", "workflow"];
 /// How much later than it is accepted an execution may get its id: while a start completes, or the clock is set back a little.
 const ID_LAG: Duration = Duration::from_secs(60);
 
@@ -42,7 +42,7 @@ pub struct Filter {
     /// With this label: `key:value`. Several times: with all of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub label: Vec<String>,
-    /// Started by this: `manual`, `webhook`, `request`, `workflow`.
+    /// Started by this: `manual`, `webhook`, `request`, `schedule`, `workflow`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trigger: Option<String>,
     /// In this environment.

@@ -188,6 +188,7 @@ async fn put(
     let mut head = kept.spec.clone();
     if head.published.insert(environment.clone(), revision) != Some(revision) {
         head.former.insert(environment.clone(), former);
+        head.since.insert(environment.clone(), app.clock.now());
     }
     let answer = change(app, &kept, head).await?;
     drop(editing);
@@ -229,6 +230,7 @@ pub async fn unpublish(
     if head.published.contains_key(&environment) {
         head.former.insert(environment.clone(), pushed(&head, &environment));
         head.published.remove(&environment);
+        head.since.remove(&environment);
     }
     change(&app, &kept, head).await
 }

@@ -27,7 +27,7 @@ use crate::catalog::specs::{self, Kept, TriggerSpec, WorkflowSpec};
 pub struct TriggerItem {
     /// What it is switched on and off by: `manual`, `webhook:github`, `webhook:github#2`
     pub key: String,
-    /// `manual`, `webhook`, `request`, `event`
+    /// `manual`, `webhook`, `request`, `event`, `schedule`
     pub kind: String,
     /// The integration of a webhook trigger.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -237,6 +237,7 @@ pub async fn set_enabled(
         return Err(Problem::not_among("trigger", trigger, keys.iter().map(TriggerKey::as_str)));
     };
     let mut head = kept.spec.clone();
+    head.since.extend(kept.spec.published.keys().map(|environment| (environment.clone(), app.clock.now())));
     let changed = if enabled { head.disabled_triggers.remove(key) } else { head.disabled_triggers.insert(key.clone()) };
     if !changed {
         return Ok(kept);

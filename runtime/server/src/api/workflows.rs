@@ -214,6 +214,7 @@ pub async fn put(
         published: before.as_ref().map(|kept| kept.spec.published.clone()).unwrap_or_default(),
         former: before.as_ref().map(|kept| kept.spec.former.clone()).unwrap_or_default(),
         disabled_triggers: before.as_ref().map(|kept| kept.spec.disabled_triggers.clone()).unwrap_or_default(),
+        since: before.as_ref().map(|kept| kept.spec.since.clone()).unwrap_or_default(),
     };
     let revision_key = specs::revision_key(workspace, id, number);
     let head_key = specs::key(ResourceKind::Workflow, workspace, &name);

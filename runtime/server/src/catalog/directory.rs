@@ -7,7 +7,7 @@ use camshaft_model::ids::{IdOrName, Name, ResourceId, SecretName};
 use camshaft_model::invocation::RevisionRef;
 use camshaft_model::language::{FindTask, TaskMissing};
 use camshaft_model::plugin::{Grant, PluginKind, PluginPin};
-use camshaft_model::seams::{Directory, Integration, Permissions, Published, Quota, StoreError};
+use camshaft_model::seams::{Directory, Integration, Permissions, Published, Quota, Scheduled, StoreError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use semver::VersionReq;
@@ -89,6 +89,18 @@ impl Directory for Catalog {
             }
             former.insert(place, compiled.clone());
             Ok(compiled)
+        }
+        .boxed()
+    }
+
+    fn scheduled(&self, behind: u64) -> BoxFuture<'_, (u64, Vec<Scheduled>)> {
+        async move {
+            let (number, changed) = self.schedules.behind(behind).await;
+            let scheduled = changed.into_iter().map(|(workspace, workflow)| {
+                let published = self.read(&workspace, |shelf| shelf.published_anywhere(workflow)).unwrap_or_default();
+                Scheduled { workspace, workflow, published }
+            });
+            (number, scheduled.collect())
         }
         .boxed()
     }

@@ -9,6 +9,7 @@
 
 mod directory;
 pub mod quotas;
+mod schedules;
 mod shelf;
 pub mod specs;
 
@@ -58,6 +59,7 @@ pub struct Catalog {
     shelves: RwLock<HashMap<Name, Shelf>>,
     former: Mutex<HashMap<(ResourceId, u32, Name), Arc<Published>>>,
     edit: tokio::sync::Mutex<()>,
+    schedules: schedules::Changes,
 }
 
 impl Catalog {
@@ -76,9 +78,11 @@ impl Catalog {
             shelves: RwLock::default(),
             former: Mutex::default(),
             edit: tokio::sync::Mutex::default(),
+            schedules: schedules::Changes::default(),
         };
-        // Revisions are read when they are needed: there may be many, and few are published. Reruns are not the catalog's.
-        let elsewhere = [ResourceKind::Revision, ResourceKind::Rerun];
+        // Revisions are read when they are needed: there may be many, and few are published. Reruns and how far schedules
+        // have fired are not the catalog's.
+        let elsewhere = [ResourceKind::Revision, ResourceKind::Rerun, ResourceKind::Schedule];
         for kind in ResourceKind::ALL.into_iter().filter(|kind| !elsewhere.contains(kind)) {
             let mut after = None;
             loop {
@@ -186,6 +190,7 @@ impl Catalog {
             let kept: Kept<TokenSpec> = Kept::read(&resource)?;
             self.tokens.put(resource.id, &workspace, &kept.spec);
         }
+        let has_schedule = compiled.iter().any(|published| published.schedules().next().is_some());
         let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
         let shelf = shelves.entry(workspace.clone()).or_default();
         shelf.take(&resource, compiled, &self.vault)?;
@@ -193,12 +198,21 @@ impl Catalog {
             let limits = shelf.workspace.as_ref().map(|kept| kept.spec.limits.clone()).unwrap_or_default();
             shelf.quotas = quotas::of_workspace(&workspace, &limits, &self.instance);
         }
+        drop(shelves);
+        if resource.key.kind == ResourceKind::Workflow {
+            self.schedules.note((workspace, resource.id), has_schedule);
+        }
         Ok(())
     }
 
     fn forget(&self, key: &ResourceKey) {
         let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
         let Some(shelf) = shelves.get_mut(&key.workspace) else { return };
+        if key.kind == ResourceKind::Workflow
+            && let Some(kept) = Name::new(&key.name).ok().and_then(|name| shelf.workflows.get(&name))
+        {
+            self.schedules.note((key.workspace.clone(), kept.id), false);
+        }
         if let Some(token) = shelf.forget(key) {
             self.tokens.remove(token);
         }

@@ -12,6 +12,7 @@ use camshaft_model::ids::{Name, ResourceId, SecretName};
 use camshaft_model::plugin::{Grant, PluginRelease};
 use camshaft_model::resource::{Resource, ResourceKey, ResourceKind};
 use camshaft_model::seams::{Integration, Published, Quota, StoreError};
+use camshaft_model::time::Timestamp;
 use camshaft_model::workflow::Trigger;
 use semver::Version;
 
@@ -115,7 +116,7 @@ impl Shelf {
                 self.environments.insert(as_name(name)?, (Arc::new(kept), variables));
             }
             ResourceKind::Workspace => self.workspace = Some(Arc::new(Kept::read(resource)?)),
-            ResourceKind::Revision | ResourceKind::Rerun => {}
+            ResourceKind::Revision | ResourceKind::Rerun | ResourceKind::Schedule => {}
         }
         Ok(())
     }
@@ -161,6 +162,16 @@ impl Shelf {
     /// What is published of a workflow in an environment.
     pub(super) fn published(&self, workflow: &Name, environment: &Name) -> Option<Arc<Published>> {
         self.published.get(workflow)?.get(environment).cloned()
+    }
+
+    /// What is published of a workflow anywhere, and since when it runs there.
+    pub(super) fn published_anywhere(&self, workflow: ResourceId) -> Vec<(Arc<Published>, Timestamp)> {
+        let Some(name) = self.workflow_names.get(&workflow) else { return Vec::new() };
+        let (Some(kept), Some(published)) = (self.workflows.get(name), self.published.get(name)) else {
+            return Vec::new();
+        };
+        let since = |environment| kept.spec.since.get(environment).copied().unwrap_or(kept.updated_at);
+        published.iter().map(|(environment, published)| (published.clone(), since(environment))).collect()
     }
 
     /// What is published in an environment with a webhook trigger for an integration, by name.

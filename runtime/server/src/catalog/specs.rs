@@ -130,12 +130,15 @@ pub struct WorkflowSpec {
     /// Triggers that are switched off, of whichever revision.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub disabled_triggers: BTreeSet<TriggerKey>,
+    /// Environment and since when what runs there does: schedules make up for nothing that was due before.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub since: BTreeMap<Name, Timestamp>,
 }
 
 /// A trigger, as lists show it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TriggerSpec {
-    /// `manual`, `webhook`, `request`
+    /// `manual`, `webhook`, `request`, `schedule`
     pub kind: String,
     /// What it is switched on and off by.
     #[serde(default)]
@@ -155,7 +158,7 @@ impl TriggerSpec {
             let (integration, event_type) = match trigger {
                 Trigger::Webhook { integration, .. } => (Some(integration.clone()), None),
                 Trigger::Event { kind, .. } => (None, Some(kind.clone())),
-                Trigger::Manual | Trigger::Request => (None, None),
+                Trigger::Manual | Trigger::Request | Trigger::Schedule(_) => (None, None),
             };
             Self { kind: trigger.word().to_owned(), key, integration, event_type }
         };

@@ -1,0 +1,7 @@
+//! Schedules over a clock that moves when a test says so: what fires, what was missed, what waits, and what a crash leaves.
+
+mod crashes;
+mod missed;
+mod overlap;
+mod plain;
+mod world;
