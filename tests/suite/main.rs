@@ -16,5 +16,6 @@ mod keys;
 mod kills;
 mod log;
 mod main_path;
+mod schedules;
 mod star;
 mod steps;

@@ -6,6 +6,7 @@ mod demo;
 mod documents;
 mod expressions;
 mod fuzz;
+mod patterns;
 mod plugins;
 mod process;
 mod progress;
@@ -39,6 +40,8 @@ enum Command {
     Plugins,
     /// Holds the table of expressions against the jq of this machine.
     Expressions,
+    /// Holds the table of cron patterns against croniter, or writes it anew.
+    Patterns(patterns::Options),
     /// Feeds what reads from outside with inputs that nobody would write, led by the code that they reach.
     Fuzz(fuzz::Options),
     /// Measures Camshaft beside what people would use instead, built for release.
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Check => check::run(&workspace),
         Command::Plugins => plugins::run(&workspace),
         Command::Expressions => expressions::run(&workspace),
+        Command::Patterns(options) => patterns::run(&workspace, &options),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Documents => documents::run(&workspace),

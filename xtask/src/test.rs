@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 
 use crate::process::Process;
 use crate::workspace::Workspace;
-use crate::{check, documents, expressions, fuzz, plugins, progress, tools};
+use crate::{check, documents, expressions, fuzz, patterns, plugins, progress, tools};
 
 /// Sets up, builds, checks, tests.
 pub fn run(workspace: &Workspace) -> Result<()> {
@@ -20,6 +20,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let mut failures = check::failures(workspace);
     failures.extend(documents::run(workspace).err());
     failures.extend(expressions::run(workspace).err());
+    failures.extend(patterns::run(workspace, &patterns::Options::default()).err());
     // With the test targets in the same call the dependencies get the same features, so each compiles once.
     let build = workspace.cargo().args(["build", "--workspace", "--bins", "--tests"]);
     progress::step("building the binary and the tests", &build)?;

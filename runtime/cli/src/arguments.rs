@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// Triggers: what starts a workflow, and the switch of each.
     #[command(subcommand)]
     Trigger(Trigger),
+    /// Schedules: when workflows are started by the time.
+    #[command(subcommand)]
+    Schedule(Schedule),
     /// Environments: where revisions are published, with their variables.
     #[command(subcommand)]
     Environment(Environment),
@@ -144,6 +147,46 @@ pub(crate) enum Trigger {
         workflow: String,
         /// Its key, as `ls` shows it: `manual`, `webhook:github`.
         trigger: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Schedule {
+    /// Lists the schedules of what is published: when each is due next, and what its last firing came to.
+    Ls {
+        /// Of this workflow.
+        #[arg(long)]
+        workflow: Option<String>,
+        /// Published in this environment.
+        #[arg(long)]
+        environment: Option<String>,
+    },
+    /// Tells when a schedule would be due. No server is needed.
+    Preview {
+        /// A pattern: minute, hour, day, month, weekday.
+        #[arg(required_unless_present_any = ["at", "every"])]
+        cron: Option<String>,
+        /// A wall time: 2026-12-24T18:00:00
+        #[arg(long, conflicts_with_all = ["cron", "every"])]
+        at: Option<String>,
+        /// An interval: 15m
+        #[arg(long, conflicts_with = "cron")]
+        every: Option<String>,
+        /// A zone of the IANA database, such as Europe/Berlin; UTC if left out.
+        #[arg(long)]
+        timezone: Option<String>,
+        /// What becomes of a wall time that a change of clock leaves out: next (if left out) or skip.
+        #[arg(long)]
+        gap: Option<String>,
+        /// What becomes of a wall time that a change of clock repeats: first (if left out) or both.
+        #[arg(long)]
+        fold: Option<String>,
+        /// From this time on (RFC 3339); from now on if left out.
+        #[arg(long)]
+        after: Option<String>,
+        /// How many times.
+        #[arg(long, default_value_t = 5)]
+        next: usize,
     },
 }
 
@@ -442,7 +485,7 @@ pub(crate) struct Which {
     /// With this label of their workflow; several times: with all of them.
     #[arg(long = "label", value_name = "KEY:VALUE")]
     pub(crate) labels: Vec<String>,
-    /// Started by this: manual, webhook, request, workflow.
+    /// Started by this: manual, webhook, request, schedule, workflow.
     #[arg(long)]
     pub(crate) trigger: Option<String>,
     /// In this environment.

@@ -9,6 +9,7 @@ pub mod api;
 pub mod catalog;
 pub mod dialects;
 pub mod inspector;
+pub mod preview;
 pub mod readiness;
 pub mod reruns;
 
@@ -27,6 +28,8 @@ pub mod listener;
 pub mod observe;
 pub mod time;
 
+use camshaft_model::seams::Clock;
+
 pub use camshaft_model::limits::COMPONENT_BYTES_MAX;
 pub use config::Config;
 pub use wire::serve;
@@ -34,6 +37,12 @@ pub use wire::serve;
 /// The OpenAPI 3.1 document of the management API, as JSON text.
 pub fn openapi() -> &'static str {
     api::document::text()
+}
+
+/// The next times of a schedule, as JSON: what the management API answers, from this machine's clock and without a server.
+pub fn preview_of_schedule(query: &preview::PreviewQuery) -> Result<serde_json::Value, String> {
+    let next = preview::preview(query, Clock::now(&time::SystemClock))?;
+    Ok(serde_json::json!({"next": next}))
 }
 
 /// The JSON Schema of the workflow document.

@@ -66,6 +66,7 @@ impl Metrics {
         metrics::describe_counter!("camshaft_http_panics_total", "requests whose handler panicked");
         metrics::describe_gauge!("camshaft_executions_under_way", "executions that this server drives now");
         metrics::describe_counter!("camshaft_deliveries_total", "deliveries for integrations, by what became of them");
+        metrics::describe_counter!("camshaft_schedule_firings_total", "firings of schedules, by what became of them");
         metrics::describe_gauge!("camshaft_store_file_bytes", Unit::Bytes, "length of the database's file");
         metrics::describe_gauge!("camshaft_store_used_bytes", Unit::Bytes, "keys and values in the database");
         metrics::describe_counter!("camshaft_executions_pruned_total", "ended executions that retention has forgotten");
@@ -124,6 +125,11 @@ impl Metrics {
             ];
             metrics::counter!("camshaft_deliveries_total", &labels).absolute(count);
         }
+    }
+
+    /// So many firings of schedules came to this since the server started.
+    pub fn firings(&self, became: &'static str, count: u64) {
+        metrics::counter!("camshaft_schedule_firings_total", "became" => became).absolute(count);
     }
 
     /// The text format of Prometheus.

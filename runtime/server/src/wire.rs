@@ -17,6 +17,7 @@ use camshaft_model::seams::{Clock, Dispatch, Ids, Store, StoreError};
 use camshaft_store::RedbStore;
 use camshaft_triggers::deliveries::Deliveries;
 use camshaft_triggers::http::{Parts, PerAddress, Settings, Throttle};
+use camshaft_triggers::schedule::{self, Schedules};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
@@ -44,6 +45,8 @@ use crate::vault::Vault;
 
 /// Instances of plugins kept ready beside those of tasks under way: adapters, and the evaluator of jq.
 const INSTANCES_BESIDE: u32 = 64;
+/// When schedules that could not be read are read again.
+const AGAIN: Duration = Duration::from_secs(10);
 /// How often counters are folded, and when tokens were presented last is written down.
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 
@@ -172,6 +175,13 @@ impl Server {
                 trusted_proxies: config.trusted_proxies.clone(),
             },
         };
+        let schedules = Arc::new(Schedules::new(schedule::Parts {
+            directory: catalog.clone(),
+            dispatch: dispatch.clone(),
+            store: store.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+        }));
         let instance = Arc::new(Instance {
             store: store.clone(),
             triggers: parts.clone(),
@@ -185,6 +195,7 @@ impl Server {
             throttle: throttle.clone(),
             deliveries: deliveries.clone(),
             firings,
+            schedules,
             readiness: Arc::new(Readiness::default()),
             reruns: Reruns::new(config.limits.executions_per_second, clock.clone()),
             metrics,
@@ -225,6 +236,7 @@ impl Server {
             tokio::spawn(settle(instance.clone(), evaluator, once_started)),
             tokio::spawn(upkeep(instance.clone())),
             tokio::spawn(async move { retention.run().await }),
+            tokio::spawn(fire(instance.clone())),
         ];
         let started = start(instance.clone(), engine.clone());
         let failed = Arc::new(OnceLock::new());
@@ -282,6 +294,18 @@ async fn settle(instance: Arc<Instance>, evaluator: Arc<Evaluator>, once_started
     let _ = tokio::task::spawn_blocking(move || evaluator.made().map(|_| ())).await;
     instance.readiness.until_ready().await;
     once_started();
+}
+
+/// Fires schedules, once executions of a former server go on, and until the server is asked to stop.
+async fn fire(instance: Arc<Instance>) {
+    instance.readiness.until_ready().await;
+    let firing = async {
+        while let Err(error) = instance.schedules.run().await {
+            tracing::error!(%error, "schedules do not fire: what is written of them cannot be read");
+            instance.clock.sleep_until(instance.clock.now().plus(AGAIN)).await;
+        }
+    };
+    tokio::select! { () = firing => {}, () = instance.readiness.until_stopping() => {} }
 }
 
 /// What is to be done every so often.

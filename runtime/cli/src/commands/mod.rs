@@ -8,6 +8,7 @@ mod execution;
 mod integration;
 mod plugin;
 mod rerun;
+mod schedule;
 mod secret;
 mod serve;
 mod test;
@@ -54,6 +55,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Plugin(command) => plugin::run(&session, command)?,
         Command::Workflow(command) => return workflow::run(&session, command),
         Command::Environment(command) => environment::run(&session, command)?,
+        Command::Schedule(command) => schedule::run(&session, command)?,
         Command::Trigger(command) => trigger::run(&session, command)?,
         Command::Integration(command) => integration::run(&session, command)?,
         Command::Secret(command) => secret::run(&session, command)?,

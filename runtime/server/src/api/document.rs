@@ -42,6 +42,7 @@ pub fn head() -> OpenApi {
         .tags(Some([
             tag("workflows", "documents, their revisions, publishing and starting them"),
             tag("executions", "what ran and what runs"),
+            tag("schedules", "what starts workflows when the time comes"),
             tag("plugins", "components and what they are granted"),
             tag("integrations", "adapters with their configuration, secrets and URLs"),
             tag("secrets", "values that go in and never come out"),

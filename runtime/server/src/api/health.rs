@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use camshaft_model::{Value, json};
+use camshaft_triggers::schedule::Became;
 
 use super::problem::{Fault, Problem};
 use super::{App, Instance};
@@ -50,6 +51,9 @@ pub async fn metrics(app: App) -> Response {
             let counts = app.deliveries.counts(kept.id);
             app.metrics.deliveries(&workspace, &kept.key.name, counts.accepted, counts.refused);
         }
+    }
+    for became in Became::ALL {
+        app.metrics.firings(became.as_str(), app.schedules.counted(became));
     }
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], app.metrics.render()).into_response()

@@ -24,6 +24,7 @@ pub mod publish;
 pub mod requirements;
 pub mod rerun;
 pub mod reruns;
+pub mod schedules;
 pub mod secrets;
 pub mod start;
 pub mod stream;
@@ -53,6 +54,7 @@ use camshaft_model::ids::{IdOrName, Name, ResourceId};
 use camshaft_model::seams::{Clock, Dispatch, Ids, Store};
 use camshaft_triggers::deliveries::Deliveries;
 use camshaft_triggers::http::{Parts, Throttle};
+use camshaft_triggers::schedule::Schedules;
 use tokio::sync::broadcast;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -97,6 +99,8 @@ pub struct Instance {
     pub deliveries: Arc<Deliveries>,
     /// What every trigger has done.
     pub firings: Arc<Firings>,
+    /// What starts workflows when the time comes.
+    pub schedules: Arc<Schedules>,
     /// Reruns of many executions.
     pub reruns: Reruns,
     /// How far the start has come.
@@ -239,6 +243,8 @@ fn watching() -> OpenApiRouter<Arc<Instance>> {
         .routes(routes!(tell::answer))
         .routes(routes!(approvals::list))
         .routes(routes!(torq::show))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::preview))
         .routes(routes!(backup::take))
         .routes(routes!(health::metrics))
 }

@@ -35,6 +35,7 @@ use camshaft_server::vault::Vault;
 use camshaft_store::MemoryStore;
 use camshaft_triggers::deliveries::Deliveries;
 use camshaft_triggers::http::{Parts, PerAddress, Settings, Throttle};
+use camshaft_triggers::schedule::{self, Schedules};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tempfile::TempDir;
@@ -181,6 +182,13 @@ impl Bench {
             deliveries: deliveries.clone(),
             settings: Settings { sync_window, ..Settings::new(workspace.clone()) },
         };
+        let schedules = Arc::new(Schedules::new(schedule::Parts {
+            directory: catalog.clone(),
+            dispatch: dispatch.clone(),
+            store: store.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+        }));
         let instance = Arc::new(Instance {
             store: store.clone(),
             triggers: triggers.clone(),
@@ -194,6 +202,7 @@ impl Bench {
             throttle: throttle.clone(),
             deliveries: deliveries.clone(),
             firings,
+            schedules,
             readiness: Arc::new(Readiness::default()),
             reruns: Reruns::new(executions_per_second, clock.clone()),
             metrics: Metrics::install()?,

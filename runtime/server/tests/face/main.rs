@@ -14,6 +14,7 @@ mod publishing;
 mod reruns;
 mod restart;
 mod routes;
+mod schedules;
 mod secrets;
 mod streaming;
 mod telling;
