@@ -2,8 +2,12 @@
 
     PYTHONPATH=where/croniter/is python3 patterns.py SEED COUNT
 
-Fields stand in our order: seconds first where there are six or seven, years last. Times are wall times without a zone. Where the
-two write the same thing differently (`FRIL` here, `L5` there), `pattern` is ours and `croniter` is theirs.
+Fields stand in our order: seconds first where there are six or seven, years last. Times are wall times without a zone.
+
+Where the two differ, `croniter` says what croniter was asked instead:
+- the last Friday is `FRIL` here and `L5` there;
+- where day and weekday are both given, either fits. croniter keeps to that but where one of them is counted (`15W`, `FRIL`,
+  `FRI#2`): then it wants both. So it is asked for one and for the other, and the times are those of both.
 """
 
 import json
@@ -12,7 +16,7 @@ import sys
 from datetime import datetime
 from importlib.metadata import version
 
-from croniter import CroniterError, croniter
+from croniter import CroniterBadDateError, croniter
 
 MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
 WEEKDAYS = "SUN MON TUE WED THU FRI SAT".split()
@@ -98,6 +102,29 @@ def pattern(chance):
     return tuple(" ".join(part[side] for part in fields) for side in (0, 1))
 
 
+def next_times(pattern, after):
+    """Fewer where it ends."""
+    times, found = croniter(pattern, after, second_at_beginning=True), []
+    try:
+        while len(found) < TIMES:
+            found.append(times.get_next(datetime).isoformat())
+    except CroniterBadDateError:
+        pass
+    return found
+
+
+def asked(pattern):
+    """What croniter is asked for a pattern of theirs."""
+    fields = pattern.split()
+    day = len(fields) > 5 and 3 or 2
+    is_counted = len(fields) > 4 and any(mark in fields[day] + fields[day + 2] for mark in ("W", "#", "L"))
+    if not is_counted or fields[day] == "*" or fields[day + 2] == "*":
+        return [pattern]
+    one, other = list(fields), list(fields)
+    one[day + 2] = other[day] = "*"
+    return [" ".join(one), " ".join(other)]
+
+
 def main():
     seed, count = int(sys.argv[1]), int(sys.argv[2])
     chance = random.Random(seed)
@@ -109,18 +136,10 @@ def main():
             chance.randrange(24), chance.randrange(60), chance.randrange(60),
         )
         case = {"pattern": ours, "after": after.isoformat()}
-        if theirs != ours:
-            case["croniter"] = theirs
-        times = []
-        try:
-            times_of = croniter(theirs, after, second_at_beginning=True)
-            for _ in range(TIMES):
-                times.append(times_of.get_next(datetime).isoformat())
-        except CroniterError as error:
-            # A pattern that has an end, or that it takes not at all.
-            if not times and "failed to find next date" not in str(error):
-                case["refused"] = str(error)
-        case["next"] = times
+        questions = asked(theirs)
+        if questions != [ours]:
+            case["croniter"] = questions
+        case["next"] = sorted({time for question in questions for time in next_times(question, after)})[:TIMES]
         print(json.dumps(case))
 
 

@@ -49,12 +49,15 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         }
         let path = workspace.root.join(TABLE);
         if options.write {
-            return fs::write(&path, format!("{}\n", asked.trim_end())).with_context(|| format!("cannot write {}", path.display()));
+            return fs::write(&path, format!("{}\n", asked.trim_end()))
+                .with_context(|| format!("cannot write {}", path.display()));
         }
         let kept = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let differing = cases(&kept)?.into_iter().zip(cases(&asked)?).filter(|(kept, asked)| kept != asked).count();
         if differing > 0 || kept.lines().count() != asked.trim_end().lines().count() {
-            bail!("{TABLE} is not what croniter says: {differing} lines differ\nto write it anew: cargo xtask patterns --write");
+            bail!(
+                "{TABLE} is not what croniter says: {differing} lines differ\nto write it anew: cargo xtask patterns --write"
+            );
         }
         println!("    {CRONITER} says of {COUNT} patterns what the table says");
         Ok(())
@@ -68,7 +71,7 @@ fn cases(table: &str) -> Result<Vec<Value>> {
 fn installed(workspace: &Workspace, folder: &std::path::Path) -> bool {
     let pip = Process::new("python3", &workspace.root)
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"])
-        .arg(&folder.display().to_string())
+        .arg(folder)
         .arg(CRONITER);
     pip.read().is_ok()
 }

@@ -137,6 +137,14 @@ impl Pattern {
 }
 
 fn read(text: &str) -> Result<Cron, String> {
+    // The one nickname that croner does not know.
+    let text = if text.trim().eq_ignore_ascii_case("@midnight") { "@daily" } else { text };
+    // It counts the years of `*/5` from the year 1, where Quartz and others begin with 1970.
+    let text = text.trim();
+    let years = text.rsplit_once(char::is_whitespace).filter(|_| text.split_whitespace().count() == 7);
+    let counted = years.filter(|(_, years)| years.contains("*/"));
+    let counted = counted.map(|(rest, years)| format!("{rest} {}", years.replace("*/", "1970-5000/")));
+    let text = counted.as_deref().unwrap_or(text);
     let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Optional).build();
     parser.parse(text).map_err(|error| error.to_string().trim_end_matches('.').to_lowercase())
 }

@@ -129,7 +129,7 @@ mod tests {
             query.every = Some("90m".to_owned());
             query.after = Some("2027-01-01T00:00:00+01:00".to_owned());
         });
-        assert_eq!(every.unwrap(), ["2026-12-31T23:30:00+00:00", "2027-01-01T01:00:00+00:00"]);
+        assert_eq!(every.unwrap(), ["2027-01-01T00:00:00+00:00", "2027-01-01T01:30:00+00:00"]);
         let changes = asked(|query| {
             query.cron = Some("30 2 * * *".to_owned());
             query.timezone = berlin();

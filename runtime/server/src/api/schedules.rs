@@ -250,17 +250,15 @@ async fn former(app: &App, place: &Place) -> Result<Option<FiringView>, StoreErr
     let query = SummaryQuery { workspace, workflow, limit: LOOKED_AT, ..SummaryQuery::default() };
     let page = app.store.summaries(query).await?;
     let is_here = |summary: &&Summary| summary.repeats.is_none() && summary.environment == place.environment;
-    Ok(page.iter().filter(is_here).find_map(|summary| {
-        match &summary.trigger {
-            TriggerSource::Schedule { key, due } if *key == place.trigger => Some(FiringView {
-                due: due.to_string(),
-                at: summary.accepted_at.to_string(),
-                became: "started",
-                execution_id: Some(summary.id.to_string()),
-                status: Some(summary.status.as_str()),
-                why: None,
-            }),
-            _ => None,
-        }
+    Ok(page.iter().filter(is_here).find_map(|summary| match &summary.trigger {
+        TriggerSource::Schedule { key, due } if *key == place.trigger => Some(FiringView {
+            due: due.to_string(),
+            at: summary.accepted_at.to_string(),
+            became: "started",
+            execution_id: Some(summary.id.to_string()),
+            status: Some(summary.status.as_str()),
+            why: None,
+        }),
+        _ => None,
     }))
 }

@@ -44,7 +44,9 @@ pub struct TriggerView {
     /// Which.
     #[serde(flatten)]
     pub trigger: TriggerItem,
-    /// The same call for a shell; the token is read from `CAMSHAFT_TOKEN`.
+    /// When it is due next, where it is a schedule that is switched on (RFC 3339).
+    pub next_at: Option<String>,
+    /// The same call for a shell; the token is read from `CAMSHAFT_TOKEN`. Empty for a schedule, which nobody calls.
     pub curl: String,
     /// Executions that it started since the server started.
     pub started: u64,
@@ -113,6 +115,8 @@ impl TriggerItem {
                     ("webhook", format!("{hook}{query}")),
                 ])
             }
+            // Nobody calls the time.
+            (None, None) if trigger.kind == "schedule" => BTreeMap::new(),
             (None, None) => {
                 let url = format!("{}/api/v1/workflows/{workflow}/trigger{query}", app.public_url);
                 BTreeMap::from([("trigger", url)])
@@ -144,10 +148,18 @@ impl TriggerView {
                 curl(url("events"), true, "application/cloudevents+json", &event)
             }
             None if trigger.integration.is_some() => curl(url("sync"), false, "application/json", &json!({})),
+            None if item.urls.is_empty() => String::new(),
             None => curl(url("trigger"), true, "application/json", &json!({"params": params})),
         };
+        let name = Name::new(&kept.key.name).ok();
+        let published = name.and_then(|name| app.catalog.published_here(&app.workspace, &name, environment));
+        let next = published.as_deref().and_then(|published| {
+            let (_, schedule) = published.schedules().find(|(key, _)| **key == trigger.key)?;
+            schedule.next_after(app.clock.now())
+        });
         Self {
             trigger: item,
+            next_at: next.map(|next| next.to_string()),
             curl,
             started: firing.started,
             last_started_at: firing.last.map(|(time, _)| time.to_string()),

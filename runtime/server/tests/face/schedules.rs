@@ -48,6 +48,9 @@ async fn a_schedule_that_is_switched_off_is_due_never() {
     bench.publish("nightly", DOCUMENT).await;
     let switch = "/api/v1/workflows/nightly/triggers/schedule%232";
     bench.call("PATCH", switch, r#"{"enabled": false}"#).await.is(200);
+    let triggers = bench.get("/api/v1/workflows/nightly/triggers").await;
+    assert_eq!((&triggers["items"][1]["next_at"], &triggers["items"][1]["urls"]), (&Value::Null, &json!({})));
+    assert_eq!(triggers["items"][2]["next_at"], "2099-12-24T18:00:00.000Z");
     let page = bench.get("/api/v1/schedules").await;
     let off = &page["items"][1];
     assert_eq!((&off["enabled"], &off["next"]), (&json!(false), &json!([])));

@@ -1,6 +1,6 @@
 //! A firing while the execution of the one before goes on.
 
-use camshaft_model::seams::{DispatchError, LimitReached};
+use camshaft_model::seams::{DispatchError, LimitReached, Limited};
 use camshaft_model::summary::Status;
 use camshaft_triggers::schedule::Became;
 
@@ -90,7 +90,13 @@ async fn what_goes_on_is_known_after_a_crash() {
 #[tokio::test]
 async fn a_limit_of_the_workflow_is_told_and_the_next_firing_tries_again() {
     let server = Server::with("{ schedule: { every: 10s } }").await;
-    let reached = LimitReached { workflow: name("triage"), what: "executions a day", limit: 7, retry_after_s: 9 };
+    let reached = LimitReached {
+        of: Limited::Workflow,
+        workflow: name("triage"),
+        what: "executions a day",
+        limit: 7,
+        retry_after_s: 9,
+    };
     *server.world.refuses.lock().unwrap() = Some(DispatchError::LimitReached(reached));
     server.until("2026-11-21T12:00:10Z").await;
     let failure = server.schedules.told(&server.place("schedule")).failure.unwrap();

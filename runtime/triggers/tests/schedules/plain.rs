@@ -48,9 +48,9 @@ async fn each_of_several_schedules_fires_by_itself() {
     server.until("2026-11-21T12:01:00Z").await;
     let keys = |key: &str| {
         let executions = server.world.executions();
-        let of = executions
-            .iter()
-            .filter(|(_, one)| matches!(&one.start.trigger, TriggerSource::Schedule { key: of, .. } if of.as_str() == key));
+        let of = executions.iter().filter(
+            |(_, one)| matches!(&one.start.trigger, TriggerSource::Schedule { key: of, .. } if of.as_str() == key),
+        );
         of.map(|(_, one)| due_of(one).to_string()[14..19].to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(keys("schedule"), ["00:20", "00:40", "01:00"]);
@@ -93,7 +93,8 @@ async fn a_new_revision_keeps_what_it_does_not_change() {
     server.world.publish("triage", "production", "{ schedule: { every: 7s, overlap: allow } }", "2026-11-21T12:00:25Z");
     server.until("2026-11-21T12:00:40Z").await;
     assert_eq!(server.fired()[..2], ["12:00:10", "12:00:20"]);
-    let sevens: Vec<_> = server.world.executions()[2..].iter().map(|(_, one)| due_of(one).as_millis() % 7_000).collect();
+    let sevens: Vec<_> =
+        server.world.executions()[2..].iter().map(|(_, one)| due_of(one).as_millis() % 7_000).collect();
     assert_eq!(sevens, [0, 0]);
     let params: Vec<_> = server.world.executions().iter().map(|(_, one)| one.start.params["who"].clone()).collect();
     assert_eq!(params, ["nobody", "you", "nobody", "nobody"]);

@@ -148,12 +148,7 @@ impl Server {
     }
 
     pub fn place(&self, trigger: &str) -> Place {
-        Place {
-            workspace: name("default"),
-            workflow: id(1),
-            environment: name("production"),
-            trigger: trigger.into(),
-        }
+        Place { workspace: name("default"), workflow: id(1), environment: name("production"), trigger: trigger.into() }
     }
 }
 
@@ -314,6 +309,15 @@ impl Ids for World {
 }
 
 impl Directory for World {
+    fn quotas(&self, _: &Name) -> Arc<[Quota]> {
+        unreachable!("the engine knows the quotas")
+    }
+    fn concerned(&self, _: &Name, _: &str, _: &Name) -> Vec<Arc<Published>> {
+        unreachable!("schedules are no events")
+    }
+    fn variables(&self, _: &Name, _: &Name) -> Option<Arc<Value>> {
+        unreachable!("schedules read no variables")
+    }
     fn home(&self, _: ResourceId) -> Option<Name> {
         unreachable!("schedules know whose they are")
     }
