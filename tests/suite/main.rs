@@ -19,3 +19,4 @@ mod main_path;
 mod schedules;
 mod star;
 mod steps;
+mod tokens;
