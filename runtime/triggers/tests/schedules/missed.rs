@@ -122,3 +122,13 @@ async fn a_clock_that_is_set_back_fires_nothing_twice() {
     assert_eq!(server.fired().len(), 6, "{:?}", server.fired());
     assert!(server.world.changes.load(Ordering::SeqCst) > 0);
 }
+
+#[tokio::test]
+async fn what_was_due_while_no_server_ran_was_missed_however_short_a_time_that_was() {
+    for (missed, fired) in [("latest", vec!["12:00:10", "12:00:40"]), ("skip", vec!["12:00:10"])] {
+        let server = Server::with(&format!("{{ schedule: {{ every: 10s, missed: {missed}, overlap: allow }} }}")).await;
+        server.until("2026-11-21T12:00:15Z").await;
+        let server = server.crash_until("2026-11-21T12:00:45Z").await;
+        assert_eq!(server.fired(), fired, "{missed}");
+    }
+}

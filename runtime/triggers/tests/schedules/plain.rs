@@ -154,3 +154,18 @@ async fn an_execution_that_has_ended_is_nobodys_overlap() {
     server.until("2026-11-21T12:00:20Z").await;
     assert_eq!(server.fired(), ["12:00:10", "12:00:20"]);
 }
+
+#[tokio::test]
+async fn a_schedule_that_is_paused_and_resumed_at_once_fires_from_then_on_and_forgets_what_waited() {
+    let queue = "{ schedule: { every: 10s, overlap: queue } }";
+    let server = Server::with(queue).await;
+    server.until("2026-11-21T12:00:25Z").await;
+    server.world.publish("triage", "production", "", "2026-11-21T12:00:25Z");
+    server.world.publish("triage", "production", queue, "2026-11-21T12:00:45Z");
+    server.until("2026-11-21T12:00:46Z").await;
+    server.world.end(server.latest(), Status::Succeeded);
+    server.until("2026-11-21T12:00:49Z").await;
+    assert_eq!(server.fired(), ["12:00:10"]);
+    server.until("2026-11-21T12:00:50Z").await;
+    assert_eq!(server.fired(), ["12:00:10", "12:00:50"]);
+}
