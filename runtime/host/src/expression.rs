@@ -4,7 +4,7 @@
 //! away and the next evaluation gets a fresh one.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use camshaft_model::Value;
@@ -24,7 +24,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::HostError;
 use crate::bindings::expression::{Expression, ExpressionPre};
 use crate::budget::Meter;
-use crate::machine::{Machine, ticks};
+use crate::machine::{Machine, evaluator_instances, ticks};
 use crate::registry::Registry;
 
 /// How long one evaluation may be on the processor. How long that takes by the clock hangs on what else the machine does, and an
@@ -32,6 +32,8 @@ use crate::registry::Registry;
 const CPU: Duration = Duration::from_millis(100);
 /// How long it may take by the clock all the same.
 const WALL: Duration = Duration::from_secs(10);
+/// How often an instance is asked for again that could not be made: memory that plugins have now may be free in a moment.
+const AGAIN: Duration = Duration::from_millis(10);
 /// Instances that are kept for the next evaluation.
 const KEPT: usize = 4;
 /// An instance whose memory has grown past this is not kept.
@@ -83,6 +85,38 @@ struct Evaluator {
     engine: Engine,
     pre: ExpressionPre<Quiet>,
     kept: Mutex<Vec<Kept>>,
+    /// A place for each instance that is the evaluator's own.
+    places: Places,
+}
+
+/// Places for those who evaluate; whoever finds none waits for one.
+struct Places {
+    free: Mutex<u32>,
+    given_back: Condvar,
+}
+
+/// A place, until it is dropped.
+struct Place<'a>(&'a Places);
+
+impl Places {
+    fn new(count: u32) -> Self {
+        Self { free: Mutex::new(count), given_back: Condvar::new() }
+    }
+
+    fn take(&self) -> Place<'_> {
+        // Nothing panics while holding it.
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.given_back.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+        Place(self)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.given_back.notify_one();
+    }
 }
 
 /// Compiles the component and makes the evaluator of it.
@@ -92,7 +126,8 @@ pub(crate) fn evaluator(machine: &Machine, registry: &Registry, component: Vec<u
     let component = registry.compiler().cache.component(digest, &component).map_err(setup)?;
     let linker = linker(machine.engine()).map_err(setup)?;
     let pre = linker.instantiate_pre(&component).and_then(ExpressionPre::new).map_err(setup)?;
-    Ok(Arc::new(Evaluator { engine: machine.engine().clone(), pre, kept: Mutex::default() }))
+    let places = Places::new(evaluator_instances());
+    Ok(Arc::new(Evaluator { engine: machine.engine().clone(), pre, kept: Mutex::default(), places }))
 }
 
 impl Evaluator {
@@ -111,12 +146,27 @@ impl Evaluator {
         Ok(Kept { store, instance })
     }
 
+    /// An instance that is kept, or a fresh one.
+    fn instance(&self) -> Result<Kept, String> {
+        let asked = Instant::now();
+        loop {
+            if let Some(kept) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+                return Ok(kept);
+            }
+            match self.fresh() {
+                Ok(fresh) => return Ok(fresh),
+                Err(error) if asked.elapsed() >= WALL => {
+                    return Err(format!("it cannot be evaluated now: {}", error.root_cause()));
+                }
+                Err(_) => std::thread::sleep(AGAIN),
+            }
+        }
+    }
+
     fn run(&self, filter: &str, context: &str) -> Result<String, String> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut kept = match kept {
-            Some(kept) => kept,
-            None => self.fresh().map_err(|error| format!("it cannot be evaluated now: {}", error.root_cause()))?,
-        };
+        // Dropped behind the instance, so that there are never more of these than places.
+        let _place = self.places.take();
+        let mut kept = self.instance()?;
         kept.store.data_mut().began = Began::now();
         kept.store.set_epoch_deadline(ticks(CPU));
         match kept.instance.camshaft_expression_jq().call_evaluate(&mut kept.store, filter, context) {
@@ -149,6 +199,10 @@ impl Jq for Evaluator {
             return Err(format!("its value has {} bytes; {} is the limit", text.len(), limits::OUTPUT_BYTES_MAX));
         }
         serde_json::from_str(&text).map_err(|error| format!("its value is no JSON: {error}"))
+    }
+
+    fn processor_time(&self) -> Duration {
+        processor_time()
     }
 }
 

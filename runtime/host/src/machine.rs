@@ -21,8 +21,8 @@ pub(crate) const STACK_BYTES: usize = 512 << 10;
 const KEEP_RESIDENT_BYTES: usize = 2 << 20;
 /// Slots that stay warm for components that are not running; each may hold [`KEEP_RESIDENT_BYTES`].
 const WARM_SLOTS_MAX: u32 = 16;
-/// Instances that the expression evaluator keeps for itself, beside those of plugin calls.
-const EVALUATOR_INSTANCES: u32 = 8;
+/// Least instances that are the expression evaluator's own.
+const EVALUATOR_INSTANCES_MIN: u32 = 8;
 
 /// Proposals that no plugin is built with: less to attack.
 const REFUSED: WasmFeatures = WasmFeatures::THREADS
@@ -78,9 +78,7 @@ impl Drop for Machine {
 }
 
 fn config(instances_max: u32, budget: &Budget) -> Config {
-    // An evaluation holds its thread, so there are at most as many at once as threads that run executions.
-    let cores = std::thread::available_parallelism().map_or(1, usize::from) as u32;
-    let instances = instances_max.max(1) + EVALUATOR_INSTANCES.max(2 * cores);
+    let instances = instances_max.max(1) + evaluator_instances();
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(instances * 8)
@@ -114,6 +112,12 @@ fn config(instances_max: u32, budget: &Budget) -> Config {
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_features(REFUSED, false);
     config
+}
+
+/// Instances that are the expression evaluator's own, beside those of plugin calls: as many evaluations are under way at once.
+pub(crate) fn evaluator_instances() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    u32::try_from(2 * cores).unwrap_or(u32::MAX).max(EVALUATOR_INSTANCES_MIN)
 }
 
 /// Ticks of the epoch in a duration, at least one.

@@ -72,3 +72,19 @@ fn many_threads_evaluate_at_once() {
         }
     });
 }
+
+/// More than there are instances: they wait for one, and none takes one that is a plugin's.
+#[test]
+fn a_crowd_of_hostile_filters_waits_its_turn_and_takes_no_instance_of_a_plugin() {
+    let (_world, jq) = evaluator();
+    std::thread::scope(|scope| {
+        for thread in 0..40 {
+            let jq = &jq;
+            scope.spawn(move || {
+                let said = jq.evaluate("def f: f; f", "{}").expect_err("it never ends");
+                assert!(said.contains("longer than"), "thread {thread}: {said}");
+                assert_eq!(jq.evaluate("1 + 1", "{}"), Ok(json!(2)), "thread {thread}");
+            });
+        }
+    });
+}
