@@ -35,6 +35,7 @@ impl Engine {
     pub async fn recover(self: &Arc<Self>) -> Result<usize, StoreError> {
         let (mut parked, mut to_wake, mut children) = (0, Vec::new(), Vec::new());
         let mut gated: HashMap<ResourceId, Summary> = HashMap::new();
+        let mut holding: HashMap<_, (Summary, Vec<ExecutionId>)> = HashMap::new();
         let mut after = None;
         'pages: loop {
             let claims = self.parts.store.claim(after, PAGE, LEASE).await?;
@@ -48,7 +49,12 @@ impl Engine {
                 if claim.summary.outlook.gated {
                     gated.insert(claim.summary.revision.workflow_id, claim.summary.clone());
                 }
-                let id = claim.id;
+                let (id, summary) = (claim.id, &claim.summary);
+                if summary.outlook.gated || !summary.outlook.locks.is_empty() {
+                    let revision =
+                        (summary.revision.workflow_id, summary.revision.revision, summary.environment.clone());
+                    holding.entry(revision).or_insert_with(|| (summary.clone(), Vec::new())).1.push(id);
+                }
                 children.extend(claim.summary.parent.map(|parent| (id, parent)));
                 match self.place(claim) {
                     true => to_wake.push(id),
@@ -71,7 +77,19 @@ impl Engine {
             }
         });
         let woken: Vec<bool> = woken.buffer_unordered(AT_ONCE).collect().await;
+        self.wake_unreadable(holding.into_values()).await;
         Ok(parked + woken.into_iter().filter(|goes_on| *goes_on).count())
+    }
+
+    /// Wakes what holds something that others wait for and whose revision cannot be read, so that it ends. Others of such a
+    /// revision end when something is due, or when somebody talks to them.
+    async fn wake_unreadable(self: &Arc<Self>, holding: impl Iterator<Item = (Summary, Vec<ExecutionId>)>) {
+        for (Summary { workspace, revision, environment, .. }, executions) in holding {
+            let found = self.parts.directory.revision(&workspace, &revision, &environment).await;
+            if matches!(found, Err(StoreError::Damaged(_))) {
+                executions.into_iter().for_each(|id| self.tell_later(id, Command::Wake));
+            }
+        }
     }
 
     /// Cancels children that a step of their parent waited for and waits for no more, because it was left or the parent has

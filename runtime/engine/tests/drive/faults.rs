@@ -152,7 +152,9 @@ async fn executions_of_a_revision_that_cannot_be_read_end_and_give_back_what_oth
     let good = "name: good\nlimits: { timeout: 60d }\nsteps: [ { lock: { key: k }, do: [ { set: { in: true } } ] } ]";
     let parent = "name: parent\nlimits: { timeout: 60d }\nsteps: [ { workflow: bad } ]";
     let kid = "name: kid\nsteps: [ { wait: 1h } ]";
-    let mut world = World::of(&[good, parent, kid, BAD]).await;
+    let waits = "name: waits\nlimits: { timeout: 60d }\nsteps: [ { wait: { event: { topic: t } } } ]";
+    let mut world = World::of(&[good, parent, kid, BAD, waits]).await;
+    let waiting = world.start_of("waits", json!(null)).await;
     let held = world.start_of("parent", json!(null)).await;
     world.rest().await;
     let is_bad = |summary: &Summary| summary.revision.workflow.as_str() == "bad";
@@ -162,25 +164,26 @@ async fn executions_of_a_revision_that_cannot_be_read_end_and_give_back_what_oth
     world.rest().await;
     assert_eq!(world.disk.status(in_line), Some(Status::Queued));
     assert!(!world.has_ended(locked_out));
-    world.workflows.pop();
+    world.workflows.truncate(3);
 
     let after = world.again().await;
-    let reached = after.dispatcher.send(&name("default"), message("t", "1", json!(null))).await.unwrap();
-    assert_eq!(reached, [], "an event goes to those who can take it, and to them alone");
-    let outcome = after.outcome(bad).await;
     let why = "its revision cannot be read any more: no such revision";
-    assert_eq!(outcome.failure.as_ref().unwrap().message, why);
+    assert_eq!(after.outcome(bad).await.failure.as_ref().unwrap().message, why);
     assert_eq!(after.outcome(in_line).await.failure.as_ref().unwrap().message, why, "its turn came");
     assert_eq!(after.outcome(locked_out).await.ending, Ending::Succeeded, "the lock was given back");
     assert!(after.outcome(held).await.failure.as_ref().unwrap().message.contains(why), "its parent was told");
+    assert!(!after.has_ended(waiting), "nobody waits for it");
+    let reached = after.dispatcher.send(&name("default"), message("t", "1", json!(null))).await.unwrap();
+    assert_eq!(reached, [], "an event goes to those who can take it, and to them alone");
+    assert_eq!(after.outcome(waiting).await.failure.as_ref().unwrap().message, why);
 
     let after = world.again().await;
-    let refused = after.dispatcher.cancel(bad, "ada".to_owned()).await.unwrap_err();
+    let refused = after.dispatcher.cancel(waiting, "ada".to_owned()).await.unwrap_err();
     assert!(matches!(refused, TellError::Ended(_, Status::Failed)), "{refused}");
 
     let after = world.again().await;
     after.pass(Duration::from_secs(60 * 24 * 60 * 60)).await;
-    assert_eq!(after.outcome(bad).await.ending, Ending::Failed, "its time is over");
+    assert_eq!(after.outcome(waiting).await.ending, Ending::Failed, "its time is over");
 }
 
 /// The parent's step is over and the parent goes on; the cancelling of its child is not durable yet.
