@@ -1,11 +1,13 @@
 //! What people who work on Camshaft type: `cargo xtask …`. This file knows the commands' names; each command has a file.
 
+mod api;
 mod bench;
 mod check;
 mod demo;
 mod documents;
 mod expressions;
 mod fuzz;
+mod oracle;
 mod patterns;
 mod plugins;
 mod process;
@@ -42,6 +44,8 @@ enum Command {
     Expressions,
     /// Holds the table of cron patterns against croniter, or writes it anew.
     Patterns(patterns::Options),
+    /// Holds the management API against its OpenAPI document.
+    Api,
     /// Feeds what reads from outside with inputs that nobody would write, led by the code that they reach.
     Fuzz(fuzz::Options),
     /// Measures Camshaft beside what people would use instead, built for release.
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
         Command::Plugins => plugins::run(&workspace),
         Command::Expressions => expressions::run(&workspace),
         Command::Patterns(options) => patterns::run(&workspace, &options),
+        Command::Api => api::run(&workspace),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Documents => documents::run(&workspace),

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
 
+use crate::oracle;
 use crate::process::Process;
 use crate::progress;
 use crate::workspace::Workspace;
@@ -32,11 +33,10 @@ pub struct Options {
 /// Asks croniter, which is installed into the target folder.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     progress::doing("patterns, as croniter sees them", |_| {
-        let folder = workspace.target.join("oracles").join("croniter-7.0.0");
-        if !folder.join("croniter").is_dir() && !installed(workspace, &folder) {
+        let Some(folder) = oracle::installed(workspace, CRONITER, "croniter") else {
             println!("    left out: {CRONITER} cannot be had here; the tests assert the table as it is");
             return Ok(());
-        }
+        };
         let seed = options.seed.unwrap_or(SEED);
         let asked = Process::new("python3", &workspace.root)
             .args([ORACLE, &seed.to_string(), &COUNT.to_string()])
@@ -66,12 +66,4 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 
 fn cases(table: &str) -> Result<Vec<Value>> {
     table.trim_end().lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
-}
-
-fn installed(workspace: &Workspace, folder: &std::path::Path) -> bool {
-    let pip = Process::new("python3", &workspace.root)
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"])
-        .arg(folder)
-        .arg(CRONITER);
-    pip.read().is_ok()
 }

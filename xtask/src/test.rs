@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 
 use crate::process::Process;
 use crate::workspace::Workspace;
-use crate::{check, documents, expressions, fuzz, patterns, plugins, progress, tools};
+use crate::{api, check, documents, expressions, fuzz, patterns, plugins, progress, tools};
 
 /// Sets up, builds, checks, tests.
 pub fn run(workspace: &Workspace) -> Result<()> {
@@ -26,6 +26,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     progress::step("building the binary and the tests", &build)?;
     failures.extend(progress::step("documentation tests", &tests(workspace, &["test", "--doc"])).err());
     failures.extend(fuzz::check(workspace).err());
+    failures.extend(api::run(workspace).err());
     for failure in &failures {
         eprintln!("\n{failure:#}");
     }

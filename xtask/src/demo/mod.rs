@@ -2,7 +2,7 @@
 //! so that `--once` is a test of the whole by one exit code.
 
 mod github;
-mod server;
+pub mod server;
 mod tell;
 
 use std::sync::mpsc;
@@ -39,7 +39,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let build = workspace.cargo().args(["build", "--workspace", "--bin", "camshaft"]);
     progress::step("building the server", &build)?;
     let mut server =
-        progress::doing("starting a server on an empty folder", |_| Server::start(&workspace.binary("camshaft")))?;
+        progress::doing("starting a server on an empty folder", |_| Server::start(&workspace.binary("camshaft"), &[]))?;
 
     if let Err(error) = demonstrate(workspace, &server) {
         return Err(

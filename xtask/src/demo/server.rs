@@ -34,7 +34,7 @@ pub struct Server {
 
 impl Server {
     /// Starts the binary and waits for its first line.
-    pub fn start(binary: &Path) -> Result<Self> {
+    pub fn start(binary: &Path, environment: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("camshaft-demo-").tempdir().context("cannot make a folder")?;
         let token = token();
         let log = File::create(log_file(&folder)).context("cannot make the log's file")?;
@@ -42,6 +42,7 @@ impl Server {
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(folder.path().join("data"))
             .env("CAMSHAFT_ADMIN_TOKEN", &token)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -118,6 +119,17 @@ impl Server {
             bail!("GET {path} was answered with {}: {body}", response.status());
         }
         serde_json::from_str(&body).with_context(|| format!("the answer of GET {path} is no JSON: {body}"))
+    }
+
+    /// Puts something in over the management API.
+    pub fn put(&self, path: &str, body: &str) -> Result<()> {
+        let request =
+            agent().put(format!("{}{path}", self.url)).header("Authorization", format!("Bearer {}", self.token));
+        let mut response = request.send(body).with_context(|| format!("PUT {path}"))?;
+        if !response.status().is_success() {
+            bail!("PUT {path} was answered with {}: {}", response.status(), response.body_mut().read_to_string()?);
+        }
+        Ok(())
     }
 
     /// Lets people play until somebody presses Ctrl-C or the server ends by itself.
