@@ -85,7 +85,7 @@ const PREFIX: &str = "CAMSHAFT_";
 const FOREIGN_VARIABLES: [(&str, &str); 2] =
     [("WEBHOOK_THROTTLE_TTL", "tooljet.throttle_ttl_ms"), ("WEBHOOK_THROTTLE_LIMIT", "tooljet.throttle_limit")];
 /// Variables of ours that are no keys: of the server, the command line, the tests and the build.
-const OTHER_VARIABLES: [&str; 6] = ["ADMIN_TOKEN", "URL", "TOKEN", "PROGRAMS", "SEED", "WASM_TOOLCHAIN"];
+const OTHER_VARIABLES: [&str; 7] = ["ADMIN_TOKEN", "URL", "TOKEN", "WORKSPACE", "PROGRAMS", "SEED", "WASM_TOOLCHAIN"];
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

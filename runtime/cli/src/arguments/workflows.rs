@@ -1,0 +1,154 @@
+//! What is typed about workflows and the plugins that they call.
+
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueEnum};
+
+#[derive(Subcommand)]
+pub(crate) enum Workflow {
+    /// Puts documents; each that changed makes a revision.
+    Apply {
+        /// Workflow documents, YAML or JSON.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Publishes a revision.
+    Publish {
+        /// The workflow.
+        name: String,
+        /// The latest if left out.
+        #[arg(long)]
+        revision: Option<u32>,
+        /// `production` if left out.
+        #[arg(long)]
+        environment: Option<String>,
+    },
+    /// Publishes in one environment the revision that runs in another.
+    Promote {
+        /// The workflow.
+        name: String,
+        /// The environment whose revision is meant.
+        #[arg(long)]
+        from: String,
+        /// `production` if left out.
+        #[arg(long)]
+        to: Option<String>,
+    },
+    /// Publishes again what an environment ran before; each further call goes one further back.
+    Rollback {
+        /// The workflow.
+        name: String,
+        /// `production` if left out.
+        #[arg(long)]
+        environment: Option<String>,
+    },
+    /// Takes a workflow out of an environment.
+    Unpublish {
+        /// The workflow.
+        name: String,
+        /// `production` if left out.
+        #[arg(long)]
+        environment: Option<String>,
+    },
+    /// Lists workflows.
+    Ls,
+    /// Shows a workflow and its URLs.
+    Show {
+        /// The workflow.
+        name: String,
+        /// Print the latest revision's document instead.
+        #[arg(long)]
+        document: bool,
+    },
+    /// Lists a workflow's revisions.
+    Revisions {
+        /// The workflow.
+        name: String,
+    },
+    /// Runs the latest revision as a test, published or not, and shows what came of it. Plugins are told that it is a dry run.
+    Test {
+        /// The workflow.
+        name: String,
+        /// `$.event` as JSON, or `@FILE`.
+        #[arg(long)]
+        event: Option<String>,
+        /// The event and parameters that this execution had.
+        #[arg(long, value_name = "EXECUTION", conflicts_with_all = ["event", "params", "param", "environment"])]
+        replay: Option<String>,
+        /// Parameters as a JSON object, or `@FILE`.
+        #[arg(long)]
+        params: Option<String>,
+        /// One parameter, `KEY=VALUE`; the value is JSON if it can be read so, else text.
+        #[arg(short = 'p', long = "param", value_name = "KEY=VALUE")]
+        param: Vec<String>,
+        /// Another revision than the latest.
+        #[arg(long)]
+        revision: Option<u32>,
+        /// Whose secrets and workflows it uses: `production` if left out.
+        #[arg(long)]
+        environment: Option<String>,
+        /// What plugins logged, too.
+        #[arg(long)]
+        logs: bool,
+    },
+    /// Starts a workflow.
+    Trigger {
+        /// The workflow.
+        name: String,
+        /// Parameters as a JSON object, or `@FILE`.
+        #[arg(long)]
+        params: Option<String>,
+        /// One parameter, `KEY=VALUE`; the value is JSON if it can be read so, else text.
+        #[arg(short = 'p', long = "param", value_name = "KEY=VALUE")]
+        param: Vec<String>,
+        /// `$.event` as JSON, or `@FILE`.
+        #[arg(long)]
+        event: Option<String>,
+        /// Wait for the answer, for so many seconds.
+        #[arg(long, num_args = 0..=1, default_missing_value = "50", value_name = "SECONDS")]
+        wait: Option<u32>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Plugin {
+    /// Uploads components.
+    Push {
+        /// Component files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Lists plugins.
+    Ls {
+        /// Only these.
+        #[arg(long)]
+        kind: Option<Kind>,
+    },
+    /// Shows a plugin: releases, schemas, imports, grant.
+    Show {
+        /// NAME or NAME@VERSION
+        name: String,
+    },
+    /// Sets what a plugin may reach; replaces what it was granted before.
+    Grant {
+        /// The plugin.
+        name: String,
+        /// An origin such as `https://api.example.com`, `https://*.example.com`, or `*` for every public host.
+        #[arg(long = "host")]
+        hosts: Vec<String>,
+        /// The hosts above may be private, loopback or link-local addresses.
+        #[arg(long)]
+        private_addresses: bool,
+        /// A secret that it may read.
+        #[arg(long = "secret")]
+        secrets: Vec<String>,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Kind {
+    /// Does one piece of work.
+    Task,
+    /// Understands one vendor's webhooks.
+    Adapter,
+}
