@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use executions::{Approval, Execution, Which};
-pub(crate) use tenants::{Environment, Scope, Secret, Token, Workspace};
+pub(crate) use tenants::{Environment, Secret, Token, Workspace};
 pub(crate) use triggers::{Integration, Schedule, Trigger};
 pub(crate) use workflows::{Kind, Plugin, Workflow};
 
