@@ -204,6 +204,7 @@ fn show(session: &Session, name: &str, document: bool) -> Result<()> {
             ("revision", text(&workflow["latest_revision"])),
             ("published", published_text(workflow)),
             ("updated", text(&workflow["updated_at"])),
+            ("fault", text(&workflow["fault"])),
         ]);
         let urls: String = urls(workflow).into_iter().map(|(what, url)| format!("\n  {what:7}  {url}")).collect();
         format!("{head}{}{urls}", limits(&workflow["limits"]))

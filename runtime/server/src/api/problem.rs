@@ -176,6 +176,14 @@ impl Problem {
         Self::new(Fault::Invalid, faults.join("; ")).with("faults", faults)
     }
 
+    /// A revision that an earlier release took and this one does not; anything else of the store as it is.
+    pub fn unreadable(error: StoreError) -> Self {
+        match error {
+            StoreError::Damaged(why) => Self::new(Fault::Conflict, format!("{why}; put the workflow anew")),
+            error => error.into(),
+        }
+    }
+
     /// Something of ours failed: the caller learns that, the log learns what.
     pub fn internal(what: impl std::fmt::Display) -> Self {
         Self::new(Fault::Internal, "the server's log tells more under the request's id").because(what)

@@ -78,6 +78,7 @@ pub struct Rerun {
     responses(
         (status = 201, description = "it is durable and runs", body = Rerun),
         (status = 404, description = "unknown"),
+        (status = 409, description = "its revision cannot be read by this release"),
         (status = 413, description = "too large"),
         (status = 422, description = "no such revision, or it cannot begin with that step"),
         (status = 429, description = "a limit of the workflow leaves no room"),
@@ -127,7 +128,8 @@ pub async fn start_again(app: &App, id: ExecutionId, again: &Again) -> Result<Re
         Some(wish) => wish.number(&workflow)?,
     };
     let revision = RevisionRef { revision: number, ..summary.revision.clone() };
-    let published = app.catalog.revision(&summary.workspace, &revision, &summary.environment).await?;
+    let published = app.catalog.revision(&summary.workspace, &revision, &summary.environment).await;
+    let published = published.map_err(Problem::unreadable)?;
     // From the beginning on only the first entry is needed: it has the event and the parameters.
     let entries = app.store.entries(id, 0, if again.from.is_some() { usize::MAX } else { 1 }).await?;
     let Some(Entry::Accepted { invocation, .. }) = entries.first() else {

@@ -60,6 +60,7 @@ pub struct TestBegun {
     responses(
         (status = 201, description = "it is durable and runs", body = TestBegun),
         (status = 404, description = "unknown"),
+        (status = 409, description = "the revision cannot be read by this release"),
         (status = 422, description = "no such revision, or parameters that the workflow does not take"),
         (status = 429, description = "a limit of the workflow leaves no room"),
     )
@@ -75,7 +76,8 @@ pub async fn test(
     let environment = body.environment.unwrap_or_else(production);
     let name = Name::new(&workflow.key.name)?;
     let revision = RevisionRef { workflow_id: workflow.id, workflow: name, revision: number };
-    let published = app.catalog.revision(&caller.workspace, &revision, &environment).await?;
+    let published = app.catalog.revision(&caller.workspace, &revision, &environment).await;
+    let published = published.map_err(Problem::unreadable)?;
     let params = published.workflow.bind_params(&body.params).map_err(Problem::params)?;
     let start = Start {
         published,

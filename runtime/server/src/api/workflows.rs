@@ -16,7 +16,7 @@ use camshaft_model::language::diagnose::Diagnostic;
 use camshaft_model::language::{self, Compiled};
 use camshaft_model::limits::DOCUMENT_BYTES_MAX;
 use camshaft_model::resource::{Change, Expect, ResourceKind};
-use camshaft_model::seams::{CountKey, Directory};
+use camshaft_model::seams::{CountKey, Directory, StoreError};
 use camshaft_model::time::Period;
 use camshaft_model::workflow::WhenFull;
 use serde::Serialize;
@@ -61,7 +61,11 @@ pub struct WorkflowShown {
     #[serde(flatten)]
     pub workflow: WorkflowView,
     /// What is published in `production`, or else where it is published, or else of the latest revision: its limits.
-    pub limits: LimitsView,
+    /// Null where that revision cannot be read.
+    pub limits: Option<LimitsView>,
+    /// Why that revision, which an earlier release took, starts nothing any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 /// Limits of a workflow, and how far they are used. What is not limited is null.
@@ -293,19 +297,27 @@ pub async fn list(app: App, Asked(query): Asked<PageQuery>) -> Result<Json<Page<
 )]
 pub async fn show(app: App, Path(which): Path<String>) -> Result<Response, Problem> {
     let kept = app.workflow(&which)?;
-    let limits = limits(&app, &kept).await?;
-    let shown = WorkflowShown { workflow: WorkflowView::of(&app, &kept), limits };
+    let (limits, fault) = match limits(&app, &kept).await? {
+        Ok(limits) => (Some(limits), None),
+        Err(why) => (None, Some(why)),
+    };
+    let shown = WorkflowShown { workflow: WorkflowView::of(&app, &kept), limits, fault };
     Ok(with_generation(StatusCode::OK, kept.generation, Json(shown)))
 }
 
-async fn limits(app: &App, kept: &Kept<WorkflowSpec>) -> Result<LimitsView, Problem> {
+/// Limits of what is published; or why that cannot be read.
+async fn limits(app: &App, kept: &Kept<WorkflowSpec>) -> Result<Result<LimitsView, String>, Problem> {
     let WorkflowSpec { published, latest_revision, .. } = &kept.spec;
     let production = super::publish::production();
     let environment = published.get_key_value(&production).or_else(|| published.first_key_value());
     let (environment, revision) = environment.map_or((&production, *latest_revision), |(name, number)| (name, *number));
     let workflow = Name::new(kept.key.name.as_str())?;
     let revision = RevisionRef { workflow_id: kept.id, workflow, revision };
-    let published = app.catalog.revision(&app.workspace, &revision, environment).await?;
+    let published = match app.catalog.revision(&app.workspace, &revision, environment).await {
+        Ok(published) => published,
+        Err(StoreError::Damaged(why)) => return Ok(Err(why)),
+        Err(error) => return Err(error.into()),
+    };
     let limits = &published.workflow.limits;
     let now = app.clock.now();
     let count = async |limit: Option<u64>, period: Period| -> Result<Option<CountView>, Problem> {
@@ -314,7 +326,7 @@ async fn limits(app: &App, kept: &Kept<WorkflowSpec>) -> Result<LimitsView, Prob
         let count = app.store.count(&CountKey { period, owner: kept.id }).await?;
         Ok(Some(CountView { limit, count, ends_at }))
     };
-    Ok(LimitsView {
+    Ok(Ok(LimitsView {
         timeout_s: limits.timeout.as_secs(),
         concurrency: limits.concurrency.map(|limit| {
             let Occupancy { running, queued } = (app.occupancy)(kept.id);
@@ -326,7 +338,7 @@ async fn limits(app: &App, kept: &Kept<WorkflowSpec>) -> Result<LimitsView, Prob
         }),
         per_day: count(limits.per_day, Period::day(now)).await?,
         per_month: count(limits.per_month, Period::month(now)).await?,
-    })
+    }))
 }
 
 /// List a workflow's revisions, newest first.

@@ -75,6 +75,7 @@ async fn a_published_revision_that_no_longer_compiles_starts_nothing_and_the_oth
     let bench = Bench::with(Options { store: store.clone(), ..Options::default() }).await;
     bench.publish("echo-it", ECHO).await;
     bench.publish("other", &ECHO.replace("echo-it", "other")).await;
+    let ran = bench.run("echo-it", "{}").await["id"].as_str().unwrap().to_owned();
     drop(bench);
     let page = store.resources(ResourceKind::Revision, None, None, 10).await.unwrap();
     let of = |resource: &Resource| resource.spec["document"].as_str().is_some_and(|text| text.contains("echo-it"));
@@ -85,6 +86,11 @@ async fn a_published_revision_that_no_longer_compiles_starts_nothing_and_the_oth
     let bench = Bench::with(Options { store: Arc::new(store.restarted()), ..Options::default() }).await;
     assert_eq!(bench.run("other", "{}").await["output"]["body"]["said"], "hello");
     bench.call("POST", "/api/v1/workflows/echo-it/trigger", "{}").await.is(404);
+    let shown = bench.get("/api/v1/workflows/echo-it").await;
+    assert!(shown["limits"].is_null() && shown["fault"].as_str().unwrap().contains("does not compile"), "{shown:#}");
+    let rerun = format!("/api/v1/executions/{ran}/rerun");
+    bench.call("POST", &rerun, "{}").await.problem(409, &["`echo-it` does not compile"]);
+    bench.call("POST", "/api/v1/workflows/echo-it/test", "{}").await.problem(409, &["`echo-it` does not compile"]);
     bench.publish("echo-it", &ECHO.replace("hello", "hello again")).await;
     assert_eq!(bench.run("echo-it", "{}").await["output"]["body"]["said"], "hello again");
 }
