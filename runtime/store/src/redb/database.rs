@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use camshaft_model::seams::{Fence, StoreError};
 use redb::{
@@ -29,12 +29,15 @@ pub(crate) struct Slot {
     database: RwLock<Option<Database>>,
     /// How often it was opened again.
     reopened: AtomicU64,
+    /// Held by the writer from the beginning of a commit until the database is open, whatever became of it.
+    writing: Mutex<()>,
 }
 
 impl Slot {
     /// Opens it, brings its format up to date and takes the next fence. `name` is how messages name it.
     pub(crate) fn open(disk: Arc<Disk>, name: String) -> Result<(Self, Fence), StoreError> {
-        let slot = Self { disk, name, database: RwLock::new(None), reopened: AtomicU64::new(0) };
+        let slot =
+            Self { disk, name, database: RwLock::new(None), reopened: AtomicU64::new(0), writing: Mutex::new(()) };
         let database = slot.open_database()?;
         let fence = migrate::prepare(&database).map_err(|error| slot.explain(error))?;
         slot.put(Some(database));
@@ -55,10 +58,20 @@ impl Slot {
         database.begin_write().map_err(|error| disk_error(error.into()))
     }
 
-    /// How often it was opened again, once that is done where it is being done.
+    /// How often it was opened again.
     pub(crate) fn opened(&self) -> u64 {
-        let _settled = self.database.read().unwrap_or_else(PoisonError::into_inner);
         self.reopened.load(Ordering::Acquire)
+    }
+
+    /// The same once the writer is through with what it does: where a commit failed, that is opening the database again.
+    pub(crate) fn opened_behind_the_writer(&self) -> u64 {
+        let _idle = self.writing();
+        self.opened()
+    }
+
+    /// The writer writes for as long as it holds this.
+    pub(crate) fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many commits have become durable on the disk.

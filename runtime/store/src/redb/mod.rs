@@ -140,7 +140,7 @@ fn read_and_report<T>(
         let result = slot.read().and_then(|transaction| read(&transaction));
         match result {
             // A failed commit of somebody else ended the database under it: nothing is wrong with what is read.
-            Err(StoreError::Unavailable(_)) if slot.opened() != opened => {}
+            Err(StoreError::Unavailable(_)) if slot.opened_behind_the_writer() != opened => {}
             Err(error @ StoreError::Unavailable(_)) => {
                 bell.ring();
                 return Err(error);

@@ -183,6 +183,8 @@ impl Loop {
         let mut batch = Vec::new();
         while let Some(first) = self.waiting.blocking_recv() {
             self.fill(first, &mut batch);
+            let slot = self.slot.clone();
+            let _writing = slot.writing();
             if self.broken
                 && let Err(error) = self.recover()
             {
