@@ -72,7 +72,7 @@ pub struct JournalAppend {
 pub struct CountKey {
     /// `day/2026-11-21`, `month/2026-11`
     pub period: Period,
-    /// Whose: a workflow's id, or that of a [`Quota`].
+    /// Whose: a workflow's id, or that of a [`Quota`](super::Quota).
     pub owner: ResourceId,
 }
 
