@@ -244,7 +244,9 @@ pub async fn inspect(app: &App, summary: Summary) -> Result<Inspected, Problem> 
     // The journal may have grown since the summary was read; what the entries say goes.
     let status = timeline.outcome.as_ref().map_or(summary.status, |outcome| outcome.ending.into());
     let ended_at = summary.ended_at.or_else(|| timeline.outcome.as_ref().and(entries.last()).map(Entry::time));
-    let summary = Summary { status, ended_at, ..summary };
+    let started = |entry: &Entry| matches!(entry, Entry::Started { .. }).then(|| entry.time());
+    let started_at = summary.started_at.or_else(|| entries.iter().find_map(started));
+    let summary = Summary { status, started_at, ended_at, ..summary };
     Ok(Inspected { summary, invocation: invocation.clone(), timeline, truncated })
 }
 

@@ -7,7 +7,7 @@ use axum::body::Body;
 use camshaft_model::ids::{ExecutionId, Name};
 use camshaft_model::invocation::TriggerSource;
 use camshaft_model::seams::{Append, JournalAppend};
-use camshaft_model::summary::Summary;
+use camshaft_model::summary::{Status, Summary};
 use camshaft_model::time::Timestamp;
 use camshaft_model::{Value, json, limits};
 
@@ -289,4 +289,16 @@ steps:
     let again = bench.ended(again["execution_id"].as_str().unwrap()).await;
     assert_eq!((&again["repeats"], &again["parent"]), (&json!(child), &json!(null)));
     assert_eq!(bench.get("/api/v1/executions").await["items"][0]["repeats"], json!(child));
+}
+
+/// The summary is read before the journal, which may have gone on meanwhile: what is shown is of one moment.
+#[tokio::test]
+async fn what_is_shown_is_what_the_journal_says_however_old_the_summary_is() {
+    let bench = Bench::new().await;
+    bench.publish("echo-it", ECHO).await;
+    let id = bench.run("echo-it", "{}").await["id"].as_str().unwrap().parse().unwrap();
+    let now = bench.app.store.summary(id).await.unwrap().unwrap();
+    let old = Summary { status: Status::Accepted, started_at: None, ended_at: None, ..now.clone() };
+    let inspected = camshaft_server::api::executions::inspect(&bench.app, old).await.unwrap();
+    assert_eq!(inspected.summary, now);
 }
