@@ -26,7 +26,7 @@ fn begin(server: &Server, name: &str, event: Value) -> String {
 
 /// Returns once an execution has come to a status.
 fn until(server: &Server, id: &str, status: &str) -> Value {
-    for _ in 0..100_000 {
+    for _ in 0..1_000_000 {
         let execution = server.ok("GET", &format!("/api/v1/executions/{id}"), "");
         if execution["status"] == status {
             return execution;

@@ -196,7 +196,7 @@ impl Server {
 
     /// An execution once it has ended.
     pub fn ended(&self, id: &str) -> Value {
-        for _ in 0..100_000 {
+        for _ in 0..1_000_000 {
             let execution = self.ok("GET", &format!("/api/v1/executions/{id}"), "");
             if !execution["ended_at"].is_null() {
                 return execution;
