@@ -108,6 +108,10 @@ async fn check_allowed(app: &App, caller: &Caller, summary: &Summary, again: &Ag
     if again.revision.is_some() {
         return refused("run another revision".to_owned());
     }
+    let here = app.catalog.published_here(&app.workspace, &summary.revision.workflow, &summary.environment);
+    if here.is_none_or(|published| published.revision != summary.revision) {
+        return refused(format!("run revision {}, which is not published any more", summary.revision.revision));
+    }
     let Some(from) = &again.from else { return Ok(()) };
     let published = app.catalog.revision(&summary.workspace, &summary.revision, &summary.environment).await?;
     let program = &published.program;
