@@ -1,13 +1,39 @@
 //! The bounds of what a step puts out.
 
-use camshaft_model::language::template::depth;
-use camshaft_model::outcome::{Failure, FailureKind};
+use camshaft_model::entry::{At, Awaited, Entry};
+use camshaft_model::language::template::{depth, size};
+use camshaft_model::outcome::{Failure, FailureKind, StepOutcome};
 use camshaft_model::state::State;
 use camshaft_model::{Value, json, limits};
 
+use super::Action;
+
 /// What one execution keeps is bounded in all: no row of steps that each stay within their own bound fills the memory.
 pub(super) fn room_for(state: &State, bytes: usize) -> Result<(), Failure> {
-    let (used, limit) = (state.kept_bytes.saturating_add(bytes), limits::EXECUTION_BYTES_MAX);
+    room(state.kept_bytes.saturating_add(bytes))
+}
+
+/// The same for what an open step puts out: what it holds while it is open goes.
+pub(super) fn room_in_place_of(state: &State, at: At, bytes: usize) -> Result<(), Failure> {
+    let held = state.open.get(&at).map_or(0, |open| open.stage.bytes());
+    room((state.kept_bytes - held).saturating_add(bytes))
+}
+
+/// Bytes that an execution keeps once an action is carried out.
+pub(super) fn held_by(action: &Action) -> usize {
+    match action {
+        Action::Call { call, .. } => size(&call.input.value),
+        Action::Record(Entry::EventEmitted { event, .. }) => size(event),
+        Action::Record(Entry::VariablesSet { values, .. }) => values.values().map(size).sum(),
+        Action::Record(Entry::LoopStarted { items, .. }) => items.iter().map(size).sum(),
+        Action::Record(Entry::WaitStarted { awaited: Awaited::Approval { ask, .. }, .. }) => ask.len(),
+        Action::Record(Entry::StepEnded { outcome: StepOutcome::Succeeded(output), .. }) => size(output),
+        _ => 0,
+    }
+}
+
+fn room(used: usize) -> Result<(), Failure> {
+    let limit = limits::EXECUTION_BYTES_MAX;
     if used <= limit {
         return Ok(());
     }

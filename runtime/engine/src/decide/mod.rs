@@ -37,7 +37,7 @@ use camshaft_model::{Value, limits};
 pub use retry::settle;
 
 use crate::evaluate::OfStep;
-use bounds::room_for;
+use bounds::{held_by, room_in_place_of};
 
 /// What the engine wants done.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,7 +122,7 @@ pub fn decide(program: &Program, state: &State, now: Timestamp, jq: &dyn Jq) -> 
     if let Some(action) = moment.expired() {
         return vec![action];
     }
-    let mut actions = Vec::new();
+    let (mut actions, mut held) = (Vec::new(), 0);
     for (id, frame) in &state.frames {
         let before = actions.len();
         let jq = OfStep::new(jq);
@@ -138,6 +138,11 @@ pub fn decide(program: &Program, state: &State, now: Timestamp, jq: &dyn Jq) -> 
         }
         if actions[before..].iter().any(|action| matches!(action, Action::Record(Entry::EventTaken { .. }))) {
             // It is one step's only; what the others take is decided behind that.
+            return actions;
+        }
+        held += actions[before..].iter().map(held_by).sum::<usize>();
+        if held > limits::OUTPUT_BYTES_MAX {
+            // Room for what the others put together is looked for once this is counted.
             return actions;
         }
         if !actions.is_empty() && jq.is_spent() {
@@ -374,7 +379,7 @@ impl Moment<'_> {
 
     fn step_ended(&self, at: At, outcome: StepOutcome) -> Action {
         if let StepOutcome::Succeeded(output) = &outcome
-            && let Err(failure) = room_for(self.state, size(output))
+            && let Err(failure) = room_in_place_of(self.state, at, size(output))
         {
             return self.fail(at, failure);
         }

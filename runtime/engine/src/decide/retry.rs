@@ -11,7 +11,7 @@ use camshaft_model::program::{Retry, Step};
 use camshaft_model::state::State;
 use camshaft_model::time::Timestamp;
 
-use super::bounds::room_for;
+use super::bounds::room_in_place_of;
 
 /// The entry for an attempt that ended.
 pub fn settle(
@@ -22,7 +22,7 @@ pub fn settle(
     result: Result<Value, Failure>,
     now: Timestamp,
 ) -> Entry {
-    let result = result.and_then(|output| room_for(state, size(&output)).map(|()| output));
+    let result = result.and_then(|output| room_in_place_of(state, at, size(&output)).map(|()| output));
     let (outcome, retry_at) = match result {
         Ok(output) => (AttemptOutcome::Succeeded(Arc::new(output)), None),
         Err(failure) => {

@@ -18,12 +18,14 @@ impl Moment<'_> {
         values: &[(String, Template)],
         scope: &dyn Scope,
     ) -> Result<Action, Failure> {
-        let values = values
-            .iter()
-            .map(|(name, template)| Ok((name.clone(), template.render(scope, self.jq)?)))
-            .collect::<Result<Map<_, _>, Failure>>()?;
-        // They are the step's output, too.
-        room_for(self.state, 2 * values.values().map(size).sum::<usize>())?;
-        Ok(Action::Record(Entry::VariablesSet { time: self.now, at, values: Arc::new(values) }))
+        let (mut rendered, mut bytes) = (Map::with_capacity(values.len()), 0);
+        for (name, template) in values {
+            let value = template.render(scope, self.jq)?;
+            // They are the step's output, too. Each finds room before the next is made.
+            bytes += 2 * size(&value);
+            room_for(self.state, bytes)?;
+            rendered.insert(name.clone(), value);
+        }
+        Ok(Action::Record(Entry::VariablesSet { time: self.now, at, values: Arc::new(rendered) }))
     }
 }

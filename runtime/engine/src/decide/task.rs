@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use camshaft_model::entry::{At, Entry};
 use camshaft_model::language::expression::Scope;
-use camshaft_model::language::template::Input;
+use camshaft_model::language::template::{Input, size};
 use camshaft_model::outcome::Failure;
 use camshaft_model::program::{Step, StepKind, Task};
 
+use super::bounds::room_for;
 use super::{Action, Call, Moment, remaining};
 
 impl Moment<'_> {
     pub(super) fn begin_task(&self, at: At, step: &Step, task: &Task, scope: &dyn Scope) -> Result<Action, Failure> {
         let input = Arc::new(task.with.render_input(scope, self.jq)?);
+        room_for(self.state, size(&input.value))?;
         Ok(self.attempt(at, step, 1, input))
     }
 

@@ -215,3 +215,30 @@ async fn events_that_nobody_takes_count_and_one_too_many_is_refused() {
     world.pass(Duration::from_secs(30 * 24 * 60 * 60)).await;
     assert_eq!(world.outcome(id).await.ending, Ending::Succeeded);
 }
+
+/// What open steps hold counts too, and one step's values find room one by one.
+#[tokio::test]
+async fn neither_open_steps_nor_one_step_of_many_values_fill_the_memory() {
+    let names: Vec<_> = (0..400).map(|n| format!("v{n}: '{{{{ $.event.body }}}}'")).collect();
+    let branches = |step: &str| {
+        let branches: Vec<_> =
+            (0..100).map(|n| format!("b{n}: [ {} ]", step.replace("NUMBER", &n.to_string()))).collect();
+        format!("[ {{ parallel: {{ {} }} }} ]", branches.join(", "))
+    };
+    for steps in [
+        format!("[ {{ set: {{ {} }} }} ]", names.join(", ")),
+        branches("{ approval: { ask: '{{ $.event.body }}' } }"),
+        branches("{ task: hold, with: ['{{ $.event.body }}', NUMBER] }"),
+        branches("{ emit: { type: t, data: '{{ $.event.body }}' } }"),
+    ] {
+        let world = World::of(&[&format!("name: beyond\nsteps: {steps}\n")]).await;
+        let outcome = world.run(large()).await;
+        let failure = outcome.failure.as_ref().unwrap();
+        assert_eq!(failure.kind, FailureKind::Budget, "{steps:.60}: {failure}");
+        let details = failure.details.as_ref().unwrap();
+        assert_eq!(details["bound"], json!("kept"), "{steps:.60}");
+        // No more than a few values beyond the bound were ever there.
+        let (used, limit) = (details["used"].as_u64().unwrap(), limits::EXECUTION_BYTES_MAX as u64);
+        assert!(used < limit + (16 << 20), "{steps:.60}: {used}");
+    }
+}

@@ -157,8 +157,7 @@ impl State {
                 let items_bytes = items.iter().map(size).sum();
                 let (items, frames) = (items.clone(), BTreeMap::new());
                 let looping = Looping { items, items_bytes, begun: 0, frames, outputs, bytes: 0 };
-                self.kept_bytes += items_bytes;
-                self.open.insert(*at, Open { attempt, since: *time, stage: Stage::Looping(looping) });
+                self.put_open(*at, Open { attempt, since: *time, stage: Stage::Looping(looping) });
             }
             Entry::Left { at, frame, outcome, done, next_at, .. } => {
                 self.leave(*at, *frame, outcome, *done, *next_at)?
@@ -169,12 +168,12 @@ impl State {
                     return Err(format!("attempt {attempt} does not follow: {expected} would"));
                 }
                 let stage = Stage::Attempting { input: input.clone() };
-                self.open.insert(*at, Open { attempt: *attempt, since: *time, stage });
+                self.put_open(*at, Open { attempt: *attempt, since: *time, stage });
             }
             Entry::AttemptEnded { at, attempt, outcome, retry_at, .. } => {
-                let open = self.open.get_mut(at).filter(|open| open.attempt == *attempt);
-                let Some((open, input)) = open.and_then(|open| match &open.stage {
-                    Stage::Attempting { input } => Some(input.clone()).map(|input| (open, input)),
+                let open = self.open.get(at).filter(|open| open.attempt == *attempt);
+                let Some(input) = open.and_then(|open| match &open.stage {
+                    Stage::Attempting { input } => Some(input.clone()),
                     _ => None,
                 }) else {
                     return Err(format!("attempt {attempt} is not under way"));
@@ -182,10 +181,12 @@ impl State {
                 match (outcome, retry_at) {
                     (AttemptOutcome::Succeeded(output), None) => self.advance(*at, Some(output.clone())),
                     (AttemptOutcome::Failed(_), Some(due)) => {
-                        open.stage = Stage::Retrying { input: Some(input), due: *due };
+                        self.put_stage(*at, Stage::Retrying { input: Some(input), due: *due });
                     }
                     // The step's end, with what becomes of the failure, is an entry of its own.
-                    (AttemptOutcome::Failed(failure), None) => open.stage = Stage::Settled(Err(failure.clone())),
+                    (AttemptOutcome::Failed(failure), None) => {
+                        self.put_stage(*at, Stage::Settled(Err(failure.clone())))
+                    }
                     (AttemptOutcome::Succeeded(_), Some(_)) => return refuse("a success is not tried again"),
                 }
             }
@@ -198,12 +199,12 @@ impl State {
                 self.close_inside(*at);
                 self.forget_inside(*at);
                 let stage = Stage::Retrying { input: None, due: *due };
-                self.open.insert(*at, Open { attempt: *attempt, since: entry.time(), stage });
+                self.put_open(*at, Open { attempt: *attempt, since: entry.time(), stage });
             }
             Entry::WaitStarted { time, at, awaited, until } => {
                 let attempt = self.fresh(*at)?;
                 let stage = Stage::Waiting { awaited: awaited.clone(), until: *until };
-                self.open.insert(*at, Open { attempt, since: *time, stage });
+                self.put_open(*at, Open { attempt, since: *time, stage });
             }
             Entry::EventReceived { topic, event, .. } => {
                 if self.inbox.events.len() >= limits::RECEIVED_MAX {
@@ -225,17 +226,18 @@ impl State {
                 self.kept_bytes -= size(&received.event);
                 let attempt = self.attempt(*at);
                 let stage = Stage::Settled(Ok(received.event));
-                self.open.insert(*at, Open { attempt, since: *time, stage });
+                self.put_open(*at, Open { attempt, since: *time, stage });
             }
             Entry::ApprovalGiven { time, at, approved, by, comment } => {
                 let awaits = |awaited: &Awaited| matches!(awaited, Awaited::Approval { .. });
-                let open = self.waiting(*at, awaits).ok_or("the step does not wait for an approval")?;
-                open.stage = Stage::Settled(if *approved {
+                self.check_waiting(*at, awaits, "the step does not wait for an approval")?;
+                let settled = Stage::Settled(if *approved {
                     Ok(Arc::new(json!({"approved": true, "by": by, "at": time.to_string(), "comment": comment})))
                 } else {
                     let said = comment.as_ref().map(|comment| format!(": {comment}")).unwrap_or_default();
                     Err(Failure::new(FailureKind::Rejected, format!("rejected by {by}{said}")))
                 });
+                self.put_stage(*at, settled);
             }
             Entry::LockTaken { at, .. } => {
                 let mut taken = None;
@@ -246,21 +248,22 @@ impl State {
                     }
                     _ => false,
                 };
-                let open = self.waiting(*at, awaits).ok_or("the step does not stand in line for a lock")?;
-                open.stage = Stage::Locked { key: taken.unwrap_or_default(), frame: None };
+                self.check_waiting(*at, awaits, "the step does not stand in line for a lock")?;
+                self.put_stage(*at, Stage::Locked { key: taken.unwrap_or_default(), frame: None });
             }
             Entry::ChildEnded { at, outcome, .. } => {
                 let awaits = |awaited: &Awaited| matches!(awaited, Awaited::Child { .. });
-                let open = self.waiting(*at, awaits).ok_or("the step does not wait for a child")?;
-                open.stage = Stage::Settled(match outcome {
+                self.check_waiting(*at, awaits, "the step does not wait for a child")?;
+                let settled = Stage::Settled(match outcome {
                     AttemptOutcome::Succeeded(output) => Ok(output.clone()),
                     AttemptOutcome::Failed(failure) => Err(failure.clone()),
                 });
+                self.put_stage(*at, settled);
             }
             Entry::EventEmitted { time, at, event } => {
                 let attempt = self.fresh(*at)?;
                 let stage = Stage::Emitting { event: event.clone() };
-                self.open.insert(*at, Open { attempt, since: *time, stage });
+                self.put_open(*at, Open { attempt, since: *time, stage });
             }
             Entry::VariablesSet { at, values, .. } => {
                 self.fresh(*at)?;
@@ -329,8 +332,12 @@ impl State {
         }
     }
 
-    fn waiting(&mut self, at: At, mut is_meant: impl FnMut(&Awaited) -> bool) -> Option<&mut Open> {
-        self.open.get_mut(&at).filter(|open| matches!(&open.stage, Stage::Waiting { awaited, .. } if is_meant(awaited)))
+    /// Refuses unless a step waits for what is meant.
+    fn check_waiting(&self, at: At, mut is_meant: impl FnMut(&Awaited) -> bool, otherwise: &str) -> Result<(), String> {
+        match self.open.get(&at).map(|open| &open.stage) {
+            Some(Stage::Waiting { awaited, .. }) if is_meant(awaited) => Ok(()),
+            _ => Err(otherwise.to_owned()),
+        }
     }
 
     fn enter(&mut self, at: At, block: BlockAddress, part: &Part, time: Timestamp) -> Result<(), String> {
@@ -400,7 +407,7 @@ impl State {
                         return refuse("the step has not begun");
                     }
                 };
-                self.open.insert(at, Open { attempt, since: time, stage });
+                self.put_open(at, Open { attempt, since: time, stage });
             }
             (_, Some(_)) => return refuse("the step is open already"),
         }
@@ -547,10 +554,24 @@ impl State {
     /// Takes a step off the list of what is open.
     fn shut(&mut self, at: At) -> Option<Open> {
         let open = self.open.remove(&at)?;
-        if let Stage::Looping(looping) = &open.stage {
-            self.kept_bytes -= looping.items_bytes + looping.bytes;
-        }
+        self.kept_bytes -= open.stage.bytes();
         Some(open)
+    }
+
+    /// Puts a step on the list of what is open, in place of what it was.
+    fn put_open(&mut self, at: At, open: Open) {
+        self.kept_bytes += open.stage.bytes();
+        if let Some(before) = self.open.insert(at, open) {
+            self.kept_bytes -= before.stage.bytes();
+        }
+    }
+
+    /// The next stage of a step that is open.
+    fn put_stage(&mut self, at: At, stage: Stage) {
+        if let Some(Open { attempt, since, .. }) = self.open.get(&at) {
+            let (attempt, since) = (*attempt, *since);
+            self.put_open(at, Open { attempt, since, stage });
+        }
     }
 
     /// A step that is tried again leaves no output of its former try behind, neither its own nor of what was in it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::entry::{At, Awaited, FrameId, Sequence};
-use crate::language::template::Input;
+use crate::language::template::{Input, size};
 use crate::outcome::{Failure, Outcome};
 use crate::program::{BlockAddress, StepAddress};
 use crate::time::Timestamp;
@@ -199,6 +199,25 @@ impl Stage {
             | Self::Settled(_)
             | Self::Waiting { .. }
             | Self::Emitting { .. } => Vec::new(),
+        }
+    }
+
+    /// What it holds that nothing else does, bytes as [`size`] counts them.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Attempting { input } | Self::Retrying { input: Some(input), .. } => size(&input.value),
+            Self::Looping(looping) => looping.items_bytes + looping.bytes,
+            Self::Waiting { awaited: Awaited::Approval { ask, .. }, .. } => ask.len(),
+            Self::Waiting { awaited: Awaited::Lock { key }, .. } | Self::Locked { key, .. } => key.len(),
+            Self::Emitting { event } => size(event),
+            Self::Waiting { .. }
+            | Self::Retrying { input: None, .. }
+            // What becomes of it is decided next.
+            | Self::Settled(_)
+            | Self::Inside { .. }
+            | Self::Repeating(_)
+            | Self::Forked(_)
+            | Self::Trying(_) => 0,
         }
     }
 
