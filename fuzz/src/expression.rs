@@ -2,7 +2,7 @@
 //! runtime lets pass when a document is checked must not fail to be read when it is run.
 
 use camshaft_model::language::compile;
-use camshaft_model::language::expression::{Jq, Root, Scope};
+use camshaft_model::language::expression::{Jq, JqError, Root, Scope};
 use camshaft_model::program::StepKind;
 use camshaft_model::{Value, json};
 
@@ -21,12 +21,12 @@ impl Scope for Event {
 struct Reader;
 
 impl Jq for Reader {
-    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, String> {
+    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, JqError> {
         assert!(serde_json::from_str::<Value>(context).is_ok_and(|context| context.is_object()), "{context}");
         if let Err(fault) = camshaft_jq::check(filter) {
             panic!("`{filter}` was let pass, and cannot be read: {fault}");
         }
-        Err("it is not run here".to_owned())
+        Err("it is not run here".to_owned().into())
     }
 }
 

@@ -5,11 +5,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use camshaft_model::language::expression::Jq;
+use camshaft_model::language::expression::{Jq, JqError};
+use camshaft_model::places::{Place, Places};
 use camshaft_model::seams::Clock;
 use camshaft_model::time::Timestamp;
 use camshaft_model::{Value, limits};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Answers of one generation: with one more, those that were not asked for since the last are forgotten.
 const REMEMBERED: usize = 16_384;
@@ -71,21 +71,21 @@ pub(crate) struct Shared<'a> {
     pub(crate) clock: &'a dyn Clock,
     pub(crate) until: Timestamp,
     pub(crate) matched: &'a Matched,
-    pub(crate) places: &'a Arc<Semaphore>,
+    pub(crate) places: &'a Arc<Places>,
     pub(crate) turn: Mutex<Turn>,
 }
 
 /// What one decision has come to.
 #[derive(Default)]
 pub(crate) struct Turn {
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     put_off: Option<PutOff>,
     has_evaluated: bool,
 }
 
 impl Turn {
     /// A decision that has its place already, or takes one when it needs it.
-    pub(crate) fn with(place: Option<OwnedSemaphorePermit>) -> Mutex<Self> {
+    pub(crate) fn with(place: Option<Place>) -> Mutex<Self> {
         Mutex::new(Self { place, ..Self::default() })
     }
 }
@@ -105,9 +105,9 @@ impl Shared<'_> {
     fn may_evaluate(&self) -> bool {
         let mut turn = self.turn();
         if turn.place.is_none() {
-            match self.places.clone().try_acquire_owned() {
-                Ok(place) => turn.place = Some(place),
-                Err(_) => turn.put_off = Some(PutOff::Full),
+            match self.places.try_take() {
+                Some(place) => turn.place = Some(place),
+                None => turn.put_off = Some(PutOff::Full),
             }
         }
         turn.has_evaluated |= turn.put_off.is_none();
@@ -116,7 +116,7 @@ impl Shared<'_> {
 }
 
 impl Jq for Shared<'_> {
-    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, String> {
+    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, JqError> {
         // A `match` says the same of the same: expressions know no time and no chance.
         let key = filter.contains("received").then(|| {
             [0u8, 1].map(|which| {
@@ -129,7 +129,7 @@ impl Jq for Shared<'_> {
             return Ok(known);
         }
         if !self.may_evaluate() {
-            return Err("it is put off".to_owned());
+            return Err(JqError::Unavailable("it is put off".to_owned()));
         }
         let value = self.jq.evaluate(filter, context)?;
         if let (Some(key), Value::Bool(_) | Value::Null | Value::Number(_)) = (key, &value) {
@@ -174,11 +174,11 @@ impl<'a> OfStep<'a> {
 }
 
 impl Jq for OfStep<'_> {
-    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, String> {
+    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, JqError> {
         let limit = limits::STEP_EVALUATION_MAX;
         let now = self.jq.processor_time();
         if now.saturating_sub(*self.began.get_or_init(|| now)) >= limit {
-            return Err(format!("the expressions of this step take longer than {limit:?} together"));
+            return Err(format!("the expressions of this step take longer than {limit:?} together").into());
         }
         self.jq.evaluate(filter, context)
     }

@@ -81,7 +81,7 @@ impl Gates {
         }
     }
 
-    /// Lets in what there is room for, for a workflow whose limit was not known until now.
+    /// The limit of a workflow from now on. Answers with those that there is room for.
     pub(crate) fn widen(&self, workflow: ResourceId, limit: u32) -> Vec<ExecutionId> {
         let mut gates = self.lock();
         let Some(gate) = gates.get_mut(&workflow) else { return Vec::new() };

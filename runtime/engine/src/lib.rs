@@ -25,8 +25,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use camshaft_model::ids::{ExecutionId, ResourceId};
 use camshaft_model::language::expression::Jq;
+use camshaft_model::places::Places;
 use camshaft_model::seams::{Clock, Directory, Ids, Plugins, Store};
-use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, broadcast, watch};
 
 pub use accept::Dispatcher;
@@ -48,6 +48,8 @@ pub struct EngineParts {
     pub directory: Arc<dyn Directory>,
     /// Evaluates what is more than a plain path.
     pub jq: Arc<dyn Jq>,
+    /// A place for each that may evaluate at once: as many as can be on a processor, so that a crowd waits without a thread each.
+    pub places: Arc<Places>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Fresh ids.
@@ -64,8 +66,6 @@ pub struct Engine {
     gates: Gates,
     seats: Arc<Seats>,
     calls: Arc<Semaphore>,
-    /// A place for each that may evaluate at once: as many as can be on a processor, so that a crowd waits without a thread each.
-    evaluations: Arc<Semaphore>,
     matched: Matched,
     stopping: AtomicBool,
     /// Whether everything that a former server left is in its place.
@@ -79,7 +79,6 @@ impl Engine {
     /// before locks, limits and events work and before what is parked wakes. Within a tokio runtime.
     pub fn start(parts: EngineParts) -> Arc<Self> {
         let calls = Arc::new(Semaphore::new(parts.parallel_calls.clamp(1, Semaphore::MAX_PERMITS)));
-        let evaluations = Arc::new(Semaphore::new(Handle::current().metrics().num_workers()));
         let first = parts.ids.execution();
         let engine = Arc::new(Self {
             parts,
@@ -88,7 +87,6 @@ impl Engine {
             gates: Gates::default(),
             seats: Arc::default(),
             calls,
-            evaluations,
             matched: Matched::default(),
             stopping: AtomicBool::new(false),
             completed: watch::Sender::new(false),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use camshaft_model::entry::At;
 use camshaft_model::ids::{Digest, ExecutionId, Name, ResourceId};
 use camshaft_model::invocation::{DeliveryKey, Invocation, Reply, SeenDelivery, TriggerSource};
-use camshaft_model::matching;
+use camshaft_model::matching::{self, Evaluator};
 use camshaft_model::outcome::Failure;
 use camshaft_model::seams::{DispatchError, DispatchRequest, Message, TellError};
 use camshaft_model::{Value, limits};
@@ -102,7 +102,7 @@ impl Engine {
                 let message = Message { topic: topic.clone(), event: event.clone() };
                 let sent = self.send(&by.workspace, message).await.map_err(|error| error.to_string());
                 let begun = match sent {
-                    Ok(_) => self.start_concerned(&by, &event).await.map_err(|error| error.to_string()),
+                    Ok(_) => self.start_concerned(&by, &event).await,
                     Err(error) => Err(error),
                 };
                 let Err(error) = begun else { break };
@@ -116,7 +116,7 @@ impl Engine {
     }
 
     /// Starts the workflows with a trigger for an event of a step, once however often it is tried. A test starts none.
-    async fn start_concerned(self: &Arc<Self>, by: &Invocation, event: &Arc<Value>) -> Result<(), DispatchError> {
+    async fn start_concerned(self: &Arc<Self>, by: &Invocation, event: &Arc<Value>) -> Result<(), String> {
         let text = |key: &str| event[key].as_str().unwrap_or_default();
         let (event_type, source) = (text("type"), text("source"));
         let concerned = self.parts.directory.concerned(&by.workspace, event_type, &by.environment);
@@ -128,21 +128,18 @@ impl Engine {
             tracing::warn!(execution = %by.id, event_type, depth, "events start each other in a ring; this one starts nothing");
             return Ok(());
         }
-        // A `when` may be slow: those who ask take turns with everybody who evaluates.
-        let place = self.evaluations.acquire().await;
-        let starts: Vec<_> = concerned
-            .iter()
-            .filter_map(|published| {
-                let faulty = |failure: &Failure| {
-                    let workflow = &published.revision.workflow;
-                    tracing::warn!(%workflow, event_type, "a trigger's `when` failed and counts as not holding: {}", failure.message);
-                };
-                let matched = matching::matched_event(published, event, &*self.parts.jq, &faulty)?;
-                let trigger = TriggerSource::Event { event_type: event_type.to_owned(), source: source.to_owned(), depth };
-                matched.start(trigger, event).ok()
-            })
-            .collect();
-        drop(place);
+        let mut starts = Vec::new();
+        for published in &concerned {
+            let faulty = |failure: &Failure| {
+                let workflow = &published.revision.workflow;
+                tracing::warn!(%workflow, event_type, "a trigger's `when` failed and counts as not holding: {}", failure.message);
+            };
+            let evaluator = Evaluator { jq: &*self.parts.jq, places: &self.parts.places, faulty: &faulty };
+            let matched = matching::matched_event(published, event, evaluator).await;
+            let matched = matched.map_err(|failure| failure.message)?;
+            let trigger = TriggerSource::Event { event_type: event_type.to_owned(), source: source.to_owned(), depth };
+            starts.extend(matched.and_then(|matched| matched.start(trigger, event).ok()));
+        }
         if starts.is_empty() {
             return Ok(());
         }
@@ -153,7 +150,7 @@ impl Engine {
         match self.clone().dispatch_all(request).await {
             // Whose limit it was is told where triggers are looked at.
             Err(DispatchError::LimitReached(_)) | Ok(_) => Ok(()),
-            Err(error) => Err(error),
+            Err(error) => Err(error.to_string()),
         }
     }
 }

@@ -161,9 +161,14 @@ impl Engine {
                     continue;
                 }
             };
-            for id in self.gates.widen(workflow, limit) {
-                self.tell_later(id, Command::Start);
-            }
+            self.widen(workflow, limit);
+        }
+    }
+
+    /// So many executions of a workflow run at once from now on: those that stand in line are let in where there is room.
+    pub fn widen(self: &Arc<Self>, workflow: ResourceId, limit: u32) {
+        for id in self.gates.widen(workflow, limit) {
+            self.tell_later(id, Command::Start);
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use camshaft_model::Value;
-use camshaft_model::language::expression::Jq;
+use camshaft_model::language::expression::{Jq, JqError};
 use camshaft_model::limits;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -147,7 +147,7 @@ impl Evaluator {
     }
 
     /// An instance that is kept, or a fresh one.
-    fn instance(&self) -> Result<Kept, String> {
+    fn instance(&self) -> Result<Kept, JqError> {
         let asked = Instant::now();
         loop {
             if let Some(kept) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop() {
@@ -156,14 +156,14 @@ impl Evaluator {
             match self.fresh() {
                 Ok(fresh) => return Ok(fresh),
                 Err(error) if asked.elapsed() >= WALL => {
-                    return Err(format!("it cannot be evaluated now: {}", error.root_cause()));
+                    return Err(JqError::Unavailable(format!("it cannot be evaluated now: {}", error.root_cause())));
                 }
                 Err(_) => std::thread::sleep(AGAIN),
             }
         }
     }
 
-    fn run(&self, filter: &str, context: &str) -> Result<String, String> {
+    fn run(&self, filter: &str, context: &str) -> Result<String, JqError> {
         // Dropped behind the instance, so that there are never more of these than places.
         let _place = self.places.take();
         let mut kept = self.instance()?;
@@ -175,9 +175,9 @@ impl Evaluator {
                 if all.len() < KEPT && kept.store.data().meter.memory_peak <= KEPT_MEMORY_BYTES {
                     all.push(kept);
                 }
-                result
+                Ok(result?)
             }
-            Err(error) => Err(if kept.store.data().meter.breach.is_some() {
+            Err(error) => Err(JqError::Failed(if kept.store.data().meter.breach.is_some() {
                 "it needs more memory than an expression may use".to_owned()
             } else {
                 match error.downcast_ref::<Trap>() {
@@ -185,20 +185,21 @@ impl Evaluator {
                     Some(Trap::StackOverflow) => "it recurses too deep".to_owned(),
                     _ => "it cannot be evaluated".to_owned(),
                 }
-            }),
+            })),
         }
     }
 }
 
 impl Jq for Evaluator {
-    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, String> {
+    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, JqError> {
         // A fault of the host's own is told as the expression's, and leaves the instance behind.
         let run = std::panic::catch_unwind(AssertUnwindSafe(|| beside(|| self.run(filter, context))));
-        let text = run.unwrap_or_else(|_| Err("it cannot be evaluated: the host failed; see the log".to_owned()))?;
+        let failed = |_| Err(JqError::Failed("it cannot be evaluated: the host failed; see the log".to_owned()));
+        let text = run.unwrap_or_else(failed)?;
         if text.len() > limits::OUTPUT_BYTES_MAX {
-            return Err(format!("its value has {} bytes; {} is the limit", text.len(), limits::OUTPUT_BYTES_MAX));
+            return Err(format!("its value has {} bytes; {} is the limit", text.len(), limits::OUTPUT_BYTES_MAX).into());
         }
-        serde_json::from_str(&text).map_err(|error| format!("its value is no JSON: {error}"))
+        serde_json::from_str(&text).map_err(|error| format!("its value is no JSON: {error}").into())
     }
 
     fn processor_time(&self) -> Duration {

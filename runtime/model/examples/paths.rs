@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use camshaft_model::ids::Name;
-use camshaft_model::language::expression::{Jq, Root, Scope};
+use camshaft_model::language::expression::{Jq, JqError, Root, Scope};
 use camshaft_model::language::{FindTask, TaskMissing, compile};
 use camshaft_model::plugin::PluginPin;
 use camshaft_model::program::StepKind;
@@ -46,8 +46,8 @@ impl FindTask for NoTasks {
 struct NoJq;
 
 impl Jq for NoJq {
-    fn evaluate(&self, filter: &str, _: &str) -> Result<Value, String> {
-        Err(format!("`{filter}` is meant to be native"))
+    fn evaluate(&self, filter: &str, _: &str) -> Result<Value, JqError> {
+        Err(format!("`{filter}` is meant to be native").into())
     }
 }
 

@@ -19,6 +19,7 @@ pub mod state;
 pub mod summary;
 
 pub mod limits;
+pub mod places;
 pub mod plugin;
 pub mod resource;
 pub mod seams;

@@ -34,9 +34,9 @@ pub const TRIGGERS_MAX: usize = 100;
 pub const LABELS_MAX: usize = 64;
 /// Largest value that a step may put out, bytes of JSON.
 pub const OUTPUT_BYTES_MAX: usize = 4 << 20;
-/// Most that an execution may keep at once, bytes of JSON, roughly: what its steps have put out, its variables, what its loops go
-/// over and collect, and the events that no step has taken.
-pub const EXECUTION_BYTES_MAX: usize = 64 << 20;
+/// Most memory that an execution may keep at once, bytes, roughly: what its steps have put out, its variables, what its loops go
+/// over and collect, what its open steps hold, and the events that no step has taken.
+pub const EXECUTION_BYTES_MAX: usize = 256 << 20;
 /// Largest input of a task, bytes of JSON.
 pub const INPUT_BYTES_MAX: usize = 1 << 20;
 /// Deepest nesting of a value that a step makes. What stands around it in a journal or an answer still fits into

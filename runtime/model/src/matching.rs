@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use crate::ids::Name;
 use crate::invocation::TriggerSource;
 use crate::language::expression::{Expression, Jq, Root, Scope};
-use crate::outcome::Failure;
+use crate::outcome::{Failure, FailureKind};
+use crate::places::Places;
 use crate::seams::{Published, Start};
 use crate::workflow::{Trigger, TriggerKey};
 
@@ -46,47 +47,75 @@ pub fn subscribes(published: &Published, integration: &Name) -> bool {
     webhooks(published, integration).next().is_some()
 }
 
-/// The workflow, if one of its triggers for the integration holds for the event. An error in a `when` counts as not
-/// holding: one workflow's mistake must not keep the delivery from the others.
-pub fn matched(
+/// What looks at a `when`.
+#[derive(Clone, Copy)]
+pub struct Evaluator<'a> {
+    /// Evaluates what is more than paths and comparisons.
+    pub jq: &'a dyn Jq,
+    /// Where those who evaluate take turns.
+    pub places: &'a Arc<Places>,
+    /// Hears of a `when` that failed.
+    pub faulty: &'a (dyn Fn(&Failure) + Sync),
+}
+
+/// The workflow, if one of its triggers for the integration holds for the event. A `when` that fails counts as not holding:
+/// one workflow's mistake must not keep the delivery from the others. Errors, with kind `unavailable`, where nothing can be
+/// evaluated now.
+pub async fn matched(
     published: &Arc<Published>,
     integration: &Name,
     event: &Value,
-    jq: &dyn Jq,
-    faulty: &dyn Fn(&Failure),
-) -> Option<Match> {
-    let found = webhooks(published, integration).find(|(_, when, _)| holds(*when, event, jq, faulty));
-    found.map(|(by, _, failure_status)| Match { published: published.clone(), failure_status, by: by.clone() })
+    evaluator: Evaluator<'_>,
+) -> Result<Option<Match>, Failure> {
+    for (by, when, failure_status) in webhooks(published, integration) {
+        if holds(published, when, event, evaluator).await? {
+            return Ok(Some(Match { published: published.clone(), failure_status, by: by.clone() }));
+        }
+    }
+    Ok(None)
 }
 
 /// The workflow, if one of its triggers for events of this type holds for the event, as [`matched`] says. `event` is what
 /// workflows see of it: its `type`, `source` and `topic` are what triggers ask for.
-pub fn matched_event(
+pub async fn matched_event(
     published: &Arc<Published>,
     event: &Value,
-    jq: &dyn Jq,
-    faulty: &dyn Fn(&Failure),
-) -> Option<Match> {
-    let text = |key: &str| event[key].as_str();
-    let meant = published.triggers().find(|(_, trigger)| match trigger {
-        Trigger::Event { kind, source, topic, when } => {
-            text("type") == Some(kind)
-                && source.as_deref().is_none_or(|source| text("source") == Some(source))
-                && topic.as_deref().is_none_or(|topic| text("topic") == Some(topic))
-                && holds(when.as_ref(), event, jq, faulty)
+    evaluator: Evaluator<'_>,
+) -> Result<Option<Match>, Failure> {
+    let is = |key: &str, wanted: Option<&str>| wanted.is_none_or(|wanted| event[key].as_str() == Some(wanted));
+    for (by, trigger) in published.triggers() {
+        let Trigger::Event { kind, source, topic, when } = trigger else { continue };
+        if is("type", Some(kind))
+            && is("source", source.as_deref())
+            && is("topic", topic.as_deref())
+            && holds(published, when.as_ref(), event, evaluator).await?
+        {
+            return Ok(Some(Match { published: published.clone(), failure_status: None, by: by.clone() }));
         }
-        _ => false,
-    });
-    meant.map(|(by, _)| Match { published: published.clone(), failure_status: None, by: by.clone() })
+    }
+    Ok(None)
 }
 
-/// An error in a `when` counts as not holding: one workflow's mistake must not keep an event from the others.
-fn holds(when: Option<&Expression>, event: &Value, jq: &dyn Jq, faulty: &dyn Fn(&Failure)) -> bool {
-    let Some(when) = when else { return true };
-    when.holds(&EventScope(event), jq).unwrap_or_else(|failure| {
-        faulty(&failure);
-        false
-    })
+async fn holds(
+    published: &Published,
+    when: Option<&Expression>,
+    event: &Value,
+    evaluator: Evaluator<'_>,
+) -> Result<bool, Failure> {
+    let Some(when) = when else { return Ok(true) };
+    let Evaluator { jq, places, faulty } = evaluator;
+    let _place = match when.asks_jq() {
+        true => Some(places.take(&published.workspace, published.revision.workflow_id).await),
+        false => None,
+    };
+    match when.holds(&EventScope(event), jq) {
+        Err(failure) if failure.kind == FailureKind::Unavailable => Err(failure),
+        Err(failure) => {
+            faulty(&failure);
+            Ok(false)
+        }
+        holds => holds,
+    }
 }
 
 fn webhooks<'a>(

@@ -11,7 +11,8 @@ use camshaft_engine::{Dispatcher, Engine, EngineParts};
 use camshaft_host::{Components, Host, HostConfig, UploadError};
 use camshaft_model::Value;
 use camshaft_model::ids::{Digest, Name};
-use camshaft_model::language::expression::Jq;
+use camshaft_model::language::expression::{Jq, JqError};
+use camshaft_model::places::Places;
 use camshaft_model::plugin::PluginRelease;
 use camshaft_model::seams::{Clock, Dispatch, Ids, Store, StoreError};
 use camshaft_store::RedbStore;
@@ -21,6 +22,7 @@ use camshaft_triggers::schedule::{self, Schedules};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 use crate::api::{self, App, Instance};
 use crate::arriving::Patience;
@@ -136,11 +138,13 @@ impl Server {
         let evaluator =
             Arc::new(Evaluator { host: host.clone(), component: shipped::expression()?, made: OnceLock::new() });
 
+        let places = Places::new(Handle::current().metrics().num_workers());
         let engine = Engine::start(EngineParts {
             store: store.clone(),
             plugins: host.clone(),
             directory: catalog.clone(),
             jq: evaluator.clone(),
+            places: places.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
             parallel_calls: parallel_calls as usize,
@@ -163,6 +167,7 @@ impl Server {
             plugins: host.clone(),
             dispatch: dispatch.clone(),
             jq: evaluator.clone(),
+            places: places.clone(),
             clock: clock.clone(),
             store: store.clone(),
             throttle: throttle.clone(),
@@ -206,6 +211,10 @@ impl Server {
             occupancy: Box::new({
                 let engine = engine.clone();
                 move |workflow| engine.occupancy(workflow)
+            }),
+            widen: Box::new({
+                let engine = engine.clone();
+                move |workflow, limit| engine.widen(workflow, limit)
             }),
             appended: Box::new({
                 let engine = engine.clone();
@@ -361,18 +370,19 @@ fn unfit(error: UploadError) -> Unfit {
 struct Evaluator {
     host: Arc<Host>,
     component: &'static [u8],
-    made: OnceLock<Result<Arc<dyn Jq>, String>>,
+    made: OnceLock<Result<Arc<dyn Jq>, JqError>>,
 }
 
 impl Evaluator {
-    fn made(&self) -> Result<&Arc<dyn Jq>, String> {
-        let made = self.made.get_or_init(|| self.host.jq(self.component.to_vec()).map_err(|error| error.to_string()));
+    fn made(&self) -> Result<&Arc<dyn Jq>, JqError> {
+        let made =
+            self.made.get_or_init(|| self.host.jq(self.component.to_vec()).map_err(|error| error.to_string().into()));
         made.as_ref().map_err(Clone::clone)
     }
 }
 
 impl Jq for Evaluator {
-    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, String> {
+    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, JqError> {
         self.made()?.evaluate(filter, context)
     }
 

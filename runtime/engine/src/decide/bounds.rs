@@ -1,7 +1,7 @@
 //! The bounds of what a step puts out.
 
 use camshaft_model::entry::{At, Awaited, Entry};
-use camshaft_model::language::template::{depth, size};
+use camshaft_model::language::template::{depth, weight};
 use camshaft_model::outcome::{Failure, FailureKind, StepOutcome};
 use camshaft_model::state::State;
 use camshaft_model::{Value, json, limits};
@@ -22,12 +22,12 @@ pub(super) fn room_in_place_of(state: &State, at: At, bytes: usize) -> Result<()
 /// Bytes that an execution keeps once an action is carried out.
 pub(super) fn held_by(action: &Action) -> usize {
     match action {
-        Action::Call { call, .. } => size(&call.input.value),
-        Action::Record(Entry::EventEmitted { event, .. }) => size(event),
-        Action::Record(Entry::VariablesSet { values, .. }) => values.values().map(size).sum(),
-        Action::Record(Entry::LoopStarted { items, .. }) => items.iter().map(size).sum(),
+        Action::Call { call, .. } => weight(&call.input.value),
+        Action::Record(Entry::EventEmitted { event, .. }) => weight(event),
+        Action::Record(Entry::VariablesSet { values, .. }) => values.values().map(weight).sum(),
+        Action::Record(Entry::LoopStarted { items, .. }) => items.iter().map(weight).sum(),
         Action::Record(Entry::WaitStarted { awaited: Awaited::Approval { ask, .. }, .. }) => ask.len(),
-        Action::Record(Entry::StepEnded { outcome: StepOutcome::Succeeded(output), .. }) => size(output),
+        Action::Record(Entry::StepEnded { outcome: StepOutcome::Succeeded(output), .. }) => weight(output),
         _ => 0,
     }
 }

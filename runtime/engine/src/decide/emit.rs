@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use camshaft_model::entry::{At, Entry};
 use camshaft_model::language::expression::Scope;
-use camshaft_model::language::template::{Template, size, within_depth};
+use camshaft_model::language::template::{Template, weight, within_depth};
 use camshaft_model::outcome::Failure;
 use camshaft_model::program::{Emit, Step};
 use camshaft_model::{json, limits};
@@ -34,7 +34,7 @@ impl Moment<'_> {
             "time": self.now.to_string(),
             "data": data,
         });
-        room_for(self.state, size(&event))?;
+        room_for(self.state, weight(&event))?;
         Ok(Action::Record(Entry::EventEmitted { time: self.now, at, event: Arc::new(event) }))
     }
 }

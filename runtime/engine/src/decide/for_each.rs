@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use camshaft_model::entry::{At, Entry, FrameId, Part};
 use camshaft_model::language::expression::{Scope, type_of};
-use camshaft_model::language::template::{size, within_depth};
+use camshaft_model::language::template::{size, weight, within_depth};
 use camshaft_model::outcome::{AttemptOutcome, Failure, FailureKind, StepOutcome};
 use camshaft_model::program::ForEach;
 use camshaft_model::state::{Looping, Passed, Stage};
@@ -29,7 +29,7 @@ impl Moment<'_> {
             return Err(Failure::new(FailureKind::Budget, message));
         }
         items.iter().try_for_each(|item| within_depth(item, limits::VALUE_DEPTH_MAX))?;
-        room_for(self.state, items.iter().map(size).sum())?;
+        room_for(self.state, items.iter().map(weight).sum())?;
         Ok(Action::Record(Entry::LoopStarted { time: self.now, at, items: Arc::new(items) }))
     }
 
@@ -59,7 +59,7 @@ impl Moment<'_> {
         // Not only behind the last turn: until then all of them are in memory, and in the journal.
         let collected = collected.and_then(|output| {
             within_depth(&output, limits::VALUE_DEPTH_MAX - 1)?;
-            room_for(self.state, size(&output)).map(|()| output)
+            room_for(self.state, weight(&output)).map(|()| output)
         });
         let kept = match self.state.open.get(&at).map(|open| &open.stage) {
             Some(Stage::Looping(looping)) => looping.bytes,

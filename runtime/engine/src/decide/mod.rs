@@ -26,7 +26,7 @@ use std::time::Duration;
 use camshaft_model::entry::{At, Awaited, Entry, FrameId, Part};
 use camshaft_model::ids::Name;
 use camshaft_model::language::expression::Jq;
-use camshaft_model::language::template::{Input, size};
+use camshaft_model::language::template::{Input, weight};
 use camshaft_model::outcome::{Ending, Failure, FailureKind, Outcome, StepOutcome};
 use camshaft_model::plugin::PluginPin;
 use camshaft_model::program::{BlockAddress, OnError, Program, RepeatAfterCrash, Step, StepKind};
@@ -379,7 +379,7 @@ impl Moment<'_> {
 
     fn step_ended(&self, at: At, outcome: StepOutcome) -> Action {
         if let StepOutcome::Succeeded(output) = &outcome
-            && let Err(failure) = room_in_place_of(self.state, at, size(output))
+            && let Err(failure) = room_in_place_of(self.state, at, weight(output))
         {
             return self.fail(at, failure);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use camshaft_model::Value;
 use camshaft_model::entry::{At, Entry};
-use camshaft_model::language::template::size;
+use camshaft_model::language::template::weight;
 use camshaft_model::outcome::{AttemptOutcome, Failure, Usage};
 use camshaft_model::program::{Retry, Step};
 use camshaft_model::state::State;
@@ -22,7 +22,7 @@ pub fn settle(
     result: Result<Value, Failure>,
     now: Timestamp,
 ) -> Entry {
-    let result = result.and_then(|output| room_in_place_of(state, at, size(&output)).map(|()| output));
+    let result = result.and_then(|output| room_in_place_of(state, at, weight(&output)).map(|()| output));
     let (outcome, retry_at) = match result {
         Ok(output) => (AttemptOutcome::Succeeded(Arc::new(output)), None),
         Err(failure) => {

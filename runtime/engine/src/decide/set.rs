@@ -5,7 +5,7 @@ use std::sync::Arc;
 use camshaft_model::Map;
 use camshaft_model::entry::{At, Entry};
 use camshaft_model::language::expression::Scope;
-use camshaft_model::language::template::{Template, size};
+use camshaft_model::language::template::{Template, weight};
 use camshaft_model::outcome::Failure;
 
 use super::bounds::room_for;
@@ -22,7 +22,7 @@ impl Moment<'_> {
         for (name, template) in values {
             let value = template.render(scope, self.jq)?;
             // They are the step's output, too. Each finds room before the next is made.
-            bytes += 2 * size(&value);
+            bytes += 2 * weight(&value);
             room_for(self.state, bytes)?;
             rendered.insert(name.clone(), value);
         }

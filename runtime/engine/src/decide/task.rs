@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use camshaft_model::entry::{At, Entry};
 use camshaft_model::language::expression::Scope;
-use camshaft_model::language::template::{Input, size};
+use camshaft_model::language::template::{Input, weight};
 use camshaft_model::outcome::Failure;
 use camshaft_model::program::{Step, StepKind, Task};
 
@@ -14,7 +14,7 @@ use super::{Action, Call, Moment, remaining};
 impl Moment<'_> {
     pub(super) fn begin_task(&self, at: At, step: &Step, task: &Task, scope: &dyn Scope) -> Result<Action, Failure> {
         let input = Arc::new(task.with.render_input(scope, self.jq)?);
-        room_for(self.state, size(&input.value))?;
+        room_for(self.state, weight(&input.value))?;
         Ok(self.attempt(at, step, 1, input))
     }
 

@@ -2,7 +2,7 @@
 
 use camshaft_model::entry::{At, Awaited, Entry};
 use camshaft_model::ids::ExecutionId;
-use camshaft_model::language::template::size;
+use camshaft_model::language::template::weight;
 use camshaft_model::limits;
 use camshaft_model::outcome::AttemptOutcome;
 use camshaft_model::seams::{Answer, Message, StoreError, TellError};
@@ -81,7 +81,7 @@ impl Driver {
         if self.state.inbox.events.len() >= limits::RECEIVED_MAX {
             return Err(format!("{} events wait to be taken already", limits::RECEIVED_MAX));
         }
-        let (used, limit) = (self.state.kept_bytes + size(&message.event), limits::EXECUTION_BYTES_MAX);
+        let (used, limit) = (self.state.kept_bytes + weight(&message.event), limits::EXECUTION_BYTES_MAX);
         if used > limit {
             return Err(format!("it would keep {used} bytes of outputs, variables and events; {limit} is the limit"));
         }

@@ -1,7 +1,7 @@
 //! How an execution takes turns with others: what it decides at once, where it stands in line, when it gives way.
 
 use camshaft_model::limits;
-use tokio::sync::OwnedSemaphorePermit;
+use camshaft_model::places::Place;
 
 use super::{Driver, Stop};
 use crate::decide::{Action, decide, next_end};
@@ -9,14 +9,14 @@ use crate::evaluate::{PutOff, Shared, Turn};
 
 impl Driver {
     /// What can be done now; and why there may be more, if there may.
-    pub(super) fn decide(&self, place: Option<OwnedSemaphorePermit>) -> (Vec<Action>, Option<PutOff>) {
+    pub(super) fn decide(&self, place: Option<Place>) -> (Vec<Action>, Option<PutOff>) {
         let (parts, now) = (&self.engine.parts, self.engine.parts.clock.now());
         let jq = Shared {
             jq: &*parts.jq,
             clock: &*parts.clock,
             until: now.plus(limits::JOURNAL_LAG_MAX),
             matched: &self.engine.matched,
-            places: &self.engine.evaluations,
+            places: &parts.places,
             turn: Turn::with(place),
         };
         let actions = decide(&self.published.program, &self.state, now, &jq);
@@ -25,13 +25,14 @@ impl Driver {
 
     /// Waits for a place among those who may evaluate, and hears meanwhile what it is told. None where the execution or a step is
     /// at its end first.
-    pub(super) async fn stand_in_line(&mut self) -> Result<Option<OwnedSemaphorePermit>, Stop> {
-        let place = self.engine.evaluations.clone().acquire_owned();
+    pub(super) async fn stand_in_line(&mut self) -> Result<Option<Place>, Stop> {
+        let (places, published) = (self.engine.parts.places.clone(), self.published.clone());
+        let place = places.take(&published.workspace, published.revision.workflow_id);
         tokio::pin!(place);
         loop {
             let end = next_end(&self.published.program, &self.state);
             if let Some(place) = self.wait_or(&mut place, end).await? {
-                return Ok(place.ok());
+                return Ok(Some(place));
             }
             let is_over = end.is_some_and(|end| self.engine.parts.clock.now() >= end);
             if is_over || self.state.cancel.is_some() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use camshaft_model::language::template::weight;
 use camshaft_model::outcome::{Ending, FailureKind};
 use camshaft_model::seams::{Dispatch, TellError};
 use camshaft_model::state::State;
@@ -140,8 +141,9 @@ steps:
 }
 
 /// A megabyte, and some.
+/// Takes a 64th of what an execution may keep, though it is some 300 KB of text.
 fn large() -> Value {
-    json!("x".repeat(1 << 20))
+    Value::Array(vec![Value::Null; limits::EXECUTION_BYTES_MAX / 64 / size_of::<Value>()])
 }
 
 #[tokio::test]
@@ -159,7 +161,7 @@ async fn what_an_execution_keeps_is_bounded_in_all() {
         let outcome = world.run(large()).await;
         let failure = outcome.failure.as_ref().unwrap();
         assert_eq!(failure.kind, FailureKind::Budget, "{failure}");
-        assert!(failure.message.contains("67108864 is the limit"), "{failure}");
+        assert!(failure.message.contains("268435456 is the limit"), "{failure}");
         assert_eq!(failure.details.as_ref().unwrap()["bound"], json!("kept"));
     }
 }
@@ -184,7 +186,8 @@ steps:
     let kept = || State::fold(&world.disk.journal(id)).unwrap().unwrap().kept_bytes;
     // The lengths, the last turn's variable as the output of `repeat`, and little else.
     let before = kept();
-    assert!((1 << 20..(1 << 20) + 10_000).contains(&before), "{before} bytes are kept");
+    let one = weight(&large());
+    assert!((one..one + 10_000).contains(&before), "{before} bytes are kept");
     let expected = before;
     world.send("other", "1", json!("x")).await;
     assert_eq!(kept(), expected, "nobody listens to that");
@@ -206,7 +209,7 @@ async fn events_that_nobody_takes_count_and_one_too_many_is_refused() {
         world.dispatcher.send_to(id, message("t", &number.to_string(), large())).await.unwrap();
     }
     let refused = world.dispatcher.send_to(id, message("t", "63", large())).await.unwrap_err();
-    assert!(matches!(&refused, TellError::Unfit(why) if why.contains("67108864 is the limit")), "{refused}");
+    assert!(matches!(&refused, TellError::Unfit(why) if why.contains("268435456 is the limit")), "{refused}");
     assert_eq!(
         world.dispatcher.send(&name("default"), message("t", "64", large())).await.unwrap(),
         [],
@@ -225,14 +228,15 @@ async fn neither_open_steps_nor_one_step_of_many_values_fill_the_memory() {
             (0..100).map(|n| format!("b{n}: [ {} ]", step.replace("NUMBER", &n.to_string()))).collect();
         format!("[ {{ parallel: {{ {} }} }} ]", branches.join(", "))
     };
-    for steps in [
-        format!("[ {{ set: {{ {} }} }} ]", names.join(", ")),
-        branches("{ approval: { ask: '{{ $.event.body }}' } }"),
-        branches("{ task: hold, with: ['{{ $.event.body }}', NUMBER] }"),
-        branches("{ emit: { type: t, data: '{{ $.event.body }}' } }"),
+    let text = json!("x".repeat(4_000_000));
+    for (steps, body) in [
+        (format!("[ {{ set: {{ {} }} }} ]", names.join(", ")), large()),
+        (branches("{ approval: { ask: '{{ $.event.body }}' } }"), text),
+        (branches("{ task: hold, with: ['{{ $.event.body }}', NUMBER] }"), large()),
+        (branches("{ emit: { type: t, data: '{{ $.event.body }}' } }"), large()),
     ] {
         let world = World::of(&[&format!("name: beyond\nsteps: {steps}\n")]).await;
-        let outcome = world.run(large()).await;
+        let outcome = world.run(body).await;
         let failure = outcome.failure.as_ref().unwrap();
         assert_eq!(failure.kind, FailureKind::Budget, "{steps:.60}: {failure}");
         let details = failure.details.as_ref().unwrap();

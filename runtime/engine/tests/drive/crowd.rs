@@ -8,7 +8,7 @@ use camshaft_model::outcome::Ending;
 use camshaft_model::seams::Dispatch;
 
 use crate::hold::Crowd;
-use crate::world::World;
+use crate::world::{World, message};
 
 /// Ends all evaluations, also where a test fails.
 struct Ends<'a>(&'a Crowd);
@@ -42,4 +42,31 @@ async fn a_crowd_stands_in_line_and_hears_what_it_is_told() {
         let expected = if is_evaluating(n) { Ending::Succeeded } else { Ending::Cancelled };
         assert_eq!(outcome.ending, expected, "{n}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_of_one_workflow_holds_up_no_other() {
+    let crowd = "name: crowd\nsteps: [ { set: { x: '{{ [$.event.body, \"crowd\"] | length }}' } } ]";
+    let other = "
+name: other
+steps:
+  - parallel:
+      a: [ { set: { x: '{{ [$.event.body, \"crowd\"] | length }}' } } ]
+      b: [ { wait: { event: { topic: t } } } ]
+";
+    let world = World::of(&[crowd, other]).await;
+    let _ends = Ends(&world.crowd);
+    for number in 0..20 {
+        world.start_of("crowd", json!(number)).await;
+    }
+    let mut inside = world.crowd.inside();
+    inside.wait_for(|inside| inside.len() >= 2).await.unwrap();
+    let id = world.start_of("other", json!("other")).await;
+    // It hears this while it stands in line.
+    world.dispatcher.send_to(id, message("t", "1", json!(null))).await.unwrap();
+    world.crowd.end();
+    assert_eq!(world.outcome(id).await.ending, Ending::Succeeded);
+    let order = inside.borrow().clone();
+    let place = order.iter().position(|body| *body == json!("other")).unwrap();
+    assert!(place < 6, "{order:?}");
 }

@@ -10,9 +10,10 @@ use camshaft_model::entry::Entry;
 use camshaft_model::ids::{Digest, ExecutionId, IdOrName, Name, ResourceId};
 use camshaft_model::invocation::{DeliveryKey, Reply, RevisionRef, SeenDelivery, TriggerSource};
 use camshaft_model::language::diagnose::Diagnostic;
-use camshaft_model::language::expression::Jq;
+use camshaft_model::language::expression::{Jq, JqError};
 use camshaft_model::language::{FindTask, TaskMissing, compile};
 use camshaft_model::outcome::{Failure, FailureKind, Outcome};
+use camshaft_model::places::Places;
 use camshaft_model::plugin::PluginPin;
 use camshaft_model::program::Program;
 use camshaft_model::seams::*;
@@ -21,6 +22,7 @@ use camshaft_model::workflow::{Trigger, Workflow, WorkflowLimits};
 use camshaft_model::{Value, json};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -161,11 +163,11 @@ thread_local! {
 pub struct NativeJq;
 
 impl Jq for NativeJq {
-    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, String> {
+    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, JqError> {
         assert!(!filter.contains("panic"), "on purpose");
         EVALUATIONS.with(|count| count.set(count.get() + 1));
         let text = camshaft_jq::evaluate(filter, context).map_err(|fault| fault.to_string())?;
-        serde_json::from_str(&text).map_err(|error| error.to_string())
+        serde_json::from_str(&text).map_err(|error| error.to_string().into())
     }
 }
 
@@ -176,7 +178,7 @@ struct TimedJq(SharedClock, Arc<Crowd>);
 pub const SLOW: Duration = Duration::from_millis(80);
 
 impl Jq for TimedJq {
-    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, String> {
+    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, JqError> {
         if filter.contains("slow") {
             self.0.0.advance(SLOW);
         }
@@ -372,6 +374,7 @@ impl World {
             plugins: plugins.clone(),
             directory: Arc::new(Workflows(workflows.clone(), quotas.clone())),
             jq: Arc::new(TimedJq(clock.clone(), crowd.clone())),
+            places: Places::new(Handle::current().metrics().num_workers()),
             clock: Arc::new(clock.clone()),
             ids: Arc::new(Counted(AtomicU64::new(first_id))),
             parallel_calls: 128,

@@ -15,8 +15,8 @@ use crate::program::{StepAddress, truthy};
 
 /// Evaluates jq filters; pure, whatever it does inside. Implemented by the host's sandboxed expression component.
 pub trait Jq: Send + Sync {
-    /// The filter's first output for this context (JSON text), null if it has none; or why it failed.
-    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, String>;
+    /// The filter's first output for this context (JSON text), null if it has none; or why there is no value.
+    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, JqError>;
     /// Whether so much time went into evaluations that others should have their turn before more are begun.
     fn is_spent(&self) -> bool {
         false
@@ -33,6 +33,23 @@ pub trait Jq: Send + Sync {
     /// still, they are not.
     fn processor_time(&self) -> Duration {
         Duration::ZERO
+    }
+}
+
+/// Why a filter has no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JqError {
+    /// It has a fault, or takes more than it may.
+    #[error("{0}")]
+    Failed(String),
+    /// Nothing can be evaluated now; later this may.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<String> for JqError {
+    fn from(why: String) -> Self {
+        Self::Failed(why)
     }
 }
 
@@ -159,11 +176,16 @@ pub enum Comparison {
 }
 
 impl Expression {
-    /// The value in this scope. Fails with kind `expression`, the text and the place.
+    /// The value in this scope. Fails with kind `expression`, the text and the place; with `unavailable` where nothing can be
+    /// evaluated now.
     pub fn evaluate(&self, scope: &dyn Scope, jq: &dyn Jq) -> Result<Value, Failure> {
         self.form.evaluate(scope, jq).map_err(|why| {
+            let kind = match why {
+                JqError::Failed(_) => FailureKind::Expression,
+                JqError::Unavailable(_) => FailureKind::Unavailable,
+            };
             Failure::new(
-                FailureKind::Expression,
+                kind,
                 format!("expression `{}` at line {}, column {}: {why}", self.source, self.mark.line, self.mark.column),
             )
         })
@@ -173,10 +195,26 @@ impl Expression {
     pub fn holds(&self, scope: &dyn Scope, jq: &dyn Jq) -> Result<bool, Failure> {
         self.evaluate(scope, jq).map(|value| truthy(&value))
     }
+
+    /// Whether it asks jq, which takes a place among those who evaluate.
+    pub fn asks_jq(&self) -> bool {
+        self.form.asks_jq()
+    }
 }
 
 impl Form {
-    fn evaluate(&self, scope: &dyn Scope, jq: &dyn Jq) -> Result<Value, String> {
+    fn asks_jq(&self) -> bool {
+        match self {
+            Self::Literal(_) | Self::Path(_) => false,
+            Self::Compare(left, _, right) | Self::And(left, right) | Self::Or(left, right) => {
+                left.asks_jq() || right.asks_jq()
+            }
+            Self::Not(inner) => inner.asks_jq(),
+            Self::Jq { .. } => true,
+        }
+    }
+
+    fn evaluate(&self, scope: &dyn Scope, jq: &dyn Jq) -> Result<Value, JqError> {
         Ok(match self {
             Self::Literal(value) => value.clone(),
             Self::Path(path) => path.find(scope)?.cloned().unwrap_or(Value::Null),
@@ -196,13 +234,13 @@ impl Form {
         })
     }
 
-    fn truthy(&self, scope: &dyn Scope, jq: &dyn Jq) -> Result<bool, String> {
+    fn truthy(&self, scope: &dyn Scope, jq: &dyn Jq) -> Result<bool, JqError> {
         let mut kept = Value::Null;
         self.borrow(scope, jq, &mut kept).map(truthy)
     }
 
     /// The value, without a copy where it stands in the scope or in the program.
-    fn borrow<'a>(&'a self, scope: &'a dyn Scope, jq: &dyn Jq, kept: &'a mut Value) -> Result<&'a Value, String> {
+    fn borrow<'a>(&'a self, scope: &'a dyn Scope, jq: &dyn Jq, kept: &'a mut Value) -> Result<&'a Value, JqError> {
         match self {
             Self::Literal(value) => Ok(value),
             Self::Path(path) => Ok(path.find(scope)?.unwrap_or(&Value::Null)),

@@ -204,6 +204,30 @@ pub fn size(value: &Value) -> usize {
     }
 }
 
+/// Bytes of memory that a value takes, roughly. Small objects take some sixty times their text.
+pub fn weight(value: &Value) -> usize {
+    size_of::<Value>() + behind(value)
+}
+
+/// What it takes beside its own place.
+fn behind(value: &Value) -> usize {
+    /// A field of an object: its hash, its key and its value.
+    const FIELD: usize = size_of::<(usize, String, Value)>();
+    /// An object with fields has room for three, and an index of them.
+    const FIELDS_MIN: usize = 3;
+    const INDEX: usize = 64;
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(fields) if fields.is_empty() => 0,
+        Value::Object(fields) => {
+            let inside: usize = fields.iter().map(|(key, field)| key.len() + behind(field)).sum();
+            INDEX + fields.len().max(FIELDS_MIN) * FIELD + inside
+        }
+    }
+}
+
 impl Input {
     /// An input without secrets.
     pub fn plain(value: Value) -> Self {
@@ -230,7 +254,7 @@ impl Input {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language::expression::{Form, Path, Root};
+    use crate::language::expression::{Form, JqError, Path, Root};
     use serde_json::json;
 
     struct Attack(Value);
@@ -242,8 +266,8 @@ mod tests {
 
     struct NoJq;
     impl Jq for NoJq {
-        fn evaluate(&self, _: &str, _: &str) -> Result<Value, String> {
-            Err("no jq here".to_owned())
+        fn evaluate(&self, _: &str, _: &str) -> Result<Value, JqError> {
+            Err(JqError::Failed("no jq here".to_owned()))
         }
     }
 
@@ -282,5 +306,15 @@ mod tests {
         assert!(twice.render(&Attack(json!(half)), &NoJq).is_ok());
         let failure = twice.render(&Attack(json!(format!("{half}y"))), &NoJq).unwrap_err();
         assert_eq!(failure.kind, FailureKind::Expression);
+    }
+
+    #[test]
+    fn small_objects_weigh_many_times_their_text() {
+        let place = size_of::<Value>();
+        assert_eq!(weight(&json!(null)), place);
+        assert_eq!(weight(&json!([1, "ab"])), 3 * place + 2);
+        let many = Value::Array(vec![json!({"a": 0}); 1000]);
+        assert!(weight(&many) > 40 * many.to_string().len(), "{}", weight(&many));
+        assert_eq!(weight(&json!({})), place);
     }
 }

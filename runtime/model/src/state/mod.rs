@@ -18,7 +18,7 @@ use self::scope::Turn;
 use crate::entry::{At, Awaited, Entry, FrameId, IllegalEntry, Part, Sequence};
 use crate::ids::ExecutionId;
 use crate::invocation::Invocation;
-use crate::language::template::size;
+use crate::language::template::{size, weight};
 use crate::limits;
 use crate::outcome::{AttemptOutcome, Failure, FailureKind, Outcome, StepOutcome};
 use crate::program::{BlockAddress, Program, ROOT, StepAddress};
@@ -131,7 +131,7 @@ impl State {
                     self.put_output(FrameId::ROOT, *address, Some(output.clone()));
                 }
                 self.variables = Value::Object((**variables).clone());
-                self.kept_bytes += size(&self.variables);
+                self.kept_bytes += weight(&self.variables);
                 if let Some(frame) = self.frames.get_mut(&FrameId::ROOT) {
                     frame.next = *next;
                     frame.last = outputs.last().map(|(_, output)| output.clone()).unwrap_or_default();
@@ -154,9 +154,9 @@ impl State {
             Entry::LoopStarted { time, at, items } => {
                 let attempt = self.fresh(*at)?;
                 let outputs = vec![None; items.len()];
-                let items_bytes = items.iter().map(size).sum();
+                let weight = items.iter().map(weight).sum();
                 let (items, frames) = (items.clone(), BTreeMap::new());
-                let looping = Looping { items, items_bytes, begun: 0, frames, outputs, bytes: 0 };
+                let looping = Looping { items, begun: 0, frames, outputs, bytes: 0, weight };
                 self.put_open(*at, Open { attempt, since: *time, stage: Stage::Looping(looping) });
             }
             Entry::Left { at, frame, outcome, done, next_at, .. } => {
@@ -211,7 +211,7 @@ impl State {
                     return Err(format!("{} events wait to be taken already", limits::RECEIVED_MAX));
                 }
                 let received = Received { sequence: self.next_sequence, topic: topic.clone(), event: event.clone() };
-                self.kept_bytes += size(event);
+                self.kept_bytes += weight(event);
                 self.inbox.put(received);
             }
             Entry::EventTaken { time, at, event } => {
@@ -223,7 +223,7 @@ impl State {
                 let Some(received) = self.inbox.take(*event) else {
                     return Err(format!("event {event} is not there"));
                 };
-                self.kept_bytes -= size(&received.event);
+                self.kept_bytes -= weight(&received.event);
                 let attempt = self.attempt(*at);
                 let stage = Stage::Settled(Ok(received.event));
                 self.put_open(*at, Open { attempt, since: *time, stage });
@@ -270,7 +270,7 @@ impl State {
                 if let Value::Object(variables) = &mut self.variables {
                     for (name, value) in values.iter() {
                         let before = variables.insert(name.clone(), value.clone());
-                        self.kept_bytes = self.kept_bytes + size(value) - before.as_ref().map_or(0, size);
+                        self.kept_bytes = self.kept_bytes + weight(value) - before.as_ref().map_or(0, weight);
                     }
                 }
                 self.advance(*at, Some(Arc::new(Value::Object((**values).clone()))));
@@ -290,7 +290,7 @@ impl State {
                 self.open.clear();
                 self.turns.clear();
                 self.inbox = Inbox::default();
-                self.kept_bytes = size(&self.variables);
+                self.kept_bytes = weight(&self.variables);
             }
         }
         Ok(())
@@ -444,10 +444,11 @@ impl State {
         match (self.open.get_mut(&at).map(|open| &mut open.stage), result) {
             (Some(Stage::Looping(looping)), Ok(output)) => {
                 let index = looping.frames.remove(&frame).ok_or_else(absent)?;
-                let bytes = size(&output);
-                looping.bytes += bytes;
+                let weight = weight(&output);
+                looping.bytes += size(&output);
+                looping.weight += weight;
                 looping.outputs[index as usize] = Some(output);
-                self.kept_bytes += bytes;
+                self.kept_bytes += weight;
             }
             (Some(Stage::Repeating(repeating)), Ok(output)) => {
                 if repeating.frame != Some(frame) {
@@ -543,12 +544,12 @@ impl State {
         let Some(turn) = self.turns.get_mut(&turn) else {
             return;
         };
-        self.kept_bytes += output.as_deref().map_or(0, size);
+        self.kept_bytes += output.as_deref().map_or(0, weight);
         let before = match output {
             Some(output) => turn.outputs.insert(step, output),
             None => turn.outputs.remove(&step),
         };
-        self.kept_bytes -= before.as_deref().map_or(0, size);
+        self.kept_bytes -= before.as_deref().map_or(0, weight);
     }
 
     /// Takes a step off the list of what is open.
@@ -596,7 +597,7 @@ impl State {
         let steps: Vec<At> = self.open.range(inside).map(|(at, _)| *at).collect();
         steps.into_iter().for_each(|at| self.close_inside(at));
         if let Some(turn) = self.turns.remove(&frame) {
-            self.kept_bytes -= turn.outputs.values().map(|output| size(output)).sum::<usize>();
+            self.kept_bytes -= turn.outputs.values().map(|output| weight(output)).sum::<usize>();
         }
         if let Some(Frame { owner: Some(owner), scope, wrote, .. }) = self.frames.remove(&frame)
             && scope != frame

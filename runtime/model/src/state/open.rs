@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::entry::{At, Awaited, FrameId, Sequence};
-use crate::language::template::{Input, size};
+use crate::language::template::{Input, weight};
 use crate::outcome::{Failure, Outcome};
 use crate::program::{BlockAddress, StepAddress};
 use crate::time::Timestamp;
@@ -126,8 +126,6 @@ pub enum Stage {
 pub struct Looping {
     /// What it goes over.
     pub items: Arc<Vec<Value>>,
-    /// How large that is, bytes of JSON, roughly.
-    pub items_bytes: usize,
     /// Turns begun.
     pub begun: u32,
     /// Turns under way.
@@ -136,6 +134,8 @@ pub struct Looping {
     pub outputs: Vec<Option<Arc<Value>>>,
     /// How large these are together, bytes of JSON, roughly.
     pub bytes: usize,
+    /// Bytes of memory that these and the items take, roughly.
+    pub weight: usize,
 }
 
 /// A `repeat` under way.
@@ -202,14 +202,14 @@ impl Stage {
         }
     }
 
-    /// What it holds that nothing else does, bytes as [`size`] counts them.
+    /// What it holds that nothing else does, bytes as [`weight`] counts them.
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Attempting { input } | Self::Retrying { input: Some(input), .. } => size(&input.value),
-            Self::Looping(looping) => looping.items_bytes + looping.bytes,
+            Self::Attempting { input } | Self::Retrying { input: Some(input), .. } => weight(&input.value),
+            Self::Looping(looping) => looping.weight,
             Self::Waiting { awaited: Awaited::Approval { ask, .. }, .. } => ask.len(),
             Self::Waiting { awaited: Awaited::Lock { key }, .. } | Self::Locked { key, .. } => key.len(),
-            Self::Emitting { event } => size(event),
+            Self::Emitting { event } => weight(event),
             Self::Waiting { .. }
             | Self::Retrying { input: None, .. }
             // What becomes of it is decided next.

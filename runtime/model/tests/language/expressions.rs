@@ -1,6 +1,6 @@
 //! Expressions give what jq gives, whether they run natively or not.
 
-use camshaft_model::language::expression::{Form, Jq, Root, Scope};
+use camshaft_model::language::expression::{Form, Jq, JqError, Root, Scope};
 use camshaft_model::program::StepKind;
 use camshaft_model::{Value, json};
 use jaq_core::load::{Arena, File, Loader};
@@ -13,7 +13,7 @@ use super::good;
 pub struct Plain;
 
 impl Jq for Plain {
-    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, String> {
+    fn evaluate(&self, filter: &str, context: &str) -> Result<Value, JqError> {
         let input = read::parse_single(context.as_bytes()).map_err(|error| error.to_string())?;
         let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
         let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
@@ -25,8 +25,8 @@ impl Jq for Plain {
         let context = Ctx::<data::JustLut<Val>>::new(&filter.lut, Vars::new([input.clone()]));
         match filter.id.run((context, input)).map(unwrap_valr).next() {
             None => Ok(Value::Null),
-            Some(Ok(value)) => serde_json::from_str(&value.to_string()).map_err(|error| error.to_string()),
-            Some(Err(error)) => Err(error.to_string()),
+            Some(Ok(value)) => serde_json::from_str(&value.to_string()).map_err(|error| error.to_string().into()),
+            Some(Err(error)) => Err(error.to_string().into()),
         }
     }
 }

@@ -111,6 +111,8 @@ pub struct Instance {
     pub under_way: Box<dyn Fn() -> usize + Send + Sync>,
     /// How far the concurrency of a workflow is used, as [`camshaft_engine::Engine::occupancy`] tells.
     pub occupancy: Box<dyn Fn(ResourceId) -> Occupancy + Send + Sync>,
+    /// Hears of a workflow's concurrency when it is published, as [`camshaft_engine::Engine::widen`] does.
+    pub widen: Box<dyn Fn(ResourceId, u32) + Send + Sync>,
     /// Hears of every append from now on, as [`camshaft_engine::Engine::appended`] tells of them.
     pub appended: Box<dyn Fn() -> broadcast::Receiver<Appended> + Send + Sync>,
     /// How the outside calls this server, without a slash at the end.

@@ -191,6 +191,11 @@ async fn put(
         head.since.insert(environment.clone(), app.clock.now());
     }
     let answer = change(app, &kept, head).await?;
+    if let Some(published) =
+        Name::new(&kept.key.name).ok().and_then(|name| app.catalog.published_here(&app.workspace, &name, environment))
+    {
+        (app.widen)(kept.id, published.workflow.limits.concurrency.unwrap_or(u32::MAX));
+    }
     drop(editing);
     for digest in digests {
         // The first call would compile it otherwise; if that fails, the call tells.

@@ -116,7 +116,11 @@ async fn check_allowed(app: &App, caller: &Caller, summary: &Summary, again: &Ag
     let published = app.catalog.revision(&summary.workspace, &summary.revision, &summary.environment).await?;
     let program = &published.program;
     let before = program.steps.iter().take_while(|step| step.path != *from);
-    match before.into_iter().find(|step| matches!(step.kind, StepKind::Approval(_))) {
+    // Whether somebody approves in a child is not said here.
+    match before.into_iter().find(|step| matches!(step.kind, StepKind::Approval(_) | StepKind::Workflow(_))) {
+        Some(step) if matches!(step.kind, StepKind::Workflow(_)) => {
+            refused(format!("go past the workflow `{}`, in which somebody may have approved", step.path))
+        }
         Some(step) => refused(format!("go past the approval `{}`", step.path)),
         None => Ok(()),
     }

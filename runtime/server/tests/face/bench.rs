@@ -8,8 +8,9 @@ use axum::http::Request;
 use bytes::Bytes;
 use camshaft_engine::{Appended, Dispatcher, Engine, EngineParts};
 use camshaft_model::ids::{Digest, Name};
-use camshaft_model::language::expression::Jq;
+use camshaft_model::language::expression::{Jq, JqError};
 use camshaft_model::outcome::{Failure, FailureKind, Usage};
+use camshaft_model::places::Places;
 use camshaft_model::plugin::{AdapterDescriptor, Descriptor, PluginKind, PluginRelease, SecretField, TaskDescriptor};
 use camshaft_model::seams::{
     AdapterEvent, Clock, Ids, Integration, Permissions, Plugins, Receipt, Refusal, Store, TaskCall, TaskDone,
@@ -148,11 +149,13 @@ impl Bench {
         let catalog = Catalog::load(store.clone(), Arc::new(Vault::open(&folder)?), tokens, limits).await?;
         let hands = Arc::new(Hands::new(catalog.clone()));
         let jq: Arc<dyn Jq> = Arc::new(NoJq);
+        let places = Places::new(2);
         let engine = Engine::start(EngineParts {
             store: store.clone(),
             plugins: hands.clone(),
             directory: catalog.clone(),
             jq: jq.clone(),
+            places: places.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
             parallel_calls: 8,
@@ -162,7 +165,7 @@ impl Bench {
         let dispatch = Arc::new(Counted::new(dispatcher, firings.clone(), clock.clone()));
         let throttle = Arc::new(Throttle::new(executions_per_second, clock.clone()));
         let deliveries = Arc::new(Deliveries::default());
-        let (under_way, occupied) = (engine.clone(), engine.clone());
+        let (under_way, occupied, widened) = (engine.clone(), engine.clone(), engine.clone());
         let appended = match notices {
             Some(notices) => forward(engine.appended(), notices),
             None => {
@@ -176,6 +179,7 @@ impl Bench {
             plugins: hands.clone(),
             dispatch: dispatch.clone(),
             jq,
+            places,
             clock: clock.clone(),
             store: store.clone(),
             throttle: throttle.clone(),
@@ -208,6 +212,7 @@ impl Bench {
             metrics: Metrics::install()?,
             under_way: Box::new(move || under_way.under_way()),
             occupancy: Box::new(move |workflow| occupied.occupancy(workflow)),
+            widen: Box::new(move |workflow, limit| widened.widen(workflow, limit)),
             appended,
             public_url: "https://hooks.example".to_owned(),
             sync_window,
@@ -453,8 +458,8 @@ fn release(value: &Value, bytes: &Bytes) -> PluginRelease {
 struct NoJq;
 
 impl Jq for NoJq {
-    fn evaluate(&self, filter: &str, _: &str) -> Result<Value, String> {
-        Err(format!("no jq on the bench: {filter}"))
+    fn evaluate(&self, filter: &str, _: &str) -> Result<Value, JqError> {
+        Err(format!("no jq on the bench: {filter}").into())
     }
 }
 

@@ -136,3 +136,29 @@ async fn a_workflow_shows_how_far_its_limits_are_used() {
     assert_eq!((&limits["concurrency"], &limits["timeout_s"]), (&concurrency, &json!(86_400)));
     assert_eq!(shown["name"], json!("limited"), "the rest of it stands beside");
 }
+
+#[tokio::test]
+async fn those_in_line_begin_when_a_revision_that_lets_more_in_is_published() {
+    let bench = Bench::new().await;
+    let document = |limits: &str| {
+        format!("name: busy\n{limits}triggers: [ {{ manual: {{}} }} ]\nsteps: [ {{ approval: {{ ask: Well? }} }} ]\n")
+    };
+    bench.publish("busy", &document("limits: { concurrency: 1 }\n")).await;
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        let started = bench.call("POST", "/api/v1/workflows/busy/trigger", "{}").await.is(200).json();
+        ids.push(started["execution_id"].as_str().unwrap().to_owned());
+    }
+    let occupied = async || bench.get("/api/v1/workflows/busy").await["limits"]["concurrency"].clone();
+    assert_eq!(occupied().await["queued"], json!(3));
+    bench.publish("busy", &document("limits: { concurrency: 3 }\n")).await;
+    assert_eq!(occupied().await, json!({"limit": 3, "running": 3, "queued": 1, "when_full": "queue"}));
+    bench.publish("busy", &document("")).await;
+    for id in ids {
+        let path = format!("/api/v1/executions/{id}/approval");
+        while bench.call("POST", &path, r#"{"approved": true}"#).await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(bench.ended(&id).await["status"], json!("succeeded"));
+    }
+}

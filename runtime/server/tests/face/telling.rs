@@ -201,6 +201,11 @@ steps:
       one: [ { id: yes, approval: { ask: 'Ship?' } } ]
   - id: ship
     set: { shipped: true }
+  - id: asks
+    workflow: none
+    on_error: continue
+  - id: last
+    set: { last: true }
 ";
     bench.publish("ships", document).await;
     let made = bench.call("POST", "/api/v1/workflows/ships/tokens", r#"{"label": "app"}"#).await.is(201).json();
@@ -217,6 +222,16 @@ steps:
     bench.ended(id).await;
     let rerun = format!("/api/v1/executions/{id}/rerun");
     bench.call_as(token, "POST", &rerun, r#"{"from": "ship"}"#).await.problem(403, &["`app`", "approval `yes`"]);
+    let unasked = document.replace("approval: { ask: 'Ship?' }", "set: { yes: true }");
+    bench.publish("unasked", &unasked.replace("name: ships", "name: unasked")).await;
+    let made = bench.call("POST", "/api/v1/workflows/unasked/tokens", r#"{"label": "its"}"#).await.is(201).json();
+    let its = made["token"].as_str().unwrap();
+    let started = bench.call_as(its, "POST", "/api/v1/workflows/unasked/trigger", "{}").await.is(200).json();
+    let id = started["execution_id"].as_str().unwrap();
+    bench.ended(id).await;
+    let other = format!("/api/v1/executions/{id}/rerun");
+    bench.call_as(its, "POST", &other, r#"{"from": "last"}"#).await.problem(403, &["`its`", "workflow `asks`"]);
+    bench.call_as(its, "POST", &other, r#"{"from": "asks"}"#).await.is(201);
     bench.call_as(token, "POST", &rerun, r#"{"revision": "draft"}"#).await.problem(403, &["another revision"]);
     bench.call_as(token, "POST", &rerun, r#"{"from": "asked"}"#).await.is(201);
     bench.call("POST", &rerun, r#"{"from": "ship"}"#).await.is(201);

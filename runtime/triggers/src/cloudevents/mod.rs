@@ -12,9 +12,10 @@ use axum::response::{IntoResponse, Response};
 use camshaft_model::ids::{Digest, ExecutionId, Name};
 use camshaft_model::invocation::{DeliveryKey, Reply, SeenDelivery, TriggerSource};
 use camshaft_model::language::template::depth;
+use camshaft_model::matching::{self, Evaluator};
 use camshaft_model::outcome::Failure;
-use camshaft_model::seams::{DispatchRequest, Message, Published, Start};
-use camshaft_model::{Value, limits, matching};
+use camshaft_model::seams::{DispatchRequest, Message, Start};
+use camshaft_model::{Value, limits};
 use serde_json::json;
 
 use crate::dedupe::seen_before;
@@ -101,7 +102,7 @@ async fn accept(parts: &Parts, workspace: &Name, request: Request) -> Result<Res
         let value = Arc::new(event.value(now));
         let key = DeliveryKey::of_event(workspace, &environment, &event.source, &event.id);
         let delivery = SeenDelivery { key, body: Digest([0; 32]), at: now, executions: Vec::new() };
-        let starts = starts(parts, workspace, &environment, &event, &value);
+        let starts = starts(parts, workspace, &environment, &event, &value).await?;
         let mut one = Taken { value, executions: Vec::new(), reached: Vec::new(), replayed: false };
         if !starts.is_empty() {
             if let Some(seen) = seen_before(&*parts.store, &delivery).await? {
@@ -162,20 +163,27 @@ fn take(parts: &Parts, workspace: &Name, executions: usize) -> Result<Option<Roo
     taken.map_err(|room| Refused::TooMany { workspace: workspace.clone(), room })
 }
 
-fn starts(parts: &Parts, workspace: &Name, environment: &Name, event: &CloudEvent, value: &Arc<Value>) -> Vec<Start> {
-    let concerned = parts.directory.concerned(workspace, &event.kind, environment);
-    let start = |published: &Arc<Published>| {
+async fn starts(
+    parts: &Parts,
+    workspace: &Name,
+    environment: &Name,
+    event: &CloudEvent,
+    value: &Arc<Value>,
+) -> Result<Vec<Start>, Refused> {
+    let mut starts = Vec::new();
+    for published in parts.directory.concerned(workspace, &event.kind, environment) {
         let faulty = |failure: &Failure| tell_faulty(&published.revision, Some(&event.id), failure);
-        let matched = matching::matched_event(published, value, &*parts.jq, &faulty)?;
+        let evaluator = Evaluator { jq: &*parts.jq, places: &parts.places, faulty: &faulty };
+        let matched = matching::matched_event(&published, value, evaluator).await.map_err(Refused::Busy)?;
+        let Some(matched) = matched else { continue };
         let (event_type, source) = (event.kind.clone(), event.source.clone());
         match matched.start(TriggerSource::Event { event_type, source, depth: 0 }, value) {
-            Ok(start) => Some(start),
+            Ok(start) => starts.push(start),
             Err(faults) => {
-                let workflow = &matched.published.revision.workflow;
+                let workflow = &published.revision.workflow;
                 tracing::warn!(%workflow, "not started by an event: {}", faults.join("; "));
-                None
             }
         }
-    };
-    concerned.iter().filter_map(start).collect()
+    }
+    Ok(starts)
 }

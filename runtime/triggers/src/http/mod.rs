@@ -36,6 +36,7 @@ use axum::routing::any;
 use camshaft_model::ids::Name;
 use camshaft_model::language::expression::Jq;
 use camshaft_model::limits;
+use camshaft_model::places::Places;
 use camshaft_model::seams::{Clock, Directory, Dispatch, Plugins, Store};
 
 pub use forwarded::{Network, NotANetwork, client};
@@ -56,6 +57,8 @@ pub struct Parts {
     pub dispatch: Arc<dyn Dispatch>,
     /// Evaluates those `when`s that are more than paths and comparisons.
     pub jq: Arc<dyn Jq>,
+    /// Where those who evaluate take turns; shared with whatever else evaluates.
+    pub places: Arc<Places>,
     /// Tells when a delivery came.
     pub clock: Arc<dyn Clock>,
     /// Knows the deliveries seen.

@@ -148,7 +148,7 @@ impl Receiver {
             Some(published) => vec![published.clone()],
             None => self.parts.directory.subscribers(&integration.workspace, &integration.name, &asked.environment),
         };
-        let (groups, failure_status) = self.groups(asked, integration, &events, &subscribers, identity)?;
+        let (groups, failure_status) = self.groups(asked, integration, &events, &subscribers, identity).await?;
 
         // Where the adapter has answered, nobody waits for the workflow.
         let waits = waits && respond.is_none();

@@ -4,6 +4,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use camshaft_model::ids::Name;
+use camshaft_model::outcome::Failure;
 use camshaft_model::seams::{DispatchError, LimitReached, StoreError};
 use serde_json::json;
 
@@ -39,6 +40,9 @@ pub(crate) enum Refused {
     /// What it asks for cannot be kept now.
     #[error("the delivery cannot be made durable now; nothing was lost, send it again")]
     NotDurable(#[source] DispatchError),
+    /// A `when` cannot be looked at now.
+    #[error("the server has no room to look at a `when` now; nothing was started, send it again")]
+    Busy(Failure),
     /// Something of ours failed.
     #[error("internal error; the server's log tells more under the request's id")]
     Internal(String),
@@ -56,7 +60,7 @@ impl Refused {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::LimitReached(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::NotDurable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotDurable(_) | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -65,6 +69,7 @@ impl Refused {
     pub(crate) fn inside(&self) -> Option<String> {
         match self {
             Self::NotDurable(why) => Some(why.to_string()),
+            Self::Busy(why) => Some(why.to_string()),
             Self::Internal(why) => Some(why.clone()),
             _ => None,
         }
@@ -102,7 +107,7 @@ impl IntoResponse for Refused {
                 seconds(room.wait)
             }
             Self::LimitReached(LimitReached { retry_after_s, .. }) => retry_after_s,
-            Self::NotDurable(_) => 1,
+            Self::NotDurable(_) | Self::Busy(_) => 1,
             _ => return response,
         };
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after_s));

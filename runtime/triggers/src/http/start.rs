@@ -7,6 +7,7 @@ use std::time::Duration;
 use camshaft_model::event::Event;
 use camshaft_model::ids::{ExecutionId, Name};
 use camshaft_model::invocation::{Reply, RevisionRef, SeenDelivery, TriggerSource};
+use camshaft_model::matching::{self, Evaluator, Match};
 use camshaft_model::outcome::{Failure, Outcome};
 use camshaft_model::seams::{DispatchRequest, Dispatched, Integration, Published, Start};
 use futures::future::join_all;
@@ -15,7 +16,6 @@ use super::receive::{Asked, Receiver, Target};
 use super::refused::Refused;
 use super::throttle::Room;
 use crate::dedupe::seen_before;
-use camshaft_model::matching::{self, Match};
 
 /// Events of a delivery that share an identity, and what they start.
 #[derive(Default)]
@@ -47,7 +47,7 @@ impl Receiver {
     ///
     /// Events of one delivery may have ids of their own, and a vendor that sends again may pack them differently; so each
     /// id is a group, accepted at once or not at all. Events without an id share the caller's key, or go without.
-    pub(super) fn groups(
+    pub(super) async fn groups(
         &self,
         asked: &Asked,
         integration: &Integration,
@@ -67,8 +67,9 @@ impl Receiver {
             });
             for subscriber in subscribers {
                 let faulty = |failure: &Failure| tell_faulty(&subscriber.revision, event.id.as_deref(), failure);
-                let matched = matching::matched(subscriber, &integration.name, &event.value, &*self.parts.jq, &faulty);
-                let Some(matched) = matched else { continue };
+                let evaluator = Evaluator { jq: &*self.parts.jq, places: &self.parts.places, faulty: &faulty };
+                let matched = matching::matched(subscriber, &integration.name, &event.value, evaluator).await;
+                let Some(matched) = matched.map_err(Refused::Busy)? else { continue };
                 if std::mem::take(&mut is_first) {
                     failure_status = matched.failure_status;
                 }

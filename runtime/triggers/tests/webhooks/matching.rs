@@ -3,7 +3,7 @@
 use camshaft_model::json;
 use camshaft_model::workflow::{Param, ParamKind, Trigger};
 
-use crate::world::{World, event, failing, name, receipt, type_is, webhook, workflow};
+use crate::world::{World, busy, event, failing, name, receipt, type_is, webhook, workflow};
 
 const ALL: &str = "/v1/webhooks/github";
 
@@ -20,6 +20,20 @@ async fn a_when_that_fails_keeps_its_workflow_out_and_no_other() {
         .open();
     assert_eq!(front.post(ALL, &[], "{}").await.status, 200);
     assert_eq!(front.started(), ["b", "d"]);
+}
+
+#[tokio::test]
+async fn a_when_that_cannot_be_looked_at_now_is_no_no() {
+    let front = World::default()
+        .publish(vec![
+            workflow(1, "a", vec![webhook("github", None)], vec![]),
+            workflow(2, "b", vec![webhook("github", Some(busy()))], vec![]),
+        ])
+        .open();
+    let answer = front.post(ALL, &[], "{}").await;
+    answer.refused(503, "nothing was started, send it again");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert!(front.started().is_empty());
 }
 
 #[tokio::test]

@@ -15,8 +15,9 @@ use camshaft_model::entry::{Entry, Sequence};
 use camshaft_model::ids::{Digest, ExecutionId, IdOrName, Name, ResourceId};
 use camshaft_model::invocation::{DeliveryKey, Reply, RevisionRef, SeenDelivery};
 use camshaft_model::language::diagnose::Mark;
-use camshaft_model::language::expression::{Comparison, Expression, Form, Jq, Path, Root, Segment};
+use camshaft_model::language::expression::{Comparison, Expression, Form, Jq, JqError, Path, Root, Segment};
 use camshaft_model::outcome::{Ending, Exit, Outcome};
+use camshaft_model::places::Places;
 use camshaft_model::plugin::PluginPin;
 use camshaft_model::program::Program;
 use camshaft_model::resource::{Change, Resource, ResourceKey, ResourceKind};
@@ -89,8 +90,17 @@ pub(crate) fn type_is(kind: &str) -> Expression {
 
 /// An expression that fails whatever the event is.
 pub(crate) fn failing() -> Expression {
-    let form = Form::Jq { filter: "error".into(), roots: vec![Root::Event] };
-    Expression { source: "error".into(), mark: Mark { line: 1, column: 1 }, form }
+    jq("error")
+}
+
+/// One that cannot be evaluated now.
+pub(crate) fn busy() -> Expression {
+    jq("busy")
+}
+
+fn jq(filter: &str) -> Expression {
+    let form = Form::Jq { filter: filter.into(), roots: vec![Root::Event] };
+    Expression { source: filter.into(), mark: Mark { line: 1, column: 1 }, form }
 }
 
 pub(crate) fn webhook(integration: &str, when: Option<Expression>) -> Trigger {
@@ -188,6 +198,7 @@ impl World {
             plugins: world.clone(),
             dispatch: world.clone(),
             jq: world.clone(),
+            places: Places::new(2),
             clock: world.clone(),
             store: world.clone(),
             throttle: Arc::new(Throttle::new(executions_per_second, world.clone())),
@@ -285,8 +296,11 @@ impl Clock for World {
 }
 
 impl Jq for World {
-    fn evaluate(&self, _: &str, _: &str) -> Result<Value, String> {
-        Err("no jq here".into())
+    fn evaluate(&self, filter: &str, _: &str) -> Result<Value, JqError> {
+        match filter {
+            "busy" => Err(JqError::Unavailable("no memory".to_owned())),
+            _ => Err(JqError::Failed("no jq here".to_owned())),
+        }
     }
 }
 

@@ -9,15 +9,16 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use camshaft_model::ids::{Digest, ExecutionId, Name, ResourceId};
 use camshaft_model::invocation::{DeliveryKey, SeenDelivery, TriggerSource};
+use camshaft_model::matching::{self, Evaluator};
 use camshaft_model::outcome::Failure;
 use camshaft_model::summary::Summary;
 use camshaft_model::workflow::{Trigger, TriggerKey};
-use camshaft_model::{Map, Value, json, matching};
+use camshaft_model::{Map, Value, json};
 
 use super::refused::Refused;
 use super::webhook::read;
 use super::{meant, presented, start};
-use crate::api::problem::Problem;
+use crate::api::problem::{Fault, Problem};
 use crate::api::publish::production;
 use crate::api::start::{How, Started, start_within};
 use crate::api::tell::{EventBody, message};
@@ -130,7 +131,9 @@ async fn begin(
     };
     let (id, message) = message(app, given)?;
     let faulty = |failure: &Failure| tracing::warn!(workflow = %name, %failure, "a `when` cannot be evaluated");
-    let matched = matching::matched_event(&published, &message.event, &*app.triggers.jq, &faulty);
+    let evaluator = Evaluator { jq: &*app.triggers.jq, places: &app.triggers.places, faulty: &faulty };
+    let matched = matching::matched_event(&published, &message.event, evaluator).await;
+    let matched = matched.map_err(|failure| Problem::new(Fault::Unavailable, failure.message))?;
     // One that takes any topic is not what is meant here: Boomerang's has one.
     let names_it = |by: &TriggerKey| {
         let named = |trigger: &Trigger| matches!(trigger, Trigger::Event { topic: Some(_), .. });
