@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The workflow that is measured: one silent task, then a custom status, header and body.
-const WORKFLOW: &str = r#"
+pub(crate) const WORKFLOW: &str = r#"
 name: bench
 triggers:
   - webhook: { integration: bench }

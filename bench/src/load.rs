@@ -1,5 +1,6 @@
 //! The load: wrk, with the same script for every contender.
 
+use std::fmt::Write;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -27,12 +28,31 @@ pub(crate) fn check_wrk() -> Result<()> {
     }
 }
 
+/// What is sent beside the body.
+#[derive(Default)]
+pub(crate) struct Load<'a> {
+    /// With every request.
+    pub(crate) headers: &'a [(&'a str, &'a str)],
+    /// A header with a value of its own for each request, and what these values begin with.
+    pub(crate) numbered: Option<(&'a str, u32)>,
+    /// How many connections.
+    pub(crate) connections: u32,
+    /// For how long.
+    pub(crate) seconds: u32,
+}
+
 /// One measurement: the same body, posted as fast as it is answered.
 pub(crate) fn wrk(name: &str, url: &str, connections: u32, seconds: u32) -> Result<Measured> {
+    wrk_with(name, url, &Load { connections, seconds, ..Load::default() })
+}
+
+/// The same, with more than a body.
+pub(crate) fn wrk_with(name: &str, url: &str, load: &Load) -> Result<Measured> {
+    let Load { headers, numbered, connections, seconds } = load;
     let folder = tempfile::tempdir()?;
     let script = folder.path().join("post.lua");
     // The summary in microseconds and plain numbers, so that nobody parses "1.23ms". Errors of any kind are told too.
-    let text = format!(
+    let mut text = format!(
         "wrk.method = 'POST'\nwrk.body = [==[{}]==]\nwrk.headers['Content-Type'] = 'application/json'\n\
          done = function(summary, latency)\n\
          local e = summary.errors\n\
@@ -40,6 +60,16 @@ pub(crate) fn wrk(name: &str, url: &str, connections: u32, seconds: u32) -> Resu
          e.connect + e.read + e.write + e.status + e.timeout, latency:percentile(50), latency:percentile(99)))\nend\n",
         body()
     );
+    for (header, value) in *headers {
+        let _ = writeln!(text, "wrk.headers['{header}'] = '{value}'");
+    }
+    if let Some((header, prefix)) = numbered {
+        let _ = writeln!(
+            text,
+            "local number = 0\nrequest = function()\nnumber = number + 1\nwrk.headers['{header}'] = '{prefix}-' .. number\n\
+             return wrk.format()\nend"
+        );
+    }
     std::fs::write(&script, text)?;
     let output = Command::new("wrk")
         .args(["--threads", "1", "--connections", &connections.to_string(), "--duration", &format!("{seconds}s")])

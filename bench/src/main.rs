@@ -9,6 +9,7 @@ mod many;
 mod report;
 mod single;
 mod steps;
+mod triggers;
 
 use std::path::PathBuf;
 
@@ -26,7 +27,7 @@ struct Cli {
 enum Command {
     /// Runs the whole comparison and prints it.
     Compare(Compare),
-    /// What a hundred thousand waiting executions take, and what a million kept ones cost. Takes minutes.
+    /// What a hundred thousand waiting executions and schedules take, and what a million kept executions cost. Takes minutes.
     Many(Many),
     /// Serves the bare comparison server: parses the JSON, answers, stores nothing.
     Bare {
@@ -69,6 +70,9 @@ struct Many {
     /// Executions that are kept; none leaves that measurement out.
     #[arg(long, default_value_t = 1_000_000)]
     kept: u64,
+    /// Schedules that wait, beside a thousand that fall in the same second; none leaves that measurement out.
+    #[arg(long, default_value_t = 100_000)]
+    schedules: usize,
 }
 
 fn main() -> Result<()> {
@@ -79,6 +83,9 @@ fn main() -> Result<()> {
             let mut report = report::Report::default();
             if options.waiting > 0 {
                 many::waiting(&options.camshaft, options.waiting, &mut report)?;
+            }
+            if options.schedules > 0 {
+                triggers::schedules(&options.camshaft, options.schedules, &mut report)?;
             }
             if options.kept > 0 {
                 many::kept(&options.camshaft, options.kept, &mut report)?;
@@ -95,6 +102,8 @@ fn compare(options: &Compare) -> Result<()> {
     let mut report = report::Report::default();
     single::measure(&options.camshaft, &mut report)?;
     many::throughput(&options.camshaft, options.seconds, &mut report)?;
+    triggers::fan_out(&options.camshaft, &mut report)?;
+    triggers::path(&options.camshaft, options.seconds, &mut report)?;
     if let Some(fibonacci) = &options.fibonacci {
         steps::measure(&options.camshaft, fibonacci, &mut report)?;
     }

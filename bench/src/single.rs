@@ -125,6 +125,17 @@ pub(crate) fn resident_mib(pid: u32) -> Result<f64> {
     Ok(line.trim().trim_end_matches("kB").trim().parse::<f64>()? / 1024.0)
 }
 
+/// How long a process has been on a processor.
+pub(crate) fn processor_seconds(pid: u32) -> Result<f64> {
+    /// Of a second, as Linux counts for programs.
+    const TICKS: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, fields) = stat.rsplit_once(')').context("a process has a name")?;
+    // Fields 14 and 15 of proc(5): in user mode and in the kernel.
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+    Ok(ticks.collect::<Result<Vec<_>, _>>()?.iter().sum::<f64>() / TICKS)
+}
+
 /// The middle one.
 pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);

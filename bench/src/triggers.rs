@@ -26,14 +26,17 @@ pub(crate) fn fan_out(camshaft: &Path, report: &mut Report) -> Result<()> {
     prepare(&base)?;
     call("PUT", &format!("{base}/api/v1/integrations/fan"), json!({"adapter": "generic"}).to_string())?;
     for number in 0..FAN {
-        let text = WORKFLOW.replace("name: bench", &format!("name: fan-{number}")).replace("integration: bench", "integration: fan");
+        let text = WORKFLOW
+            .replace("name: bench", &format!("name: fan-{number}"))
+            .replace("integration: bench", "integration: fan");
         publish(&base, &format!("fan-{number}"), text)?;
     }
     let url = format!("{base}/v1/webhooks/fan");
     let agent = ureq::Agent::new_with_defaults();
     let deliver = || {
         let begun = Instant::now();
-        let text = agent.post(&url).header("Content-Type", "application/json").send(body())?.body_mut().read_to_string()?;
+        let text =
+            agent.post(&url).header("Content-Type", "application/json").send(body())?.body_mut().read_to_string()?;
         let took = begun.elapsed().as_secs_f64() * 1e3;
         let answer: Value = serde_json::from_str(&text)?;
         let started = answer["executions"].as_array().map_or(0, Vec::len);
@@ -74,7 +77,9 @@ pub(crate) fn path(camshaft: &Path, seconds: u32, report: &mut Report) -> Result
     let token = [("X-Token", "only-on-loopback")];
     let mut rates = [Vec::new(), Vec::new()];
     for round in 0..3 {
-        for (rate, (base, numbered)) in rates.iter_mut().zip([(&plain, "X-Delivery-Number"), (&guarded, "Idempotency-Key")]) {
+        for (rate, (base, numbered)) in
+            rates.iter_mut().zip([(&plain, "X-Delivery-Number"), (&guarded, "Idempotency-Key")])
+        {
             let url = format!("{base}/v1/webhooks/bench/workflows/bench/sync");
             let load = Load { headers: &token, numbered: Some((numbered, round)), connections: 64, seconds };
             rate.push(wrk_with("camshaft", &url, &load)?.rate);

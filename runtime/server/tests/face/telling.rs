@@ -2,7 +2,7 @@
 
 use camshaft_model::{Value, json};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, ECHO};
 
 const WAITING: &str = "
 name: waiting
@@ -202,11 +202,13 @@ steps:
   - id: ship
     set: { shipped: true }
   - id: asks
-    workflow: none
+    workflow: echo-it
+    with: { text: hi }
     on_error: continue
   - id: last
     set: { last: true }
 ";
+    bench.publish("echo-it", ECHO).await;
     bench.publish("ships", document).await;
     let made = bench.call("POST", "/api/v1/workflows/ships/tokens", r#"{"label": "app"}"#).await.is(201).json();
     let token = made["token"].as_str().unwrap();
