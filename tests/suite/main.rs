@@ -19,4 +19,5 @@ mod main_path;
 mod schedules;
 mod star;
 mod steps;
+mod subscriptions;
 mod tokens;

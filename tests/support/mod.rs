@@ -1,4 +1,5 @@
-//! What the tests of the whole need: a real server process, and a service outside that remembers who called.
+//! What the tests of the whole need: a real server process, and services outside that remember who called and what they were told.
 
+pub mod receiver;
 pub mod recorder;
 pub mod server;

@@ -40,6 +40,7 @@ pub struct Server {
     /// `http://127.0.0.1:PORT`
     pub url: String,
     data: Arc<TempDir>,
+    environment: Vec<(String, String)>,
     log: Arc<Mutex<String>>,
 }
 
@@ -135,24 +136,25 @@ impl Server {
             panic!("the first line is {first:?}; the log: {}", log.lock().expect("nobody panics with the log"));
         };
         std::thread::spawn(move || for_each_line(stdout));
-        Self { child, url, data, log }
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { child, url, data, environment, log }
     }
 
     /// `kill -9`, then a new server on the same folder.
     pub fn crash_and_restart(mut self) -> Self {
         self.child.kill().expect("the process can be killed");
         self.child.wait().expect("the process is ours");
-        let data = self.data.clone();
+        let (data, environment) = (self.data.clone(), std::mem::take(&mut self.environment));
         drop(self);
-        Self::start_on(data, &[])
+        Self::start_on(data, &borrowed(&environment))
     }
 
     /// Stops it as an operator does, then a new server on the same folder.
-    pub fn stop_and_restart(self) -> Self {
-        let data = self.data.clone();
+    pub fn stop_and_restart(mut self) -> Self {
+        let (data, environment) = (self.data.clone(), std::mem::take(&mut self.environment));
         let status = self.terminate();
         assert!(status.success(), "it stops with {status}");
-        Self::start_on(data, &[])
+        Self::start_on(data, &borrowed(&environment))
     }
 
     /// Sends a signal and waits for the end.
@@ -227,6 +229,10 @@ impl Server {
     pub fn data(&self) -> &Path {
         self.data.path()
     }
+}
+
+fn borrowed(environment: &[(String, String)]) -> Vec<(&str, &str)> {
+    environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
 fn keep(mut stderr: impl Read, log: &Mutex<String>) {

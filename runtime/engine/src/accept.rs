@@ -66,7 +66,7 @@ impl Accepted {
         };
         count(self.start.published.revision.workflow_id, limits.per_day, limits.per_month);
         self.quotas.iter().for_each(|quota| count(quota.owner, quota.per_day, quota.per_month));
-        Append { journals: vec![journal], delivery: None, counts }
+        Append { journals: vec![journal], counts, ..Append::default() }
     }
 
     /// Whether a counter counts it.

@@ -1,6 +1,6 @@
 //! Where outbound requests may go: origins that a grant names, and addresses that are not private.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use camshaft_model::plugin::Grant;
 
@@ -67,6 +67,21 @@ pub(crate) fn check(address: IpAddr, private_allowed: bool) -> Result<(), Refuse
         return Err(Refused::Private);
     }
     Ok(())
+}
+
+/// Of the addresses of a name, those that may be reached; where none may, one of the others and why.
+pub(crate) fn reachable(
+    found: impl IntoIterator<Item = SocketAddr>,
+    private_allowed: bool,
+) -> Result<Vec<SocketAddr>, Option<(IpAddr, Refused)>> {
+    let (mut allowed, mut refused) = (Vec::new(), None);
+    for address in found {
+        match check(address.ip(), private_allowed) {
+            Ok(()) => allowed.push(address),
+            Err(why) => refused = Some((address.ip(), why)),
+        }
+    }
+    if allowed.is_empty() { Err(refused) } else { Ok(allowed) }
 }
 
 /// The metadata services of clouds: whoever reaches one is the machine. Some have addresses that are not private.

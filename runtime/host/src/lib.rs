@@ -12,9 +12,11 @@ mod expression;
 mod inspect;
 mod machine;
 mod mask;
+mod post;
 mod receive;
 mod registry;
 mod state;
+mod tls;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,6 +35,7 @@ use std::panic::AssertUnwindSafe;
 use tokio::sync::Semaphore;
 
 pub use inspect::UploadError;
+pub use post::{PostRules, Poster};
 
 use machine::Machine;
 use registry::Registry;

@@ -107,6 +107,35 @@ pub const LOOKED_AT_MAX: usize = 2_000;
 /// Largest secret, bytes.
 pub const SECRET_BYTES_MAX: usize = 64 << 10;
 
+/// Most subscriptions of a workspace.
+pub const SUBSCRIPTIONS_MAX: usize = 50;
+/// Most workflows, and most environments, that a subscription names.
+pub const SUBSCRIPTION_NAMES_MAX: usize = 100;
+/// Longest URL that is sent to, bytes.
+pub const URL_BYTES_MAX: usize = 2_048;
+/// How long one sending may take, from the name's resolution to the answer's status.
+pub const POST_TAKES_MAX: Duration = Duration::from_secs(15);
+/// Letters of one subscription that are sent at once; one where the one before failed.
+pub const LETTERS_AT_ONCE_MAX: usize = 4;
+/// Letters of one subscription that wait; of more the oldest are dead.
+pub const LETTERS_WAITING_MAX: usize = 10_000;
+/// Dead letters of one subscription that are kept; of more the oldest are forgotten.
+pub const LETTERS_DEAD_MAX: usize = 10_000;
+/// How long a dead letter is kept.
+pub const LETTERS_DEAD_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The pause behind each try of a letter but the last; jitter adds a tenth at most (Standard Webhooks, "Operational considerations").
+pub const LETTER_PAUSES: [Duration; 7] = [
+    Duration::from_secs(5),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(30 * 60),
+    Duration::from_secs(2 * 60 * 60),
+    Duration::from_secs(5 * 60 * 60),
+    Duration::from_secs(10 * 60 * 60),
+    Duration::from_secs(10 * 60 * 60),
+];
+/// How long a subscription's former secret signs beside the new one.
+pub const SIGNING_BESIDE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Executions that a workspace may start in a second; 0 is no limit.
 pub const EXECUTIONS_PER_SECOND: u32 = 25;
 /// Client addresses that a throttle tells apart; further ones share their room.

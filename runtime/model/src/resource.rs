@@ -32,11 +32,16 @@ pub enum ResourceKind {
     Rerun,
     /// How far schedules have fired: key `fired` says up to when, `WORKFLOW-ID/ENVIRONMENT/TRIGGER` which firings wait.
     Schedule,
+    /// A URL that is told when executions change.
+    Subscription,
+    /// What a subscription's URL has not been told yet; key `SUBSCRIPTION-ID/EXECUTION-ID/SEQUENCE`, the sequence padded to
+    /// twenty digits.
+    Letter,
 }
 
 impl ResourceKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Workflow,
         Self::Revision,
         Self::Plugin,
@@ -48,6 +53,8 @@ impl ResourceKind {
         Self::Workspace,
         Self::Rerun,
         Self::Schedule,
+        Self::Subscription,
+        Self::Letter,
     ];
 
     /// The word, as in keys and messages.
@@ -64,6 +71,8 @@ impl ResourceKind {
             Self::Workspace => "workspace",
             Self::Rerun => "rerun",
             Self::Schedule => "schedule",
+            Self::Subscription => "subscription",
+            Self::Letter => "letter",
         }
     }
 }

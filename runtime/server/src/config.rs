@@ -70,6 +70,12 @@ pub const KEYS: &[Key] = &[
         "while more than this is kept, the executions that ended first go; empty: no matter how much it is",
     ),
     key("retention.every", r#""1m""#, "how often what is old is looked for"),
+    key("subscriptions.http", "false", "whether URLs of subscriptions may be http; else they are https"),
+    key(
+        "subscriptions.private_addresses",
+        "false",
+        "whether subscriptions may reach private and loopback addresses; a cloud's metadata service they never do",
+    ),
     key("sandbox.memory_bytes", "67108864", "memory of one plugin call, bytes"),
     key("sandbox.cpu", r#""10s""#, "time on the processor of one plugin call"),
     key("sandbox.wall", r#""30s""#, "time on the wall clock of one plugin call, host calls included"),
@@ -124,6 +130,8 @@ pub struct Config {
     pub tooljet: ToolJet,
     /// How long things are kept.
     pub retention: Retention,
+    /// Where subscriptions may lead.
+    pub subscriptions: Subscriptions,
     /// What one plugin call may use.
     #[serde(deserialize_with = "budget")]
     pub sandbox: Budget,
@@ -193,6 +201,16 @@ pub struct Retention {
     /// How often this is looked at.
     #[serde(deserialize_with = "duration")]
     pub every: Duration,
+}
+
+/// `[subscriptions]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subscriptions {
+    /// Whether their URLs may be http.
+    pub http: bool,
+    /// Whether they may reach private and loopback addresses.
+    pub private_addresses: bool,
 }
 
 /// A secret text that never shows.
@@ -347,6 +365,9 @@ fn set(table: &mut Table, path: &str, text: &str, source: &str) -> Result<(), Co
     let value = match key.default.parse::<Value>() {
         Ok(Value::Integer(_)) => Value::Integer(
             text.trim().parse().map_err(|_| ConfigError(format!("{source}: `{text}` is no whole number")))?,
+        ),
+        Ok(Value::Boolean(_)) => Value::Boolean(
+            text.trim().parse().map_err(|_| ConfigError(format!("{source}: `{text}` is neither true nor false")))?,
         ),
         Ok(Value::Array(_)) => Value::Array(
             text.split(',')

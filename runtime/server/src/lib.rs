@@ -9,6 +9,7 @@ pub mod api;
 pub mod catalog;
 pub mod dialects;
 pub mod inspector;
+pub mod letters;
 pub mod preview;
 pub mod readiness;
 pub mod reruns;

@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::LogForm;
+use crate::letters::Standing;
 
 /// Upper bounds of the classes of request times, seconds.
 const SECONDS: [f64; 14] =
@@ -67,6 +68,11 @@ impl Metrics {
         metrics::describe_gauge!("camshaft_executions_under_way", "executions that this server drives now");
         metrics::describe_counter!("camshaft_deliveries_total", "deliveries for integrations, by what became of them");
         metrics::describe_counter!("camshaft_schedule_firings_total", "firings of schedules, by what became of them");
+        metrics::describe_counter!(
+            "camshaft_letters_total",
+            "letters of subscriptions, and tries, by what became of them"
+        );
+        metrics::describe_gauge!("camshaft_letters", "letters of subscriptions that wait or are dead");
         metrics::describe_gauge!("camshaft_store_file_bytes", Unit::Bytes, "length of the database's file");
         metrics::describe_gauge!("camshaft_store_used_bytes", Unit::Bytes, "keys and values in the database");
         metrics::describe_counter!("camshaft_executions_pruned_total", "ended executions that retention has forgotten");
@@ -130,6 +136,18 @@ impl Metrics {
     /// So many firings of schedules came to this since the server started.
     pub fn firings(&self, became: &'static str, count: u64) {
         metrics::counter!("camshaft_schedule_firings_total", "became" => became).absolute(count);
+    }
+
+    /// So many letters, or tries to send them, came to this since the server started.
+    pub fn letters(&self, became: &'static str, count: u64) {
+        metrics::counter!("camshaft_letters_total", "became" => became).absolute(count);
+    }
+
+    /// So many letters wait, and so many are dead.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn letters_standing(&self, standing: Standing) {
+        metrics::gauge!("camshaft_letters", "state" => "waiting").set(standing.waiting as f64);
+        metrics::gauge!("camshaft_letters", "state" => "dead").set(standing.dead as f64);
     }
 
     /// The text format of Prometheus.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use bytes::Bytes;
 use camshaft_engine::{Dispatcher, Engine, EngineParts};
-use camshaft_host::{Components, Host, HostConfig, UploadError};
+use camshaft_host::{Components, Host, HostConfig, PostRules, Poster, UploadError};
 use camshaft_model::Value;
 use camshaft_model::ids::{Digest, Name};
 use camshaft_model::language::expression::{Jq, JqError};
@@ -34,6 +34,8 @@ use crate::envelope::Envelope;
 use crate::firings::{Counted, Firings};
 use crate::folder::DataFolder;
 use crate::inspector::{Inspector, Unfit};
+use crate::letters::announcing::Announcing;
+use crate::letters::{self, Letters};
 use crate::listener;
 use crate::observe::{self, Metrics};
 use crate::operator;
@@ -139,8 +141,18 @@ impl Server {
             Arc::new(Evaluator { host: host.clone(), component: shipped::expression()?, made: OnceLock::new() });
 
         let places = Places::new(Handle::current().metrics().num_workers());
-        let engine = Engine::start(EngineParts {
+        let letters = Letters::load(letters::Parts {
             store: store.clone(),
+            catalog: catalog.clone(),
+            post: Arc::new(Poster::new(PostRules {
+                http: config.subscriptions.http,
+                private_addresses: config.subscriptions.private_addresses,
+            })),
+            clock: clock.clone(),
+        });
+        let letters = letters.await.context("letters of subscriptions cannot be read")?;
+        let engine = Engine::start(EngineParts {
+            store: Arc::new(Announcing::new(store.clone(), letters.clone())),
             plugins: host.clone(),
             directory: catalog.clone(),
             jq: evaluator.clone(),
@@ -203,6 +215,7 @@ impl Server {
             schedules,
             readiness: Arc::new(Readiness::default()),
             reruns: Reruns::new(config.limits.executions_per_second, clock.clone()),
+            letters,
             metrics,
             under_way: Box::new({
                 let engine = engine.clone();
@@ -246,6 +259,7 @@ impl Server {
             tokio::spawn(upkeep(instance.clone())),
             tokio::spawn(async move { retention.run().await }),
             tokio::spawn(fire(instance.clone())),
+            tokio::spawn(instance.letters.clone().run()),
         ];
         let started = start(instance.clone(), engine.clone());
         let failed = Arc::new(OnceLock::new());

@@ -94,6 +94,7 @@ impl Kept {
             }
             *count += 1;
         }
+        self.change(append.changes)?;
         self.counts = counts;
         if let Some((seen, _)) = append.delivery {
             self.deliveries.insert(seen.key.clone(), seen);

@@ -113,8 +113,12 @@ async fn a_refused_append_leaves_nothing_and_does_its_neighbours_no_harm() {
     // The second journal is at the wrong place, so the first and the delivery must not be there either.
     let mut journals = late.at_once(held.fence()).journals;
     journals.extend(before.accept(held.fence()).journals);
-    let refused =
-        Append { journals, delivery: Some((delivery("late", 1, &late), Timestamp(0))), counts: vec![count(1, 1, 9)] };
+    let refused = Append {
+        journals,
+        delivery: Some((delivery("late", 1, &late), Timestamp(0))),
+        counts: vec![count(1, 1, 9)],
+        changes: vec![put(resource_key(ResourceKind::Letter, "default", "late"), json!(1), 1, Expect::Any)],
+    };
     let refused = hand_in(held.store.append(refused)).await;
     let fenced = hand_in(held.store.append(old.at_once(Fence(held.fence().0 - 1)))).await;
     let key = resource_key(ResourceKind::Workflow, "default", "orders");
@@ -139,7 +143,9 @@ async fn a_refused_append_leaves_nothing_and_does_its_neighbours_no_harm() {
     assert_eq!(store.delivery(&delivery_key("late"), Timestamp(0)).await.unwrap(), None);
     assert_eq!(store.count(&count_key(1, 1)).await.unwrap(), 0);
     assert_eq!(store.summary(old.id).await.unwrap(), None);
-    assert!(store.resources(ResourceKind::Workflow, None, None, 10).await.unwrap().is_empty());
+    for kind in [ResourceKind::Workflow, ResourceKind::Letter] {
+        assert!(store.resources(kind, None, None, 10).await.unwrap().is_empty(), "{kind:?}");
+    }
 }
 
 #[tokio::test]

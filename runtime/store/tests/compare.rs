@@ -170,7 +170,9 @@ impl Script {
         let counts =
             (0..counts).map(|_| count(random.below(6) as u64, 1 + random.below(2) as u8, random.below(12) as u64));
         let counts = counts.collect();
-        Append { journals, delivery, counts }
+        let changes = if self.random.once_in(2) { 0 } else { self.random.below(3) };
+        let changes = (0..changes).map(|_| self.change()).collect();
+        Append { journals, delivery, counts, changes }
     }
 
     fn count_key(&mut self) -> CountKey {

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod executions;
+mod subscriptions;
 mod tenants;
 mod triggers;
 mod workflows;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use executions::{Approval, Execution, Which};
+pub(crate) use subscriptions::{Subscribed, Subscription};
 pub(crate) use tenants::{Environment, Secret, Token, Workspace};
 pub(crate) use triggers::{Integration, Schedule, Trigger};
 pub(crate) use workflows::{Kind, Plugin, Workflow};
@@ -79,6 +81,9 @@ pub(crate) enum Command {
     /// Integrations: adapters with configuration and secrets.
     #[command(subcommand)]
     Integration(Integration),
+    /// Subscriptions: URLs that are told when executions change.
+    #[command(subcommand)]
+    Subscription(Subscription),
     /// Secrets of tasks; values go in and never come out.
     #[command(subcommand)]
     Secret(Secret),

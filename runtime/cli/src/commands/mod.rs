@@ -11,6 +11,7 @@ mod rerun;
 mod schedule;
 mod secret;
 mod serve;
+mod subscription;
 mod test;
 mod token;
 mod trigger;
@@ -58,6 +59,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Schedule(command) => schedule::run(&session, command)?,
         Command::Trigger(command) => trigger::run(&session, command)?,
         Command::Integration(command) => integration::run(&session, command)?,
+        Command::Subscription(command) => subscription::run(&session, command)?,
         Command::Secret(command) => secret::run(&session, command)?,
         Command::Token(command) => token::run(&session, command)?,
         Command::Approval(command) => approval::run(&session, command)?,

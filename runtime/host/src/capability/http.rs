@@ -19,13 +19,13 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 use crate::address::{self, Origin, Refused, default_port, granted};
 use crate::budget::Breach;
 use crate::state::CallState;
+use crate::tls::tls;
 
 /// How long a connection may take, where the guest sets no shorter time.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -136,26 +136,15 @@ async fn resolve(target: &Target, grant: &Grant, verdict: &Verdict) -> Result<Ve
             .map_err(|_| Error::DnsError { rcode: Some("the name is not known".to_owned()), info_code: None })?
             .collect(),
     };
-    let mut refused = None;
-    let mut allowed = Vec::new();
-    for address in found {
-        match address::check(address.ip(), grant.private_addresses) {
-            Ok(()) => allowed.push(address),
-            Err(why) => refused = Some((address.ip(), why)),
-        }
-    }
-    match (allowed.is_empty(), refused) {
-        (true, Some((ip, why))) => {
-            let why = match why {
-                Refused::Private => "a private address; the grant does not allow those",
-                Refused::Metadata => "a cloud's metadata service, which no grant allows",
-            };
-            verdict.set(Failure::new(FailureKind::Denied, format!("`{}` is {ip}, {why}", target.host)));
-            Err(Error::DestinationIpProhibited)
-        }
-        (true, None) => Err(Error::DestinationNotFound),
-        (false, _) => Ok(allowed),
-    }
+    address::reachable(found, grant.private_addresses).map_err(|refused| {
+        let Some((ip, why)) = refused else { return Error::DestinationNotFound };
+        let why = match why {
+            Refused::Private => "a private address; the grant does not allow those",
+            Refused::Metadata => "a cloud's metadata service, which no grant allows",
+        };
+        verdict.set(Failure::new(FailureKind::Denied, format!("`{}` is {ip}, {why}", target.host)));
+        Error::DestinationIpProhibited
+    })
 }
 
 async fn send(
@@ -276,18 +265,4 @@ impl Body for Bounded {
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
     }
-}
-
-/// Certificates of the web's authorities; made once.
-fn tls() -> &'static Arc<ClientConfig> {
-    static CONFIG: std::sync::OnceLock<Arc<ClientConfig>> = std::sync::OnceLock::new();
-    CONFIG.get_or_init(|| {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("ring has the default versions of TLS")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Arc::new(config)
-    })
 }

@@ -5,6 +5,7 @@
 mod directory;
 mod dispatch;
 mod plugins;
+mod post;
 mod store;
 
 use futures::future::BoxFuture;
@@ -15,6 +16,7 @@ use crate::time::Timestamp;
 pub use directory::*;
 pub use dispatch::*;
 pub use plugins::*;
+pub use post::*;
 pub use store::*;
 
 /// Tells the time. Only the outermost layer has a real one.

@@ -95,6 +95,8 @@ pub struct Append {
     /// Counters that each go up by one: refused as [`StoreError::LimitReached`] where one would go beyond its limit. The
     /// same counter twice goes up by two. A delivery that was seen before is told first, and counts nothing.
     pub counts: Vec<Count>,
+    /// Resources that are put or removed with them: refused as [`StoreError::Conflict`] where an expectation does not hold.
+    pub changes: Vec<Change>,
 }
 
 /// Which executions a list shows, newest first.

@@ -48,6 +48,7 @@ pub fn head() -> OpenApi {
             tag("secrets", "values that go in and never come out"),
             tag("tokens", "who may call"),
             tag("events", "CloudEvents from outside"),
+            tag("subscriptions", "URLs that are told when executions change"),
             tag("environments", "where revisions are published, with their variables"),
             tag("workspaces", "tenants of this instance"),
             tag("backup", "a copy of everything"),

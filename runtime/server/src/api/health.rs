@@ -11,6 +11,7 @@ use camshaft_triggers::schedule::Became;
 
 use super::problem::{Fault, Problem};
 use super::{App, Instance};
+use crate::letters;
 
 /// Alive: the process answers.
 #[utoipa::path(
@@ -55,6 +56,10 @@ pub async fn metrics(app: App) -> Response {
     for became in Became::ALL {
         app.metrics.firings(became.as_str(), app.schedules.counted(became));
     }
+    for became in letters::Became::ALL {
+        app.metrics.letters(became.as_str(), app.letters.counted(became));
+    }
+    app.metrics.letters_standing(app.letters.standing_of_all());
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], app.metrics.render()).into_response()
 }

@@ -19,6 +19,7 @@ pub mod following;
 pub mod grants;
 pub mod health;
 pub mod integrations;
+pub mod letters;
 pub mod plugins;
 pub mod publish;
 pub mod requirements;
@@ -28,6 +29,7 @@ pub mod schedules;
 pub mod secrets;
 pub mod start;
 pub mod stream;
+pub mod subscriptions;
 pub mod tell;
 pub mod test;
 pub mod timeline;
@@ -66,6 +68,7 @@ use crate::catalog::specs::{Kept, WorkflowSpec};
 use crate::dialects::torq;
 use crate::firings::Firings;
 use crate::inspector::Inspector;
+use crate::letters::Letters;
 use crate::observe::Metrics;
 use crate::readiness::Readiness;
 use crate::reruns::Reruns;
@@ -103,6 +106,8 @@ pub struct Instance {
     pub schedules: Arc<Schedules>,
     /// Reruns of many executions.
     pub reruns: Reruns,
+    /// What subscribed URLs are told.
+    pub letters: Arc<Letters>,
     /// How far the start has come.
     pub readiness: Arc<Readiness>,
     /// Counters, for `/metrics`.
@@ -214,6 +219,11 @@ fn changing() -> OpenApiRouter<Arc<Instance>> {
         .routes(routes!(grants::put, grants::show))
         .routes(routes!(integrations::put, integrations::show, integrations::remove))
         .routes(routes!(integrations::list))
+        .routes(routes!(subscriptions::put, subscriptions::show, subscriptions::remove))
+        .routes(routes!(subscriptions::list))
+        .routes(routes!(subscriptions::rotate))
+        .routes(routes!(letters::redrive_all))
+        .routes(routes!(letters::redrive))
         .routes(routes!(secrets::put, secrets::remove))
         .routes(routes!(secrets::list))
         .routes(routes!(reruns::begin))
@@ -247,6 +257,8 @@ fn watching() -> OpenApiRouter<Arc<Instance>> {
         .routes(routes!(torq::show))
         .routes(routes!(schedules::list))
         .routes(routes!(schedules::preview))
+        .routes(routes!(subscriptions::test))
+        .routes(routes!(letters::list))
         .routes(routes!(backup::take))
         .routes(routes!(health::metrics))
 }

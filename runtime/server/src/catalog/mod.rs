@@ -12,6 +12,7 @@ pub mod quotas;
 mod schedules;
 mod shelf;
 pub mod specs;
+mod subscriptions;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -80,9 +81,9 @@ impl Catalog {
             edit: tokio::sync::Mutex::default(),
             schedules: schedules::Changes::default(),
         };
-        // Revisions are read when they are needed: there may be many, and few are published. Reruns and how far schedules
-        // have fired are not the catalog's.
-        let elsewhere = [ResourceKind::Revision, ResourceKind::Rerun, ResourceKind::Schedule];
+        // Revisions are read when they are needed: there may be many, and few are published. Reruns, letters and how far
+        // schedules have fired are not the catalog's.
+        let elsewhere = [ResourceKind::Revision, ResourceKind::Rerun, ResourceKind::Schedule, ResourceKind::Letter];
         for kind in ResourceKind::ALL.into_iter().filter(|kind| !elsewhere.contains(kind)) {
             let mut after = None;
             loop {

@@ -17,6 +17,7 @@ use camshaft_model::workflow::Trigger;
 use semver::Version;
 
 use super::specs::{self, EnvironmentSpec, IntegrationSpec, Kept, SecretSpec, WorkflowSpec, WorkspaceSpec};
+use crate::letters::subscription::{self, SubscriptionSpec};
 use crate::tokens::TokenSpec;
 use crate::vault::Vault;
 
@@ -37,6 +38,7 @@ pub(super) struct Shelf {
     /// With the variables of each as workflows see them.
     pub(super) environments: BTreeMap<Name, (Arc<Kept<EnvironmentSpec>>, Arc<Value>)>,
     pub(super) tokens: BTreeMap<ResourceId, Arc<Kept<TokenSpec>>>,
+    pub(super) subscriptions: BTreeMap<Name, Arc<Kept<SubscriptionSpec>>>,
     /// By workflow, then environment.
     published: HashMap<Name, BTreeMap<Name, Arc<Published>>>,
     /// By integration, then environment and workflow: the order in which a delivery's workflows are told.
@@ -116,7 +118,15 @@ impl Shelf {
                 self.environments.insert(as_name(name)?, (Arc::new(kept), variables));
             }
             ResourceKind::Workspace => self.workspace = Some(Arc::new(Kept::read(resource)?)),
-            ResourceKind::Revision | ResourceKind::Rerun | ResourceKind::Schedule => {}
+            ResourceKind::Subscription => {
+                let kept: Kept<SubscriptionSpec> = Kept::read(resource)?;
+                // Found out now, not when somebody is to be told something.
+                kept.spec
+                    .secrets(vault, &subscription::place(workspace, name), resource.updated_at)
+                    .map_err(|error| damaged(error.to_string()))?;
+                self.subscriptions.insert(as_name(name)?, Arc::new(kept));
+            }
+            ResourceKind::Revision | ResourceKind::Rerun | ResourceKind::Schedule | ResourceKind::Letter => {}
         }
         Ok(())
     }
@@ -141,6 +151,9 @@ impl Shelf {
             }
             (ResourceKind::Environment, Some(name)) => {
                 self.environments.remove(&name);
+            }
+            (ResourceKind::Subscription, Some(name)) => {
+                self.subscriptions.remove(&name);
             }
             (ResourceKind::Plugin, _) => {
                 for versions in self.releases.values_mut() {

@@ -26,6 +26,8 @@ use camshaft_server::envelope::Envelope;
 use camshaft_server::firings::{Counted, Firings};
 use camshaft_server::folder::DataFolder;
 use camshaft_server::inspector::{Inspector, Unfit};
+use camshaft_server::letters::announcing::Announcing;
+use camshaft_server::letters::{self, Letters};
 use camshaft_server::observe::Metrics;
 use camshaft_server::readiness::Readiness;
 use camshaft_server::reruns::{self, Reruns};
@@ -43,6 +45,8 @@ use tempfile::TempDir;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::{Notify, broadcast};
 
+use crate::subscriptions::Outside;
+
 /// The admin token of every bench.
 pub const ADMIN: &str = "an admin token of this bench";
 
@@ -57,6 +61,8 @@ pub struct Bench {
     pub engine: Arc<Engine>,
     pub envelope: Arc<Envelope>,
     pub hands: Arc<Hands>,
+    /// The outside, as subscriptions reach it.
+    pub post: Arc<Outside>,
     /// Its data folder, which holds the key, for as long as the bench stands.
     _data: TempDir,
 }
@@ -150,8 +156,13 @@ impl Bench {
         let hands = Arc::new(Hands::new(catalog.clone()));
         let jq: Arc<dyn Jq> = Arc::new(NoJq);
         let places = Places::new(2);
+        let post = Arc::new(Outside::default());
+        let parts =
+            letters::Parts { store: store.clone(), catalog: catalog.clone(), post: post.clone(), clock: clock.clone() };
+        let letters = Letters::load(parts).await?;
+        tokio::spawn(letters.clone().run());
         let engine = Engine::start(EngineParts {
-            store: store.clone(),
+            store: Arc::new(Announcing::new(store.clone(), letters.clone())),
             plugins: hands.clone(),
             directory: catalog.clone(),
             jq: jq.clone(),
@@ -209,6 +220,7 @@ impl Bench {
             schedules,
             readiness: Arc::new(Readiness::default()),
             reruns: Reruns::new(executions_per_second, clock.clone()),
+            letters,
             metrics: Metrics::install()?,
             under_way: Box::new(move || under_way.under_way()),
             occupancy: Box::new(move |workflow| occupied.occupancy(workflow)),
@@ -233,7 +245,7 @@ impl Bench {
             .merge(dialects::router(instance, tooljet))
             .merge(camshaft_triggers::http::router(triggers));
         let envelope = Envelope::new(router, app.metrics.clone())?;
-        Ok(Self { app, engine, envelope: Arc::new(envelope), hands, _data: data })
+        Ok(Self { app, engine, envelope: Arc::new(envelope), hands, post, _data: data })
     }
 
     /// Any request.

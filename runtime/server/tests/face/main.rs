@@ -17,6 +17,7 @@ mod routes;
 mod schedules;
 mod secrets;
 mod streaming;
+mod subscriptions;
 mod telling;
 mod tokens;
 mod triggering;

@@ -146,6 +146,8 @@ impl<'txn> Batch<'txn> {
         };
         let before = self.check_journals(&append.journals)?;
         let counted = self.check_counts(&append.counts)?;
+        // It looks at all of them before it writes the first, and nothing is refused behind it.
+        self.change(&append.changes)?;
         self.written = true;
         for (key, count) in counted {
             let counts = table(&mut self.counts, self.transaction, tables::COUNTS)?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use camshaft_model::entry::{Entry, Sequence};
 use camshaft_model::ids::{Digest, ExecutionId, Name};
 use camshaft_model::invocation::{DeliveryKey, SeenDelivery};
-use camshaft_model::resource::Resource;
+use camshaft_model::resource::{Change, Resource};
 use camshaft_model::seams::{Append, Count, Fence, JournalAppend, StoreError};
 use camshaft_model::summary::{Status, Summary};
 use camshaft_model::time::Timestamp;
@@ -27,11 +27,15 @@ const LZ4_GROWTH_MAX: usize = 255;
 /// Bytes before the executions of a delivery: version, time, digest of the body.
 const DELIVERY_HEAD: usize = 41;
 
+/// What a change of a resource weighs in the queue, about.
+pub(crate) const CHANGE_BYTES: usize = 1024;
+
 /// An [`Append`] as bytes, with what the writer has to know of it.
 pub(crate) struct EncodedAppend {
     pub(crate) journals: Vec<EncodedJournal>,
     pub(crate) delivery: Option<EncodedDelivery>,
     pub(crate) counts: Vec<EncodedCount>,
+    pub(crate) changes: Vec<Change>,
 }
 
 /// A counter that goes up by one.
@@ -89,7 +93,7 @@ pub(crate) fn ended(summary: &Summary) -> Option<Timestamp> {
 }
 
 impl EncodedAppend {
-    pub(crate) fn new(append: &Append) -> Result<Self, StoreError> {
+    pub(crate) fn new(append: Append) -> Result<Self, StoreError> {
         let journals = append.journals.iter().map(EncodedJournal::new).collect::<Result<_, _>>()?;
         let delivery = append.delivery.as_ref().map(|(seen, seen_after)| EncodedDelivery {
             at: seen.at,
@@ -100,7 +104,7 @@ impl EncodedAppend {
         });
         let counts = append.counts.iter();
         let counts = counts.map(|count| EncodedCount { key: tables::count_key(&count.key), named: count.clone() });
-        Ok(Self { journals, delivery, counts: counts.collect() })
+        Ok(Self { journals, delivery, counts: counts.collect(), changes: append.changes })
     }
 
     /// What it weighs in the queue.
@@ -113,6 +117,7 @@ impl EncodedAppend {
         });
         journals.sum::<usize>()
             + self.delivery.as_ref().map_or(0, |delivery| 2 * delivery.key.len() + delivery.value.len())
+            + self.changes.len() * CHANGE_BYTES
     }
 }
 

@@ -187,8 +187,7 @@ fn mismatch() -> StoreError {
 impl Store for RedbStore {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let encoded = EncodedAppend::new(&append)?;
-            drop(append);
+            let encoded = EncodedAppend::new(append)?;
             let bytes = encoded.bytes();
             self.submit(Work::Append(encoded), bytes).await.map(drop)
         })
@@ -278,7 +277,7 @@ impl Store for RedbStore {
 
     fn change(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<Vec<Option<Resource>>, StoreError>> {
         Box::pin(async move {
-            let bytes = changes.len() * 1024;
+            let bytes = changes.len() * codec::CHANGE_BYTES;
             match self.submit(Work::Change(changes), bytes).await? {
                 Done::Changed(resources) => Ok(resources),
                 _ => Err(mismatch()),

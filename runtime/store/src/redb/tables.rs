@@ -194,6 +194,8 @@ pub(crate) fn kind_number(kind: ResourceKind) -> u8 {
         ResourceKind::Workspace => 9,
         ResourceKind::Schedule => 10,
         ResourceKind::Environment => 11,
+        ResourceKind::Subscription => 12,
+        ResourceKind::Letter => 13,
     }
 }
 
