@@ -50,7 +50,8 @@ pub(crate) struct Subscribed {
     /// a-z, 0-9 and hyphens
     pub(crate) name: String,
     /// Where CloudEvents are sent.
-    pub(crate) url: String,
+    #[arg(value_name = "URL")]
+    pub(crate) to: String,
     /// Which state changes, several separated by commas: accepted, queued, started, waiting, succeeded, failed, cancelled,
     /// timed_out, dropped. The last five where it is left out.
     #[arg(long, value_delimiter = ',')]

@@ -79,7 +79,7 @@ fn body(wanted: &Subscribed) -> Result<Value> {
         labels.insert(key.to_owned(), json!(value));
     }
     let mut body = json!({
-        "url": wanted.url,
+        "url": wanted.to,
         "workflows": wanted.workflows,
         "environments": wanted.environments,
         "labels": labels,
