@@ -41,7 +41,7 @@ mod tests {
         let sign =
             |secrets: &[String]| signature(secrets, "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk", 1_649_367_553, body).unwrap();
         let expected = "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=";
-        assert_eq!(sign(&[secret.clone()]), expected);
+        assert_eq!(sign(std::slice::from_ref(&secret)), expected);
         let fresh = super::secret().unwrap();
         let both = sign(&[fresh.clone(), secret]);
         assert_eq!(both.split(' ').nth(1), Some(expected));
