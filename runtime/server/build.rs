@@ -43,7 +43,10 @@ fn main() {
             digest.as_bytes()
         ));
     }
-    code.push_str("];\n\n/// Shipped plugins that were not there when this was built.\n");
+    code.push_str("];\n\n/// What they say of themselves: an array of releases, as JSON.\n");
+    let releases = fs::read_to_string(built.join("releases.json")).unwrap_or_else(|_| "[]".to_owned());
+    code.push_str(&format!("pub const RELEASES: &str = {releases:?};\n"));
+    code.push_str("\n/// Shipped plugins that were not there when this was built.\n");
     code.push_str(&format!("pub const MISSING: &[&str] = &{missing:?};\n"));
     fs::write(out.join("embedded.rs"), code).expect("cargo's output folder can be written");
 }

@@ -18,7 +18,8 @@ const EXAMPLES: [&str; 3] = ["paths", "instance", "appends"];
 /// What to measure; said to the bench itself.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Instead: what 100,000 waiting executions take, and what 1,000,000 kept ones cost. Some minutes, and 10 GB of disk.
+    /// Instead: what 100,000 waiting executions and schedules take, and what 1,000,000 kept executions cost. Some minutes, and
+    /// 10 GB of disk.
     #[arg(long)]
     many: bool,
     /// What `camshaft-bench compare` takes besides, such as `--seconds 10 --rounds 1`.
@@ -28,12 +29,9 @@ pub struct Options {
 
 /// Builds and measures.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    plugins::build(workspace, &[Role::Shipped, Role::Bench])?;
-    let packages = ["camshaft-cli", "camshaft-bench", "camshaft-model", "camshaft-host", "camshaft-store"];
-    let mut build = workspace.cargo().args(["build", "--release", "--bins"]);
-    for package in packages {
-        build = build.args(["--package", package]);
-    }
+    plugins::build(workspace, &[Role::Shipped, Role::Bench], plugins::Profile::Release)?;
+    let mut build =
+        workspace.cargo().args(["build", "--workspace", "--release", "--bin", "camshaft", "--bin", "camshaft-bench"]);
     for example in EXAMPLES {
         build = build.args(["--example", example]);
     }

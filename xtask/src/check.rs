@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::plugins;
+use crate::plugins::{self, Profile};
 use crate::process::Process;
 use crate::progress;
 use crate::tools;
@@ -16,7 +16,7 @@ const ADVISORIES: &str = "https://github.com/RustSec/advisory-db";
 /// The checks by themselves.
 pub fn run(workspace: &Workspace) -> Result<()> {
     // The server's build script carries the shipped plugins, so nothing compiles without them.
-    plugins::build(workspace, &[Role::Shipped])?;
+    plugins::build(workspace, &[Role::Shipped], Profile::Dev)?;
     let failures = failures(workspace);
     for failure in &failures {
         eprintln!("\n{failure:#}");

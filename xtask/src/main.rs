@@ -2,6 +2,7 @@
 
 mod api;
 mod bench;
+mod build;
 mod check;
 mod demo;
 mod documents;
@@ -40,6 +41,8 @@ enum Command {
     Check,
     /// Builds every plugin, guest and example to a WebAssembly component.
     Plugins,
+    /// Builds `camshaft` for people to use, with the plugins that it carries: `target/release/camshaft`.
+    Build,
     /// Holds the table of expressions against the jq of this machine.
     Expressions,
     /// Holds the table of cron patterns against croniter, or writes it anew.
@@ -60,7 +63,8 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&workspace, &options),
         Command::Test => test::run(&workspace),
         Command::Check => check::run(&workspace),
-        Command::Plugins => plugins::run(&workspace),
+        Command::Plugins => plugins::run(&workspace, plugins::Profile::Dev),
+        Command::Build => build::run(&workspace),
         Command::Expressions => expressions::run(&workspace),
         Command::Patterns(options) => patterns::run(&workspace, &options),
         Command::Api => api::run(&workspace),

@@ -3,6 +3,7 @@
 
 use anyhow::{Result, bail};
 
+use crate::plugins::Profile;
 use crate::process::Process;
 use crate::workspace::Workspace;
 use crate::{api, check, documents, expressions, fuzz, patterns, plugins, progress, tools};
@@ -16,7 +17,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
             false
         }
     };
-    plugins::run(workspace)?;
+    plugins::run(workspace, Profile::Dev)?;
     let mut failures = check::failures(workspace);
     failures.extend(documents::run(workspace).err());
     failures.extend(expressions::run(workspace).err());

@@ -1,12 +1,13 @@
-//! The plugins that the binary carries: registered once under their digests, so that a later start finds them in the
-//! store and neither compiles nor asks them anything.
+//! The plugins that the binary carries: registered once under their digests. What they say of themselves was asked when the binary
+//! was built, so that no start compiles them; their first use does.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use camshaft_model::ids::{Digest, Name};
+use camshaft_model::plugin::PluginRelease;
 use camshaft_model::resource::{Change, Expect, ResourceKind};
 use camshaft_model::seams::{Clock, Ids, Store};
 use futures::future::try_join_all;
@@ -19,7 +20,7 @@ mod embedded {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 }
 
-pub use embedded::{EMBEDDED, MISSING};
+pub use embedded::{EMBEDDED, MISSING, RELEASES};
 
 /// The component that evaluates jq; no plugin of anybody's workflows.
 const EXPRESSION: &str = "expression";
@@ -56,6 +57,13 @@ pub fn check_built() -> Result<()> {
     Ok(())
 }
 
+/// What is known of them from when the binary was built.
+fn releases() -> Result<HashMap<Digest, PluginRelease>> {
+    let releases: Vec<PluginRelease> =
+        serde_json::from_str(RELEASES).context("what the binary knows of its plugins cannot be read")?;
+    Ok(releases.into_iter().map(|release| (release.digest, release)).collect())
+}
+
 /// Registers what is not registered yet. An operator's own release of the same name and version stays.
 pub async fn register(
     shipped: &[Shipped],
@@ -66,8 +74,15 @@ pub async fn register(
     (ids, clock): (&Arc<dyn Ids>, &Arc<dyn Clock>),
 ) -> Result<()> {
     let known: HashSet<Digest> = catalog.all_releases(workspace, None).iter().map(|kept| kept.spec.digest).collect();
-    let new = shipped.iter().filter(|plugin| !known.contains(&plugin.digest));
-    let inspected = try_join_all(new.map(async |plugin| {
+    let new: Vec<_> = shipped.iter().filter(|plugin| !known.contains(&plugin.digest)).collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let releases = releases()?;
+    let inspected = try_join_all(new.into_iter().map(async |plugin| {
+        if let Some(release) = releases.get(&plugin.digest) {
+            return Ok((plugin, release.clone()));
+        }
         let release = inspector
             .inspect(Bytes::from_static(plugin.component))
             .await
@@ -75,9 +90,6 @@ pub async fn register(
         anyhow::Ok((plugin, release))
     }))
     .await?;
-    if inspected.is_empty() {
-        return Ok(());
-    }
 
     let _editing = catalog.edit().await;
     let mut changes = Vec::new();

@@ -34,7 +34,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     // Whether anybody still waits for it does not matter.
     ctrlc::set_handler(move || sender.send(()).unwrap_or_default()).context("cannot listen for Ctrl-C")?;
 
-    plugins::build(workspace, &[Role::Shipped, Role::Example])?;
+    plugins::build(workspace, &[Role::Shipped, Role::Example], plugins::Profile::Dev)?;
     // Features as the tests get them, so that what is big compiles once for both.
     let build = workspace.cargo().args(["build", "--workspace", "--bin", "camshaft"]);
     progress::step("building the server", &build)?;

@@ -4,6 +4,7 @@
 //! and would compile again for every new time stamp.
 
 mod component;
+mod releases;
 mod toolchain;
 
 use std::collections::BTreeSet;
@@ -12,6 +13,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+pub use self::releases::Profile;
 use self::toolchain::Toolchain;
 use crate::progress;
 use crate::workspace::{Component, Role, Workspace};
@@ -20,19 +22,21 @@ use crate::workspace::{Component, Role, Workspace};
 const STACK_BYTES: u32 = 256 * 1024;
 
 /// Builds what people deploy, what the binary carries and what the tests call.
-pub fn run(workspace: &Workspace) -> Result<()> {
-    build(workspace, &[Role::Shipped, Role::Example, Role::Guest])
+pub fn run(workspace: &Workspace, profile: Profile) -> Result<()> {
+    build(workspace, &[Role::Shipped, Role::Example, Role::Guest], profile)
 }
 
-/// Builds the components for these roles.
-pub fn build(workspace: &Workspace, roles: &[Role]) -> Result<()> {
+/// Builds the components for these roles; the host that asks the shipped ones what they are is compiled in a profile.
+pub fn build(workspace: &Workspace, roles: &[Role], profile: Profile) -> Result<()> {
     let toolchain = Toolchain::find(workspace)?;
     println!("Wasm toolchain: {toolchain}");
     let wanted = workspace.components_for(roles);
     let (guests, plugins): (Vec<_>, Vec<_>) = wanted.iter().partition(|component| component.role == Role::Guest);
     compile(workspace, &toolchain, "plugin", &plugins)?;
     compile(workspace, &toolchain, "guest", &guests)?;
-    forget_removed(&wanted)
+    forget_removed(&wanted)?;
+    let shipped: Vec<_> = wanted.iter().filter(|component| component.role == Role::Shipped).copied().collect();
+    releases::describe(workspace, &shipped, profile)
 }
 
 /// One call of cargo for all crates of one profile, so that every core has work.

@@ -23,6 +23,7 @@ use utoipa::ToSchema;
 use super::body::{JsonBody, map};
 use super::page::{Asked, Page, PageQuery};
 use super::problem::{Fault, Problem, nearest_of};
+use super::publish::prepare;
 use super::secrets::check_value;
 use super::{App, check_generation, name_in_url, with_generation};
 use crate::catalog::WorkspaceTasks;
@@ -183,7 +184,7 @@ pub async fn put(
 ) -> Result<Response, Problem> {
     let name = name_in_url("integration name", &which)?;
     let workspace = &app.workspace;
-    let _editing = app.catalog.edit().await;
+    let editing = app.catalog.edit().await;
     let before = app.catalog.integration_kept(workspace, &name);
     check_generation(&headers, before.as_ref().map_or(0, |kept| kept.generation))?;
 
@@ -201,7 +202,10 @@ pub async fn put(
     let id = before.as_ref().map_or_else(|| app.ids.resource(), |kept| kept.id);
     let resource = specs::resource(specs::key(ResourceKind::Integration, workspace, &name), id, &spec, app.clock.now());
     let expect = before.as_ref().map_or(Expect::Absent, |kept| Expect::Generation(kept.generation));
+    let digest = spec.adapter.digest;
     app.catalog.change(vec![Change::Put { resource, expect }]).await?;
+    drop(editing);
+    prepare(&app, [digest]).await;
     let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let kept = integration(&app, &name)?;
     Ok(with_generation(status, kept.generation, Json(IntegrationView::of(&app, &kept))))

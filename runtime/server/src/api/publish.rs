@@ -197,13 +197,17 @@ async fn put(
         (app.widen)(kept.id, published.workflow.limits.concurrency.unwrap_or(u32::MAX));
     }
     drop(editing);
+    prepare(app, digests).await;
+    Ok(answer)
+}
+
+/// Compiles what the first call would otherwise compile. If that fails, the call tells.
+pub async fn prepare(app: &App, digests: impl IntoIterator<Item = Digest>) {
     for digest in digests {
-        // The first call would compile it otherwise; if that fails, the call tells.
         if let Err(why) = app.inspector.prepare(digest).await {
             tracing::warn!(%digest, why, "a plugin could not be compiled ahead");
         }
     }
-    Ok(answer)
 }
 
 /// Take a workflow back from an environment: it is not started there any more. What runs goes on.
