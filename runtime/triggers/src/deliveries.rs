@@ -6,13 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use camshaft_model::ids::ResourceId;
+use camshaft_model::limits;
+use camshaft_model::seams::WebhookRequest;
 use camshaft_model::time::Timestamp;
 
 /// How many refused deliveries of an integration are remembered.
 pub const REFUSALS_KEPT: usize = 20;
+/// How many of these with all that came, to be looked at.
+pub const REQUESTS_KEPT: usize = 5;
 
 /// A delivery that started nothing because of what was wrong with it, or because there was no room.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RefusedDelivery {
     /// When it came.
     pub time: Timestamp,
@@ -22,10 +26,13 @@ pub struct RefusedDelivery {
     pub status: u16,
     /// The message that it was answered with.
     pub reason: String,
+    /// All that came, of the latest [`REQUESTS_KEPT`]; none where the body was never read or is larger than
+    /// [`limits::REFUSED_BODY_BYTES_MAX`].
+    pub request: Option<Arc<WebhookRequest>>,
 }
 
 /// The deliveries of one integration since the server started.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct DeliveryCounts {
     /// All that came.
     pub received: u64,
@@ -73,6 +80,11 @@ impl Deliveries {
     }
 }
 
+/// A delivery as it is kept where it is refused.
+pub(crate) fn kept(request: WebhookRequest) -> Option<Arc<WebhookRequest>> {
+    (request.body.len() <= limits::REFUSED_BODY_BYTES_MAX).then(|| Arc::new(request))
+}
+
 impl Tally {
     pub(crate) fn receive(&self) {
         self.received.fetch_add(1, Ordering::Relaxed);
@@ -86,6 +98,9 @@ impl Tally {
         self.refused.fetch_add(1, Ordering::Relaxed);
         let mut last = self.last_refusals.lock().unwrap_or_else(PoisonError::into_inner);
         last.truncate(REFUSALS_KEPT - 1);
+        if let Some(oldest) = last.get_mut(REQUESTS_KEPT - 1) {
+            oldest.request = None;
+        }
         last.push_front(refused);
     }
 
@@ -109,13 +124,19 @@ mod tests {
         let id = ResourceId::from_bytes([1; 16]);
         let tally = deliveries.of(id);
         for n in 0..=REFUSALS_KEPT as u64 {
-            tally.refuse(RefusedDelivery { time: Timestamp(n), delivery: None, status: 401, reason: String::new() });
+            tally.refuse(RefusedDelivery {
+                time: Timestamp(n),
+                delivery: None,
+                status: 401,
+                reason: String::new(),
+                request: None,
+            });
         }
         let counts = deliveries.counts(id);
         assert_eq!(counts.refused, REFUSALS_KEPT as u64 + 1);
         let times: Vec<_> = counts.last_refusals.iter().map(|refused| refused.time.0).collect();
         assert_eq!(times, (1..=REFUSALS_KEPT as u64).rev().collect::<Vec<_>>());
         deliveries.forget(id);
-        assert_eq!(deliveries.counts(id), DeliveryCounts::default());
+        assert_eq!(deliveries.counts(id).refused, 0);
     }
 }

@@ -23,3 +23,4 @@ pub mod cloudevents;
 mod dedupe;
 
 pub mod deliveries;
+pub mod doctor;

@@ -89,6 +89,11 @@ pub(crate) enum Integration {
         /// The integration.
         name: String,
     },
+    /// Looks again at the latest refused deliveries: was it the clock, the URL, the body, or the secret?
+    Doctor {
+        /// The integration.
+        name: String,
+    },
     /// Removes an integration.
     Rm {
         /// The integration.

@@ -32,6 +32,11 @@ pub(super) fn run(session: &Session, command: Integration) -> Result<()> {
             let shown = session.client.get(&format!("/api/v1/integrations/{}", escape(&name)))?;
             session.print(&shown, show)
         }
+        Integration::Doctor { name } => {
+            let path = format!("/api/v1/integrations/{}/doctor", escape(&name));
+            let found = session.client.json("POST", &path, &Value::Null)?;
+            session.print(&found, diagnosis)
+        }
         Integration::Rm { name } => {
             session.client.json("DELETE", &format!("/api/v1/integrations/{}", escape(&name)), &Value::Null)?;
             session.print(&json!({"name": name}), |_| format!("integration {name}  removed"))
@@ -85,6 +90,26 @@ fn show(shown: &Value) -> String {
     for refusal in shown["last_refusals"].as_array().into_iter().flatten() {
         let (time, status) = (text(&refusal["time"]), text(&refusal["status"]));
         lines.push(format!("  {time}  {status}  {}  {}", text(&refusal["delivery"]), text(&refusal["reason"])));
+    }
+    lines.join("\n")
+}
+
+fn diagnosis(found: &Value) -> String {
+    let mut lines = Vec::new();
+    for refused in found["refused"].as_array().into_iter().flatten() {
+        let (time, status, delivery) = (text(&refused["time"]), text(&refused["status"]), text(&refused["delivery"]));
+        lines.push(format!("{time}  {status}  {delivery}  {}", text(&refused["reason"])));
+        lines.push(format!("  {}: {}", text(&refused["cause"]), text(&refused["advice"])));
+        let request = &refused["request"];
+        lines.push(format!("  {} {}", text(&request["method"]), text(&request["url"])));
+        for header in request["headers"].as_array().into_iter().flatten() {
+            lines.push(format!("    {}: {}", text(&header[0]), text(&header[1])));
+        }
+        lines.push(format!("    {} bytes of body; with `--json` you see it", text(&request["body_bytes"])));
+    }
+    lines.extend(found["notes"].as_array().into_iter().flatten().map(text));
+    if lines.is_empty() {
+        lines.push("what was refused was not kept whole; wait for the next delivery".to_owned());
     }
     lines.join("\n")
 }

@@ -211,7 +211,7 @@ pub async fn put(
     Ok(with_generation(status, kept.generation, Json(IntegrationView::of(&app, &kept))))
 }
 
-fn integration(app: &App, name: &Name) -> Result<Arc<Kept<IntegrationSpec>>, Problem> {
+pub(super) fn integration(app: &App, name: &Name) -> Result<Arc<Kept<IntegrationSpec>>, Problem> {
     app.catalog.integration_kept(&app.workspace, name).ok_or_else(|| {
         let all = app.catalog.integrations(&app.workspace);
         Problem::not_among("integration", name, all.iter().map(|kept| kept.key.name.as_str()))

@@ -12,6 +12,7 @@ pub mod problem;
 
 pub mod approvals;
 pub mod backup;
+pub mod doctor;
 pub mod environments;
 pub mod events;
 pub mod executions;
@@ -224,6 +225,7 @@ fn changing() -> OpenApiRouter<Arc<Instance>> {
         .routes(routes!(subscriptions::rotate))
         .routes(routes!(letters::redrive_all))
         .routes(routes!(letters::redrive))
+        .routes(routes!(doctor::examine))
         .routes(routes!(secrets::put, secrets::remove))
         .routes(routes!(secrets::list))
         .routes(routes!(reruns::begin))

@@ -12,13 +12,13 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use camshaft_model::ids::{IdOrName, Name};
 use camshaft_model::limits;
+use camshaft_model::matching;
 use camshaft_model::seams::{AdapterEvent, AdapterResponse, Integration, Published, Refusal, WebhookRequest};
 
 use super::refused::Refused;
 use super::{Parts, answer, event, forwarded, reply, request};
 use crate::dedupe::DeliveryScope;
-use crate::deliveries::RefusedDelivery;
-use camshaft_model::matching;
+use crate::deliveries::{self, RefusedDelivery};
 
 /// Which of the three URLs was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,10 @@ impl Receiver {
 
         let tally = self.parts.deliveries.of(integration.id);
         tally.receive();
-        let answer = self.answer(&asked, &integration, head, body).await;
+        let (answer, webhook) = match self.webhook(head, body).await {
+            Ok(webhook) => (self.answer(&asked, &integration, head, &webhook).await, Some(webhook)),
+            Err(refused) => (Err(refused), None),
+        };
         match &answer {
             Ok(_) => tally.accept(),
             Err(refused) => {
@@ -92,6 +95,7 @@ impl Receiver {
                     delivery: request::delivery_id(&head.headers),
                     status: refused.status().as_u16(),
                     reason: refused.to_string(),
+                    request: webhook.and_then(deliveries::kept),
                 };
                 tracing::warn!(
                     integration = %integration.name,
@@ -112,7 +116,7 @@ impl Receiver {
         asked: &Asked,
         integration: &Integration,
         head: &Head,
-        body: Body,
+        webhook: &WebhookRequest,
     ) -> Result<Response, Refused> {
         let settings = &self.parts.settings;
         let waits = asked.target == Target::Waiting;
@@ -121,8 +125,7 @@ impl Receiver {
         let key = request::idempotency_key(&head.headers)?;
         let content_type = request::text(&head.headers, &header::CONTENT_TYPE)?;
 
-        let webhook = self.webhook(head, body).await?;
-        let (events, respond) = self.verify(integration, &webhook).await?;
+        let (events, respond) = self.verify(integration, webhook).await?;
         let respond = respond.map(answer::adapters).transpose()?;
         if events.is_empty()
             && let Some(handshake) = respond
@@ -130,7 +133,7 @@ impl Receiver {
             return Ok(handshake);
         }
         let one = asked.workflow.as_ref().map(|which| self.one(which, integration, &asked.environment)).transpose()?;
-        let events = event::normalise(integration, &head.uri, content_type, &webhook, events)?;
+        let events = event::normalise(integration, &head.uri, content_type, webhook, events)?;
 
         let scope = DeliveryScope {
             workspace: &integration.workspace,

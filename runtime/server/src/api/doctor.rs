@@ -1,0 +1,222 @@
+//! Why deliveries of an integration are refused.
+
+use axum::Json;
+use axum::extract::Path;
+use camshaft_model::ids::IdOrName;
+use camshaft_model::seams::{Directory, Integration, WebhookRequest};
+use camshaft_model::time::Timestamp;
+use camshaft_triggers::deliveries::RefusedDelivery;
+use camshaft_triggers::doctor::{Cause, cause};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::integrations::integration;
+use super::problem::Problem;
+use super::{App, name_in_url};
+
+/// Most of a body that is shown, bytes.
+const BODY_SHOWN: usize = 4 << 10;
+/// What stands in place of what only its sender and the server should know.
+const HIDDEN: &str = "<hidden>";
+
+/// What was found.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Diagnosis {
+    /// The integration.
+    pub integration: String,
+    /// The latest refused deliveries that were kept whole, newest first.
+    pub refused: Vec<Examined>,
+    /// What else keeps deliveries from starting something.
+    pub notes: Vec<String>,
+}
+
+/// A refused delivery, looked at again.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Examined {
+    /// When it came (RFC 3339).
+    pub time: String,
+    /// The vendor's id of it, where a header named one.
+    pub delivery: Option<String>,
+    /// What it was answered with.
+    pub status: u16,
+    /// Why.
+    pub reason: String,
+    /// `mended`, `clock`, `url`, `body`, `secret`, or `other` where the reason says all
+    pub cause: &'static str,
+    /// What to do about it.
+    pub advice: String,
+    /// What came; none where it was not kept.
+    pub request: Option<RequestView>,
+}
+
+/// A delivery as it came, with what is secret hidden.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RequestView {
+    /// The method.
+    pub method: String,
+    /// The URL, as the server saw it; values of its query are hidden.
+    pub url: String,
+    /// Where it came from.
+    pub remote_address: Option<String>,
+    /// Names and values, in their order.
+    pub headers: Vec<(String, String)>,
+    /// Bytes of the body.
+    pub body_bytes: usize,
+    /// Its beginning, as text.
+    pub body: String,
+}
+
+/// Look again at the latest refused deliveries: each is shown to its adapter with one circumstance changed.
+#[utoipa::path(
+    post, path = "/api/v1/integrations/{integration}/doctor", tag = "integrations", operation_id = "examine_integration",
+    params(("integration" = String, Path, description = "its name")),
+    responses(
+        (status = 200, description = "what was found", body = Diagnosis),
+        (status = 404, description = "unknown"),
+    )
+)]
+pub async fn examine(app: App, Path(which): Path<String>) -> Result<Json<Diagnosis>, Problem> {
+    let name = name_in_url("integration name", &which)?;
+    let kept = integration(&app, &name)?;
+    let found = app.catalog.integration(&app.workspace, &IdOrName::Name(name.clone()));
+    let counts = app.deliveries.counts(kept.id);
+    let mut refused = Vec::new();
+    for delivery in counts.last_refusals {
+        let Some(found) = found.as_deref().filter(|_| delivery.request.is_some()) else { continue };
+        refused.push(examined(&app, found, &delivery).await);
+    }
+    let mut notes = Vec::new();
+    if !kept.spec.enabled {
+        notes.push(format!("integration `{name}` is disabled: every delivery is answered with 404"));
+    }
+    if counts.received == 0 {
+        notes.push(format!(
+            "nothing has come for `{name}` since the server started: does its vendor call {}/v1/webhooks/{name}?",
+            app.url()
+        ));
+    } else if counts.refused == 0 {
+        notes.push("nothing was refused since the server started".to_owned());
+    }
+    let environments = app.catalog.environments(&app.workspace);
+    if environments.iter().all(|environment| app.catalog.subscribers(&app.workspace, &name, environment).is_empty()) {
+        notes.push(format!("no published workflow has a trigger that is switched on for `{name}`, so nothing starts"));
+    }
+    Ok(Json(Diagnosis { integration: name.to_string(), refused, notes }))
+}
+
+async fn examined(app: &App, integration: &Integration, delivery: &RefusedDelivery) -> Examined {
+    let request = delivery.request.as_deref();
+    let (cause, advice) = match request {
+        Some(request) if delivery.status == 401 => {
+            let found = cause(&*app.triggers.plugins, integration, request).await;
+            (word(&found), advice(&found, integration, request))
+        }
+        _ => ("other", "the reason says it; no look at it tells more".to_owned()),
+    };
+    Examined {
+        time: delivery.time.to_string(),
+        delivery: delivery.delivery.clone(),
+        status: delivery.status,
+        reason: delivery.reason.clone(),
+        cause,
+        advice,
+        request: request.map(|request| view(integration, request)),
+    }
+}
+
+fn word(cause: &Cause) -> &'static str {
+    match cause {
+        Cause::Mended => "mended",
+        Cause::Clock(_) => "clock",
+        Cause::Url(_) => "url",
+        Cause::Body(_) => "body",
+        Cause::Unknown => "secret",
+    }
+}
+
+fn advice(cause: &Cause, integration: &Integration, request: &WebhookRequest) -> String {
+    match cause {
+        Cause::Mended => {
+            "it would be accepted now, for the secrets or the configuration have changed since; have it sent again"
+                .into()
+        }
+        Cause::Clock(dated) => {
+            let (apart, side) = apart(*dated, request.received_at);
+            format!(
+                "it is dated {dated}, {apart} {side} it came: set the clock of this machine or of its sender, or have it sent \
+                 again by somebody who signs it anew"
+            )
+        }
+        Cause::Url(signed) => {
+            let peer = request.remote_address.as_deref().unwrap_or("the proxy");
+            format!(
+                "its sender signed `{}`, and it came as `{}`: set `public_url` in the server's configuration, or name {peer} in \
+                 `trusted_proxies`",
+                without_query(signed),
+                without_query(&request.public_url)
+            )
+        }
+        Cause::Body(change) => {
+            format!("its body was changed on the way: {change}; have what stands in between pass it on as it is")
+        }
+        Cause::Unknown => {
+            let fields: Vec<_> = integration.secrets.iter().map(|(field, _)| format!("`{field}`")).collect();
+            let fields = if fields.is_empty() { "a secret".to_owned() } else { fields.join(" or ") };
+            format!(
+                "no other time, URL or shape of the body makes it right: {fields} is not what its sender signs with, or it comes \
+                 from somebody else"
+            )
+        }
+    }
+}
+
+/// `11m 3s`, `before`
+fn apart(dated: Timestamp, came: Timestamp) -> (humantime::FormattedDuration, &'static str) {
+    let micros = dated.0.abs_diff(came.0);
+    let side = if dated < came { "before" } else { "after" };
+    (humantime::format_duration(std::time::Duration::from_secs(micros / 1_000_000)), side)
+}
+
+fn without_query(url: &str) -> &str {
+    url.split_once('?').map_or(url, |(url, _)| url)
+}
+
+fn view(integration: &Integration, request: &WebhookRequest) -> RequestView {
+    let shown = |text: &str| {
+        let secrets =
+            integration.secrets.iter().flat_map(|(field, values)| values.iter().map(move |value| (field, value)));
+        secrets.fold(text.to_owned(), |text, (field, value)| match value.is_empty() {
+            true => text,
+            false => text.replace(value.as_str(), &format!("<secret {field}>")),
+        })
+    };
+    let header = |(name, value): &(String, Vec<u8>)| {
+        let text = if is_credential(name) { HIDDEN.to_owned() } else { shown(&String::from_utf8_lossy(value)) };
+        (name.clone(), text)
+    };
+    let query: Vec<_> = request.query.split('&').filter(|pair| !pair.is_empty()).collect();
+    let keys: Vec<_> =
+        query.iter().map(|pair| format!("{}={HIDDEN}", pair.split_once('=').map_or(*pair, |(key, _)| key))).collect();
+    let url = without_query(&request.public_url);
+    RequestView {
+        method: request.method.clone(),
+        url: if keys.is_empty() { url.to_owned() } else { format!("{url}?{}", keys.join("&")) },
+        remote_address: request.remote_address.clone(),
+        headers: request.headers.iter().map(header).collect(),
+        body_bytes: request.body.len(),
+        body: {
+            // Masked before it is cut, so that no secret is cut in two.
+            let mut text = shown(&String::from_utf8_lossy(&request.body));
+            text.truncate(text.floor_char_boundary(BODY_SHOWN));
+            text
+        },
+    }
+}
+
+/// Whether a header holds what its sender proves itself with, right or wrong. Signatures hold for one body, and may be seen.
+fn is_credential(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey"]
+        .iter()
+        .any(|word| name.contains(word))
+}
