@@ -1,10 +1,17 @@
 //! Adapters: one vendor's webhooks in, events out.
 
+mod cloudevents;
 mod description;
+mod pick;
 mod request;
+mod time;
+mod xml;
 
+pub use cloudevents::cloudevent;
 pub use description::{Description, EventType, Secret};
 pub use request::Request;
+pub use time::rfc3339;
+pub use xml::Element;
 
 use crate::json;
 use schemars::JsonSchema;
@@ -172,6 +179,11 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// `malformed`: the body has no text at a path where every delivery has one.
+    pub fn missing(path: &str) -> Self {
+        Self::Malformed(format!("the body has no text at `{path}`"))
+    }
+
     /// The message.
     pub fn message(&self) -> &str {
         match self {
@@ -203,7 +215,7 @@ pub fn receive<A: Adapter>(request: &Request, integration: Integration<String>) 
         "" | "null" => "{}",
         text => text,
     };
-    let config = json::parse::<A::Config>(text).map_err(|fault| {
+    let config = json::parse_once::<A::Config>(text).map_err(|fault| {
         Rejection::Unsupported(format!("the configuration of integration `{name}` is not valid: {fault}"))
     })?;
     A::receive(request, &Integration { name, config, secrets })

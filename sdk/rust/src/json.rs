@@ -25,19 +25,21 @@ impl fmt::Display for Fault {
 pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
     match serde_json::from_str(text) {
         Ok(value) => Ok(value),
-        Err(error) => Err(locate::<T>(text, error)),
+        Err(_) => parse_once(text),
     }
 }
 
-#[cold]
-fn locate<T: DeserializeOwned>(text: &str, error: serde_json::Error) -> Fault {
-    let deserializer = &mut serde_json::Deserializer::from_str(text);
-    let (path, error) = match serde_path_to_error::deserialize::<_, T>(deserializer) {
-        Ok(_) => (String::new(), error),
-        Err(located) => (located.path().to_string(), located.into_inner()),
+/// Parses a small text, with its path tracked from the start: a type is then read by one parser, which makes the component smaller.
+pub(crate) fn parse_once<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let located = |path: String, error: &serde_json::Error| {
+        let path = if path == "." || path == "?" { String::new() } else { path };
+        Fault { path, message: without_position(&error.to_string()) }
     };
-    let path = if path == "." || path == "?" { String::new() } else { path };
-    Fault { path, message: without_position(&error.to_string()) }
+    let value = serde_path_to_error::deserialize::<_, T>(&mut deserializer)
+        .map_err(|error| located(error.path().to_string(), error.inner()))?;
+    deserializer.end().map_err(|error| located(String::new(), &error))?;
+    Ok(value)
 }
 
 /// People did not write the text that a plugin gets, so its lines and columns say nothing to them.

@@ -22,16 +22,21 @@
 //!
 //! Each thread has its own host, so tests run side by side. Code outside [`Host::run`] meets a host with nothing in it.
 
+mod attacks;
 mod cases;
 mod mock;
 
-pub use cases::{adapter_cases, task_cases};
+pub use attacks::{Sent, Vendor};
+pub use cases::{adapter_cases, adapter_table, task_cases};
 pub(crate) use mock::native;
 pub use mock::{Answer, Host, LogLine, SentRequest};
 
 use crate::adapter::{self, Adapter, Integration, Receipt, Rejection, Request};
 use crate::task::{self, Context, Failure, Task};
 use serde_json::Value;
+
+/// The table of deliveries that vendors' own libraries have signed, as seen from the crate of an adapter.
+pub const VENDORS: &str = "../../../tests/oracles/vendors.jsonl";
 
 /// Where a call stands, for tests: the first attempt of a step `step`, with an hour left on a new mock host.
 pub fn context() -> Context {

@@ -2,24 +2,34 @@
 //!
 //! ```
 //! use camshaft_sdk::prelude::*;
-//! use camshaft_sdk::verify::{Algorithm, Encoding};
+//! use camshaft_sdk::verify::{Signed, Unit};
+//! use std::time::Duration;
 //!
-//! fn check(request: &Request, keys: &[&str]) -> Result<(), Rejection> {
-//!     let signature = verify::header(request, "x-signature")?;
-//!     let signature = verify::signature(signature, "sha256=", Encoding::Hex)?;
-//!     verify::hmac(Algorithm::Sha256, keys, &[&request.body], &signature)
+//! const SIGNED: Signed = Signed::sha256("X-Shop-Signature").prefix("v1=");
+//!
+//! fn check(request: &Request, integration: &Integration<()>) -> Result<(), Rejection> {
+//!     let time = verify::stamped(request, "X-Shop-Time", Unit::Seconds, Duration::from_secs(300))?;
+//!     SIGNED.verify(request, integration, &[time.as_bytes(), b".", &request.body])
 //! }
 //! ```
+//!
+//! A vendor that does it in a way of its own finds the parts below: [`header`], [`signature()`], [`hmac()`], [`ed25519()`], [`token`].
 
 mod ed25519;
 mod mac;
+mod shared;
+mod signed;
+mod standard;
 mod timestamp;
 
 pub use ed25519::{PublicKey, ed25519};
-pub use mac::{Algorithm, Encoding, hmac, hmac_of, signature};
-pub use timestamp::fresh;
+pub use mac::{Algorithm, Encoding, hmac, hmac_of, sha256, signature};
+pub use shared::SharedToken;
+pub use signed::{Signed, any_hmac};
+pub use standard::standard;
+pub use timestamp::{Unit, fresh, stamped};
 
-use crate::adapter::{Rejection, Request};
+use crate::adapter::{Integration, Rejection, Request};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use subtle::ConstantTimeEq;
@@ -48,6 +58,20 @@ pub fn token(given: &str, accepted: &[&str]) -> Result<(), Rejection> {
     let matches =
         accepted.iter().fold(subtle::Choice::from(0), |found, one| found | one.as_bytes().ct_eq(given.as_bytes()));
     if bool::from(matches) { Ok(()) } else { Err(Rejection::Unauthorized("the token is not the right one".to_owned())) }
+}
+
+/// Compares the value of a header with a secret of the integration.
+///
+/// # Errors
+/// `unauthorized` where the header or the secret is missing, or they differ; `malformed` where the header is repeated.
+pub fn header_is<C>(
+    request: &Request,
+    name: &str,
+    integration: &Integration<C>,
+    secret: &str,
+) -> Result<(), Rejection> {
+    let accepted = integration.required_secret(secret)?;
+    token(header(request, name)?, &accepted)
 }
 
 /// User and password of an `Authorization: Basic` header (RFC 7617).

@@ -48,13 +48,8 @@ const EVENTS: &[(&str, &str, &str)] = &[
 ];
 
 pub(crate) fn description() -> Description {
-    let start = Description::new("GitHub", "Takes GitHub's webhooks, verified by their signature.")
+    Description::new("GitHub", "Takes GitHub's webhooks, verified by their signature.")
         .docs("https://docs.github.com/en/webhooks")
-        .secret(Secret::required(
-            "signing_secret",
-            "The secret that you typed into the webhook's settings, field Secret.",
-        ));
-    EVENTS.iter().fold(start, |description, (name, summary, sample)| {
-        description.event(EventType::new(name, summary).sample(sample))
-    })
+        .signing_secret("The secret that you typed into the webhook's settings, field Secret.")
+        .events(EVENTS)
 }

@@ -7,8 +7,10 @@ mod payload;
 
 use camshaft_sdk::adapter::NoConfig;
 use camshaft_sdk::prelude::*;
-use camshaft_sdk::verify::{Algorithm, Encoding};
+use camshaft_sdk::verify::Signed;
 use payload::Payload;
+
+const SIGNED: Signed = Signed::sha256("X-Hub-Signature-256").prefix("sha256=");
 
 /// GitHub's webhooks.
 pub struct GitHub;
@@ -20,15 +22,9 @@ impl Adapter for GitHub {
     }
 
     fn receive(request: &Request, integration: &Integration<NoConfig>) -> Result<Receipt, Rejection> {
-        if request.method != "POST" {
-            return Err(Rejection::Unsupported(format!("GitHub sends POST, not {}", request.method)));
-        }
-        let keys = integration.required_secret("signing_secret")?;
-        let signature = verify::header(request, "X-Hub-Signature-256")?;
-        let signature = verify::signature(signature, "sha256=", Encoding::Hex)?;
-        verify::hmac(Algorithm::Sha256, &keys, &[&request.body], &signature)?;
-
-        let event = word("X-GitHub-Event", request.required_header("X-GitHub-Event")?)?;
+        request.only("POST")?;
+        SIGNED.verify(request, integration, &[&request.body])?;
+        let event = request.word("X-GitHub-Event")?;
         let delivery = request.required_header("X-GitHub-Delivery")?;
         let (payload, body) = Payload::read(request)?;
         if event == "ping" {
@@ -37,21 +33,12 @@ impl Adapter for GitHub {
             );
         }
         let kind = match &payload.action {
-            Some(action) => format!("{event}.{}", word("action", action)?),
+            Some(action) => format!("{event}.{action}"),
             None => event.to_owned(),
         };
         let (source, subject) = (payload.source(), payload.subject());
         Ok(Event { id: Some(delivery.to_owned()), kind, source, subject, time_ms: None, body }.into())
     }
-}
-
-/// The event's name is not under the signature, so it is only ever a plain word.
-fn word<'a>(what: &str, text: &'a str) -> Result<&'a str, Rejection> {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    if !text.is_empty() && text.len() <= 64 && text.bytes().all(plain) {
-        return Ok(text);
-    }
-    Err(Rejection::Malformed(format!("`{what}` is not the name of an event")))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! GitHub's own vector, its handshake, and deliveries that are not what they should be.
 
 use super::*;
-use camshaft_sdk::testing;
+use camshaft_sdk::testing::{self, Sent, Vendor};
+use camshaft_sdk::verify::Algorithm;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -11,16 +12,14 @@ const SECRET: &str = "It's a Secret to Everybody";
 const SIGNATURE: &str = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
 const ISSUE: &str = r#"{"action":"opened","issue":{"number":7},"repository":{"html_url":"https://github.com/o/r"}}"#;
 
-fn signed(secret: &str, body: &[u8]) -> String {
-    let mac = verify::hmac_of(Algorithm::Sha256, secret.as_bytes(), &[body]);
-    format!("sha256={}", mac.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+fn deliver(sent: &Sent) -> Request {
+    let signature = format!("sha256={}", sent.hex(Algorithm::Sha256, &[sent.body]));
+    let event = sent.kind.split('.').next().unwrap();
+    sent.delivery(&[("X-Hub-Signature-256", &signature), ("X-GitHub-Event", event), ("X-GitHub-Delivery", "d-1")])
 }
 
 fn request(event: &str, body: &[u8]) -> Request {
-    let signature = signed(SECRET, body);
-    let headers =
-        [("X-Hub-Signature-256", signature.as_str()), ("X-GitHub-Event", event), ("X-GitHub-Delivery", "d-1")];
-    testing::delivery(&headers, body, 0)
+    deliver(&Sent { kind: event, body, key: SECRET, at_ms: 0 })
 }
 
 fn receive(request: &Request) -> Result<Receipt, Rejection> {
@@ -37,13 +36,18 @@ fn unauthorized(result: Result<Receipt, Rejection>) -> bool {
 }
 
 #[test]
+fn every_attack_is_withstood() {
+    Vendor::new::<GitHub>(deliver).proofs(&["X-Hub-Signature-256"]).withstands();
+}
+
+#[test]
 fn golden_cases_hold() {
     testing::adapter_cases::<GitHub>("cases");
 }
 
 #[test]
 fn the_published_signature_is_the_one_that_is_made_and_taken() {
-    assert_eq!(signed(SECRET, b"Hello, World!"), SIGNATURE);
+    assert_eq!(request("push", b"Hello, World!").header("X-Hub-Signature-256"), Ok(Some(SIGNATURE)));
     // The vector's body is text, so it passes the signature and fails as a payload.
     assert!(matches!(receive(&request("push", b"Hello, World!")), Err(Rejection::Malformed(_))));
 }
@@ -89,22 +93,6 @@ fn a_form_delivery_gives_the_json_inside_as_the_body() {
 }
 
 #[test]
-fn one_changed_byte_is_unauthorized() {
-    let mut delivery = request("issues", ISSUE.as_bytes());
-    delivery.body[3] ^= 1;
-    assert!(unauthorized(receive(&delivery)));
-}
-
-#[test]
-fn a_wrong_key_is_unauthorized_and_any_of_several_will_do() {
-    let delivery = request("issues", ISSUE.as_bytes());
-    let with = |keys: &[&str]| testing::receive::<GitHub>(&delivery, json!({}), &[("signing_secret", keys)]);
-    assert!(unauthorized(with(&["wrong"])));
-    assert!(with(&["next", SECRET]).is_ok());
-    assert!(with(&[SECRET, "next"]).is_ok());
-}
-
-#[test]
 fn without_a_secret_nothing_is_taken_and_the_message_says_what_to_set() {
     let delivery = request("issues", ISSUE.as_bytes());
     for secrets in [&[][..], &[("signing_secret", &[""][..])]] {
@@ -115,17 +103,9 @@ fn without_a_secret_nothing_is_taken_and_the_message_says_what_to_set() {
 }
 
 #[test]
-fn an_empty_key_does_not_verify_what_it_signed() {
-    let mut delivery = request("issues", ISSUE.as_bytes());
-    let signature = signed("", ISSUE.as_bytes());
-    set(&mut delivery, "X-Hub-Signature-256", Some(signature.as_bytes()));
-    assert!(unauthorized(testing::receive::<GitHub>(&delivery, json!({}), &[("signing_secret", &["", "x"])])));
-}
-
-#[test]
 fn a_signature_that_is_missing_or_no_signature_is_unauthorized() {
-    let old = signed(SECRET, ISSUE.as_bytes()).replace("sha256=", "sha1=");
-    for value in [None, Some(&b""[..]), Some(b"sha256="), Some(b"sha256=zz"), Some(old.as_bytes())] {
+    let old = SIGNATURE.replace("sha256=", "sha1=");
+    for value in [None, Some(&b"sha256="[..]), Some(b"sha256=zz"), Some(old.as_bytes())] {
         let mut delivery = request("issues", ISSUE.as_bytes());
         set(&mut delivery, "X-Hub-Signature-256", value);
         assert!(unauthorized(receive(&delivery)), "{value:?}");
@@ -133,15 +113,8 @@ fn a_signature_that_is_missing_or_no_signature_is_unauthorized() {
 }
 
 #[test]
-fn a_doubled_signature_is_malformed_even_if_one_of_them_is_right() {
-    let mut delivery = request("issues", ISSUE.as_bytes());
-    delivery.headers.insert(0, ("x-hub-signature-256".into(), b"sha256=00".to_vec()));
-    assert!(matches!(receive(&delivery), Err(Rejection::Malformed(_))));
-}
-
-#[test]
 fn headers_that_name_the_event_have_to_be_there_and_plain() {
-    let bad = [None, Some(&b""[..]), Some(b"Issues"), Some(b"a b"), Some(b"issues\xff")];
+    let bad = [None, Some(&b""[..]), Some(b"a\"b"), Some(b"{}"), Some(b"issues\xff")];
     for (name, values) in [("X-GitHub-Event", &bad[..]), ("X-GitHub-Delivery", &bad[..2])] {
         for value in values {
             let mut delivery = request("issues", ISSUE.as_bytes());
@@ -157,21 +130,6 @@ fn a_body_that_is_not_utf_8_is_malformed_when_signed_and_unauthorized_when_not()
     assert!(matches!(receive(&delivery), Err(Rejection::Malformed(_))));
     delivery.body.push(b' ');
     assert!(unauthorized(receive(&delivery)));
-}
-
-#[test]
-fn only_post_is_taken() {
-    let delivery = Request { method: "GET".into(), ..request("issues", ISSUE.as_bytes()) };
-    assert!(matches!(receive(&delivery), Err(Rejection::Unsupported(_))));
-}
-
-#[test]
-fn the_samples_are_json_and_named_as_the_adapter_would_name_them() {
-    for event in GitHub::describe().events {
-        let sample = event.sample.unwrap();
-        let header = event.name.split('.').next().unwrap();
-        assert_eq!(receive(&request(header, sample.as_bytes())).unwrap().events[0].kind, event.name);
-    }
 }
 
 /// Payloads with GitHub's fields, of the right type or not.

@@ -1,7 +1,10 @@
 //! The specification's own vectors, keys that change, and deliveries that are not what they should be.
 
 use super::*;
-use camshaft_sdk::testing;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use camshaft_sdk::testing::{self, Sent, Vendor};
+use camshaft_sdk::verify::Algorithm;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -36,6 +39,21 @@ fn sign(secret: &str, id: &str, timestamp: &str, body: &[u8]) -> String {
 
 fn unauthorized(result: Result<Receipt, Rejection>) -> bool {
     matches!(result, Err(Rejection::Unauthorized(_)))
+}
+
+fn deliver(sent: &Sent) -> Request {
+    let timestamp = sent.seconds();
+    let signature = sign(sent.key, "msg_1", &timestamp, sent.body);
+    sent.delivery(&[("webhook-id", "msg_1"), ("webhook-timestamp", &timestamp), ("webhook-signature", &signature)])
+}
+
+#[test]
+fn every_attack_is_withstood() {
+    Vendor::new::<StandardWebhooks>(deliver)
+        .keys(SECRET, OTHER)
+        .proofs(&["webhook-id", "webhook-timestamp", "webhook-signature"])
+        .tolerance(300)
+        .withstands();
 }
 
 #[test]
@@ -111,43 +129,11 @@ fn a_signature_of_one_kind_is_none_of_the_other() {
 }
 
 #[test]
-fn anything_under_the_signature_that_changes_is_unauthorized() {
-    let timestamp = SENT.to_string();
-    let later = (SENT + 1).to_string();
-    for (id, timestamp, body) in
-        [("msg_x", timestamp.as_str(), BODY.as_bytes()), (ID, &later, BODY.as_bytes()), (ID, &timestamp, b"{}")]
-    {
-        assert!(unauthorized(receive(&delivery("webhook", id, timestamp, SIGNATURE, body), &[SECRET])));
-    }
-}
-
-#[test]
-fn five_minutes_either_way_are_fresh_and_a_second_more_is_not() {
-    for (apart, fresh) in [(300_i64, true), (-300, true), (301, false), (-301, false)] {
-        let timestamp = SENT.checked_add_signed(apart).unwrap().to_string();
-        let signature = sign(SECRET, ID, &timestamp, BODY.as_bytes());
-        let request = delivery("webhook", ID, &timestamp, &signature, BODY.as_bytes());
-        assert_eq!(receive(&request, &[SECRET]).is_ok(), fresh, "{apart}");
-    }
-}
-
-#[test]
 fn a_timestamp_that_is_none_is_unauthorized() {
     for timestamp in ["", "soon", "-1", "1649367553.5", "99999999999999999999999"] {
         let request =
             delivery("webhook", ID, timestamp, &sign(SECRET, ID, timestamp, BODY.as_bytes()), BODY.as_bytes());
         assert!(unauthorized(receive(&request, &[SECRET])), "{timestamp}");
-    }
-}
-
-#[test]
-fn a_missing_header_is_unauthorized_and_a_doubled_one_malformed() {
-    for index in 0..3 {
-        let mut request = published();
-        let header = request.headers.remove(index);
-        assert!(unauthorized(receive(&request, &[SECRET])), "{}", header.0);
-        request.headers.extend([header.clone(), header.clone()]);
-        assert!(matches!(receive(&request, &[SECRET]), Err(Rejection::Malformed(_))), "{}", header.0);
     }
 }
 
@@ -169,12 +155,6 @@ fn a_body_that_is_not_utf_8_or_no_object_is_malformed_when_signed() {
         let request = delivery("webhook", ID, &timestamp, &sign(SECRET, ID, &timestamp, body), body);
         assert!(matches!(receive(&request, &[SECRET]), Err(Rejection::Malformed(_))), "{body:?}");
     }
-}
-
-#[test]
-fn only_post_is_taken() {
-    let request = Request { method: "GET".into(), ..published() };
-    assert!(matches!(receive(&request, &[SECRET]), Err(Rejection::Unsupported(_))));
 }
 
 /// Bodies that are the specification's, or anything.

@@ -44,6 +44,17 @@ impl Description {
         self.events.push(event);
         self
     }
+
+    /// Adds event types: name, when they come, a sample of the body.
+    pub fn events(mut self, events: &[(&str, &str, &str)]) -> Self {
+        self.events.extend(events.iter().map(|(name, summary, sample)| EventType::new(name, summary).sample(sample)));
+        self
+    }
+
+    /// Adds the secret that a vendor signs with, and where to find it there.
+    pub fn signing_secret(self, summary: &str) -> Self {
+        self.secret(Secret::required(Secret::SIGNING, summary))
+    }
 }
 
 /// A secret that an integration holds for the adapter.
@@ -58,6 +69,9 @@ pub struct Secret {
 }
 
 impl Secret {
+    /// The name of the secret that a vendor signs with.
+    pub const SIGNING: &str = "signing_secret";
+
     /// One that the adapter cannot do without.
     pub fn required(name: &str, summary: &str) -> Self {
         Self { name: name.to_owned(), required: true, summary: summary.to_owned() }

@@ -1,6 +1,6 @@
 //! A delivery, and how its parts are read without surprises.
 
-use super::Rejection;
+use super::{Element, Rejection, pick, xml};
 use serde::de::DeserializeOwned;
 
 /// A delivery, exactly as it came.
@@ -24,7 +24,21 @@ pub struct Request {
     pub public_url: String,
 }
 
+/// Bytes of an event's name in a header.
+const WORD_BYTES_MAX: usize = 128;
+
 impl Request {
+    /// Takes a delivery by this method alone.
+    ///
+    /// # Errors
+    /// `unsupported` where it came by another.
+    pub fn only(&self, method: &str) -> Result<(), Rejection> {
+        if self.method == method {
+            return Ok(());
+        }
+        Err(Rejection::Unsupported(format!("deliveries come by {method}, not by {}", self.method)))
+    }
+
     /// The one value of a header, if it is there. Names are compared without case.
     ///
     /// # Errors
@@ -52,13 +66,66 @@ impl Request {
         }
     }
 
+    /// The name of an event in a header. Most vendors leave it out of what they sign, so it is only ever a plain word.
+    ///
+    /// # Errors
+    /// `malformed` where it is missing, repeated, longer than 128 bytes, or holds anything but letters, digits, spaces and `_.:/-`.
+    pub fn word(&self, name: &str) -> Result<&str, Rejection> {
+        let value = self.required_header(name)?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b" _.:/-".contains(&byte);
+        if value.len() <= WORD_BYTES_MAX && value.bytes().all(plain) {
+            return Ok(value);
+        }
+        Err(Rejection::Malformed(format!("the header `{name}` is not the name of an event")))
+    }
+
     /// The body as JSON.
     ///
     /// # Errors
     /// `malformed` where it is none.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
-        serde_json::from_slice(&self.body)
-            .map_err(|error| Rejection::Malformed(format!("the body is not the JSON that was expected: {error}")))
+        serde_json::from_slice(self.unmarked()).map_err(|error| not_expected(&error))
+    }
+
+    /// The texts at these paths of a body that is a JSON object: `event.type`, `items.0.id`. Numbers and truth values count as texts;
+    /// what is not there, null, a list or an object is none. Nothing else of the body is kept in memory.
+    ///
+    /// ```
+    /// use camshaft_sdk::prelude::*;
+    ///
+    /// let request = Request { body: br#"{"event":{"type":"paid","id":7}}"#.to_vec(), ..Request::default() };
+    /// let [kind, id, subject] = request.texts(["event.type", "event.id", "order"]).unwrap();
+    /// assert_eq!((kind.as_deref(), id.as_deref(), subject), (Some("paid"), Some("7"), None));
+    /// ```
+    ///
+    /// # Errors
+    /// `malformed` where the body is no JSON object.
+    pub fn texts<const N: usize>(&self, paths: [&str; N]) -> Result<[Option<String>; N], Rejection> {
+        pick::texts(self.unmarked(), paths).map_err(|error| not_expected(&error))
+    }
+
+    /// The text at a path of a body that is a JSON object, which every delivery has.
+    ///
+    /// # Errors
+    /// `malformed` where there is none.
+    pub fn text(&self, path: &str) -> Result<String, Rejection> {
+        let [text] = self.texts([path])?;
+        text.ok_or_else(|| Rejection::missing(path))
+    }
+
+    /// The body as XML in UTF-8: its root element.
+    ///
+    /// # Errors
+    /// `malformed` where it is none.
+    pub fn xml(&self) -> Result<Element, Rejection> {
+        let text = std::str::from_utf8(self.unmarked())
+            .map_err(|_| Rejection::Malformed("the body is not XML in UTF-8".to_owned()))?;
+        xml::parse(text)
+    }
+
+    /// The body behind a byte order mark. The mark is part of what is signed, and no part of JSON.
+    fn unmarked(&self) -> &[u8] {
+        self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body)
     }
 
     /// Whether the body is said to be of a media type, whatever its parameters.
@@ -69,11 +136,27 @@ impl Request {
 
     /// A field of a form body or query, decoded.
     pub fn form_field(form: &[u8], name: &str) -> Option<Vec<u8>> {
-        form.split(|byte| *byte == b'&').find_map(|pair| {
-            let split = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
-            (decode(&pair[..split]) == name.as_bytes()).then(|| decode(pair.get(split + 1..).unwrap_or_default()))
-        })
+        Self::form_fields(form).into_iter().find(|(key, _)| key == name.as_bytes()).map(|(_, value)| value)
     }
+
+    /// Every field of a form body or query with its value, decoded, in the order in which they came.
+    pub fn form_fields(form: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let pairs = form.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+        let split = |pair: &[u8]| {
+            let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+            (decode(&pair[..at]), decode(pair.get(at + 1..).unwrap_or_default()))
+        };
+        pairs.map(split).collect()
+    }
+
+    /// A parameter of the query, decoded; none where it is not there or no text.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        String::from_utf8(Self::form_field(self.query.as_bytes(), name)?).ok()
+    }
+}
+
+fn not_expected(error: &serde_json::Error) -> Rejection {
+    Rejection::Malformed(format!("the body is not the JSON that was expected: {error}"))
 }
 
 fn decode(text: &[u8]) -> Vec<u8> {
@@ -106,6 +189,38 @@ mod tests {
     #[test]
     fn a_header_that_is_no_text_is_malformed() {
         assert!(matches!(with_headers(&[("sig", b"\xff")]).header("sig"), Err(Rejection::Malformed(_))));
+    }
+
+    #[test]
+    fn a_word_is_plain() {
+        let word = |value: &[u8]| with_headers(&[("topic", value)]).word("topic").map(str::to_owned);
+        for plain in ["push", "orders/create", "Push Hook", "repo:push"] {
+            assert_eq!(word(plain.as_bytes()), Ok(plain.to_owned()));
+        }
+        for bad in [&b""[..], b"a\"b", b"a{b}", "\u{e4}".as_bytes(), &[b'a'; 129]] {
+            assert!(matches!(word(bad), Err(Rejection::Malformed(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_behind_a_byte_order_mark_is_json() {
+        let request = Request { body: b"\xef\xbb\xbf{\"a\":1}".to_vec(), ..Request::default() };
+        assert_eq!(request.text("a"), Ok("1".to_owned()));
+        assert_eq!(request.json::<serde_json::Value>(), Ok(serde_json::json!({ "a": 1 })));
+    }
+
+    #[test]
+    fn a_text_that_has_to_be_there_is_named() {
+        let request = Request { body: b"{}".to_vec(), ..Request::default() };
+        assert_eq!(request.text("event.type").unwrap_err().message(), "the body has no text at `event.type`");
+    }
+
+    #[test]
+    fn a_parameter_of_the_query_is_decoded() {
+        let request = Request { query: "hub.mode=subscribe&token=a%26b&bad=%FF".into(), ..Request::default() };
+        assert_eq!(request.parameter("token").as_deref(), Some("a&b"));
+        assert_eq!(request.parameter("bad"), None);
+        assert_eq!(request.parameter("mode"), None);
     }
 
     #[test]

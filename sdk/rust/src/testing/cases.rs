@@ -18,9 +18,11 @@
 //! ```
 
 use super::{Answer, Host};
-use crate::adapter::{Adapter, Event, Receipt, Rejection, Request};
+use crate::adapter::{Adapter, Event, Named, Receipt, Rejection, Request};
 use crate::http::HttpError;
 use crate::task::{Failure, FailureKind, Task};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -203,24 +205,42 @@ struct Delivery {
     headers: Map<String, Value>,
     #[serde(default)]
     body: String,
+    /// A file of the crate, in place of `body`.
+    #[serde(default)]
+    body_file: Option<String>,
+    /// Bytes that are no text, in place of `body`.
+    #[serde(default)]
+    body_base64: Option<String>,
     #[serde(default)]
     received_at: u64,
+    /// The URL that the vendor called, where it is signed.
+    #[serde(default)]
+    url: Option<String>,
+}
+
+impl Delivery {
+    fn request(&self) -> Result<Request, String> {
+        let headers: Vec<(&str, &str)> =
+            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default())).collect();
+        let body = match (&self.body_file, &self.body_base64) {
+            (Some(file), _) => fs::read(file).map_err(|error| format!("`{file}`: {error}"))?,
+            (None, Some(text)) => STANDARD.decode(text).map_err(|error| error.to_string())?,
+            (None, None) => self.body.clone().into_bytes(),
+        };
+        let plain = super::delivery(&headers, body, self.received_at);
+        Ok(Request {
+            method: self.method.clone().unwrap_or("POST".to_owned()),
+            path: self.path.clone(),
+            query: self.query.clone(),
+            public_url: self.url.clone().unwrap_or(plain.public_url.clone()),
+            ..plain
+        })
+    }
 }
 
 impl AdapterCase {
     fn check<A: Adapter>(&self) -> Result<(), String> {
-        let headers: Vec<(&str, &str)> = self
-            .request
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default()))
-            .collect();
-        let request = Request {
-            method: self.request.method.clone().unwrap_or("POST".to_owned()),
-            path: self.request.path.clone(),
-            query: self.request.query.clone(),
-            ..super::delivery(&headers, self.request.body.as_bytes(), self.request.received_at)
-        };
+        let request = self.request.request()?;
         let values: Vec<(&str, Vec<&str>)> =
             self.secrets.iter().map(|(name, values)| (name.as_str(), texts(values))).collect();
         let secrets: Vec<(&str, &[&str])> = values.iter().map(|(name, values)| (*name, values.as_slice())).collect();
@@ -234,6 +254,70 @@ impl AdapterCase {
             _ => return Err("a case has either `receipt` or `rejection`".to_owned()),
         };
         same("result", &expected, &found)
+    }
+}
+
+/// Holds an adapter against a table of deliveries that its vendor's own library has signed, an object a line:
+///
+/// ```json
+/// { "adapter": "github", "library": "@octokit/webhooks-methods", "version": "6.0.0", "secret": ["signing_secret", "s3cret"],
+///   "request": { "headers": { "x-github-event": "push" }, "body": "{}", "received_at": 1767225600000 } }
+/// ```
+///
+/// Each is taken as it is; with a bit of the body or another secret, it is not.
+///
+/// # Panics
+/// With every line that does not hold, and where the table has none for this adapter.
+pub fn adapter_table<A: Adapter + Named>(file: &str) {
+    let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("the table `{file}`: {error}"));
+    let lines =
+        text.lines().map(|line| serde_json::from_str::<Line>(line).unwrap_or_else(|error| panic!("{error}: {line}")));
+    let own: Vec<Line> = lines.filter(|line| line.adapter == A::NAME).collect();
+    assert!(!own.is_empty(), "the table `{file}` has no line for `{}`", A::NAME);
+    let faults: Vec<String> = own.iter().filter_map(|line| line.check::<A>().err()).collect();
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    adapter: String,
+    library: String,
+    version: String,
+    #[serde(default)]
+    config: Value,
+    secret: (String, String),
+    request: Delivery,
+}
+
+impl Line {
+    fn check<A: Adapter>(&self) -> Result<(), String> {
+        let request = self.request.request()?;
+        let (field, secret) = &self.secret;
+        let with =
+            |request: &Request, secrets: &[(&str, &[&str])]| super::receive::<A>(request, self.config.clone(), secrets);
+        let told = |what: &str, result: &dyn std::fmt::Debug| {
+            format!("{what} of {} {} with {:?}: {result:?}", self.library, self.version, request.headers)
+        };
+        let own: &[(&str, &[&str])] = &[(field, &[secret])];
+        let taken = with(&request, own);
+        if taken.is_err() {
+            return Err(told("a delivery", &taken));
+        }
+        let stripped = with(&request, &[]);
+        if !matches!(stripped, Err(Rejection::Unauthorized(_))) {
+            return Err(told("without the secret, a delivery", &stripped));
+        }
+        let mut changed = request.clone();
+        match changed.body.last_mut() {
+            Some(last) => *last ^= 1,
+            None => changed.body.push(b' '),
+        }
+        let changed = with(&changed, own);
+        if !matches!(changed, Err(Rejection::Unauthorized(_))) {
+            return Err(told("with one bit changed, a delivery", &changed));
+        }
+        Ok(())
     }
 }
 

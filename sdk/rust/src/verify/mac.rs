@@ -8,6 +8,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use sha2::Digest;
 
 /// Vendors differ in whether they pad.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -45,6 +46,14 @@ impl Encoding {
         match self {
             Self::Hex => hex::decode(text).ok(),
             Self::Base64 => BASE64.decode(text).ok(),
+        }
+    }
+
+    /// The text of some bytes: hexadecimal in lower case, base64 with its padding.
+    pub fn encode(self, bytes: &[u8]) -> String {
+        match self {
+            Self::Hex => hex::encode(bytes),
+            Self::Base64 => BASE64.encode(bytes),
         }
     }
 }
@@ -86,6 +95,11 @@ pub fn hmac_of(algorithm: Algorithm, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
         Algorithm::Sha256 => mac::<Hmac<sha2::Sha256>>(key, parts).finalize().into_bytes().to_vec(),
         Algorithm::Sha512 => mac::<Hmac<sha2::Sha512>>(key, parts).finalize().into_bytes().to_vec(),
     }
+}
+
+/// SHA-256, for vendors that hash without a MAC.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    sha2::Sha256::digest(bytes).into()
 }
 
 fn mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> M {

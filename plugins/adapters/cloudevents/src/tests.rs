@@ -1,0 +1,74 @@
+//! The three ways of sending, and the handshake.
+
+use super::*;
+use camshaft_sdk::testing::{self, Sent, Vendor};
+
+const EVENT: &str = r#"{"specversion":"1.0","id":"7","source":"/shop","type":"paid","subject":"o-1","time":"2026-01-01T00:00:00Z","data":{"n":1}}"#;
+
+fn deliver(sent: &Sent) -> Request {
+    sent.delivery(&[("Authorization", sent.key), ("Content-Type", "application/cloudevents+json")])
+}
+
+fn receive(headers: &[(&str, &str)], body: &str) -> Result<Receipt, Rejection> {
+    let headers = [headers, &[("Authorization", "k")]].concat();
+    let config = json!({ "header": "Authorization" });
+    testing::receive::<CloudEvents>(&testing::delivery(&headers, body, 0), config, &[("header_value", &["k"])])
+}
+
+fn event(data: Option<Value>) -> Event {
+    Event {
+        id: Some("/shop 7".into()),
+        source: Some("/shop".into()),
+        subject: Some("o-1".into()),
+        time_ms: Some(1_767_225_600_000),
+        body: data,
+        ..Event::new("paid")
+    }
+}
+
+#[test]
+fn golden_cases_hold() {
+    testing::adapter_cases::<CloudEvents>("cases");
+}
+
+#[test]
+fn every_attack_is_withstood() {
+    let vendor = Vendor::new::<CloudEvents>(deliver).token("header_value").config(json!({ "header": "Authorization" }));
+    vendor.proofs(&["Authorization"]).withstands();
+}
+
+#[test]
+fn the_three_ways_of_sending_make_the_same_event() {
+    let structured = receive(&[("Content-Type", "application/cloudevents+json; charset=utf-8")], EVENT).unwrap();
+    assert_eq!(structured.events, [event(Some(json!({ "n": 1 })))]);
+    let batch = receive(&[("Content-Type", "application/cloudevents-batch+json")], &format!("[{EVENT},{EVENT}]"));
+    assert_eq!(batch.unwrap().events, [event(Some(json!({ "n": 1 }))), event(Some(json!({ "n": 1 })))]);
+    let headers = [
+        ("ce-specversion", "1.0"),
+        ("ce-id", "7"),
+        ("ce-source", "/shop"),
+        ("ce-type", "paid"),
+        ("ce-subject", "o-1"),
+        ("ce-time", "2026-01-01T00:00:00Z"),
+    ];
+    assert_eq!(receive(&headers, r#"{"n":1}"#).unwrap().events, [event(None)], "the body is the request's own");
+}
+
+#[test]
+fn an_event_without_what_every_event_has_is_malformed() {
+    for name in ["specversion", "id", "source", "type"] {
+        let mut body: Value = serde_json::from_str(EVENT).unwrap();
+        body.as_object_mut().unwrap().remove(name);
+        let result = receive(&[], &body.to_string());
+        assert!(matches!(result, Err(Rejection::Malformed(_))), "{name}: {result:?}");
+    }
+}
+
+#[test]
+fn who_asks_whether_it_may_send_is_answered() {
+    let headers = [("WebHook-Request-Origin", "eventemitter.example.com")];
+    let request = Request { method: "OPTIONS".into(), ..testing::delivery(&headers, "", 0) };
+    let respond = testing::receive::<CloudEvents>(&request, json!({}), &[]).unwrap().respond.unwrap();
+    let allowed = ("WebHook-Allowed-Origin".to_owned(), "eventemitter.example.com".to_owned());
+    assert_eq!((respond.status, respond.headers), (200, vec![allowed]));
+}

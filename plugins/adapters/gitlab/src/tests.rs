@@ -1,0 +1,63 @@
+//! Both of GitLab's ways to prove itself.
+
+use super::*;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use camshaft_sdk::testing::{self, Sent, Vendor};
+use camshaft_sdk::verify::{Algorithm, hmac_of};
+
+const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+const OTHER: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+fn by_token(sent: &Sent) -> Request {
+    sent.delivery(&[("X-Gitlab-Token", sent.key), ("X-Gitlab-Event", sent.kind), ("X-Gitlab-Event-UUID", "u-1")])
+}
+
+fn by_signature(sent: &Sent) -> Request {
+    let key = STANDARD.decode(sent.key.trim_start_matches("whsec_")).unwrap();
+    let time = sent.seconds();
+    let mac = hmac_of(Algorithm::Sha256, &key, &[b"msg_1.", time.as_bytes(), b".", sent.body]);
+    let signature = format!("v1,{}", STANDARD.encode(mac));
+    sent.delivery(&[
+        ("webhook-id", "msg_1"),
+        ("webhook-timestamp", &time),
+        ("webhook-signature", &signature),
+        ("X-Gitlab-Event", sent.kind),
+    ])
+}
+
+#[test]
+fn golden_cases_hold() {
+    testing::adapter_cases::<GitLab>("cases");
+}
+
+#[test]
+fn every_attack_on_a_token_is_withstood() {
+    Vendor::new::<GitLab>(by_token).token("signing_secret").proofs(&["X-Gitlab-Token"]).withstands();
+}
+
+#[test]
+fn every_attack_on_a_signature_is_withstood() {
+    let proofs = &["webhook-id", "webhook-timestamp", "webhook-signature"];
+    Vendor::new::<GitLab>(by_signature).keys(SECRET, OTHER).proofs(proofs).tolerance(300).withstands();
+}
+
+#[test]
+fn a_wrong_signature_is_not_made_up_for_by_the_right_token() {
+    let mut request = by_token(&Sent { kind: "Push Hook", body: b"{}", key: SECRET, at_ms: 0 });
+    request.headers.push(("webhook-signature".into(), b"v1,AAAA".to_vec()));
+    let result = testing::receive::<GitLab>(&request, json!({}), &[("signing_secret", &[SECRET])]);
+    assert!(matches!(result, Err(Rejection::Unauthorized(_))), "{result:?}");
+}
+
+#[test]
+fn the_id_is_that_of_the_delivery_before_that_of_the_event() {
+    let mut request = by_token(&Sent { kind: "Push Hook", body: b"{}", key: "t", at_ms: 0 });
+    let id = |request: &Request| {
+        let receipt = testing::receive::<GitLab>(request, json!({}), &[("signing_secret", &["t"])]);
+        receipt.unwrap().events.remove(0).id.unwrap()
+    };
+    assert_eq!(id(&request), "u-1");
+    request.headers.push(("Idempotency-Key".into(), b"k-1".to_vec()));
+    assert_eq!(id(&request), "k-1");
+}

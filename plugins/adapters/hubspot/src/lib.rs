@@ -1,0 +1,62 @@
+//! The adapter `hubspot`: webhooks of a HubSpot app. A delivery is a batch: an event for each change.
+//!
+//! Source: <https://developers.hubspot.com/docs/api/webhooks/validating-requests>.
+
+mod signature;
+
+use camshaft_sdk::prelude::*;
+use signature::Version;
+
+const EVENTS: &[(&str, &str, &str)] = &[
+    ("contact.creation", "a contact was created", include_str!("../samples/contact.creation.json")),
+    ("deal.propertyChange", "a property of a deal was changed", include_str!("../samples/deal.propertyChange.json")),
+];
+
+/// Which signature is expected. HubSpot sends an older one beside v3, which has no time in it, so only one of them counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `v3`, unless what sends the webhooks does not have it.
+    pub signature: Version,
+}
+
+/// HubSpot's webhooks.
+pub struct HubSpot;
+
+#[adapter]
+impl Adapter for HubSpot {
+    type Config = Config;
+
+    fn describe() -> Description {
+        Description::new("HubSpot", "Takes webhooks of a HubSpot app, an event for each change of a batch.")
+            .docs("https://developers.hubspot.com/docs/api/webhooks")
+            .signing_secret("The app's Client secret: the app, Auth.")
+            .events(EVENTS)
+    }
+
+    fn receive(request: &Request, integration: &Integration<Config>) -> Result<Receipt, Rejection> {
+        request.only("POST")?;
+        integration.config.signature.verify(request, &integration.required_secret("signing_secret")?)?;
+        let batch = match request.json()? {
+            Value::Array(batch) => batch,
+            single @ Value::Object(_) => vec![single],
+            _ => return Err(Rejection::Malformed("the body is neither a list nor an object".to_owned())),
+        };
+        Ok(batch.into_iter().map(event).collect::<Vec<_>>().into())
+    }
+}
+
+/// Webhooks of a workflow at HubSpot are what their author makes them, without a type.
+fn event(body: Value) -> Event {
+    let text = |name: &str| match &body[name] {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let kind = text("subscriptionType").unwrap_or_else(|| "webhook".to_owned());
+    let (id, source, subject) = (text("eventId"), text("portalId"), text("objectId"));
+    Event { id, source, subject, time_ms: body["occurredAt"].as_u64(), body: Some(body), ..Event::new(kind) }
+}
+
+#[cfg(test)]
+mod tests;

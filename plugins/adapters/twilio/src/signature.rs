@@ -1,0 +1,58 @@
+//! Twilio's signature: over the URL and the form's fields, or over the URL alone, which then holds the hash of the body.
+
+use camshaft_sdk::prelude::*;
+use camshaft_sdk::verify::{self, Algorithm, Encoding};
+
+const HEADER: &str = "X-Twilio-Signature";
+
+/// Whether the fields of a form are signed, which also holds for a delivery by `GET` that has none.
+pub(crate) fn is_form(request: &Request) -> bool {
+    request.body.is_empty() || request.is("application/x-www-form-urlencoded")
+}
+
+pub(crate) fn verify(request: &Request, keys: &[&str]) -> Result<(), Rejection> {
+    let signature = verify::signature(verify::header(request, HEADER)?, "", Encoding::Base64)?;
+    let mut fields = Vec::new();
+    if is_form(request) {
+        fields = Request::form_fields(&request.body);
+        // Sorted by name and value, and the same field with the same value once, as Twilio's libraries do.
+        fields.sort();
+        fields.dedup();
+    } else {
+        let given = request.parameter("bodySHA256").and_then(|hash| Encoding::Hex.decode(&hash));
+        if !given.is_some_and(|hash| verify::same(&hash, &verify::sha256(&request.body))) {
+            return Err(Rejection::Unauthorized("the body is not the one of `bodySHA256` in the URL".to_owned()));
+        }
+    }
+    // Whether the port is signed depends on the product.
+    let urls = [Some(request.public_url.clone()), without_port(&request.public_url), with_port(&request.public_url)];
+    let made = |url: &String| {
+        let mut parts = vec![url.as_bytes()];
+        parts.extend(fields.iter().flat_map(|(name, value)| [name.as_slice(), value.as_slice()]));
+        verify::hmac(Algorithm::Sha1, keys, &parts, &signature).is_ok()
+    };
+    if urls.iter().flatten().any(made) {
+        return Ok(());
+    }
+    Err(Rejection::Unauthorized("the signature does not match the URL and the body".to_owned()))
+}
+
+/// Scheme, host and port, and the rest of a URL.
+fn split(url: &str) -> Option<(&str, &str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (host, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    Some((scheme, host, rest))
+}
+
+fn without_port(url: &str) -> Option<String> {
+    let (scheme, host, rest) = split(url)?;
+    let (name, port) = host.rsplit_once(':')?;
+    port.bytes().all(|byte| byte.is_ascii_digit()).then(|| format!("{scheme}://{name}{rest}"))
+}
+
+fn with_port(url: &str) -> Option<String> {
+    let (scheme, host, rest) = split(url)?;
+    let port = if scheme == "https" { 443 } else { 80 };
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    (!has_port).then(|| format!("{scheme}://{host}:{port}{rest}"))
+}

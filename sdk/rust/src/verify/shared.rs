@@ -1,0 +1,58 @@
+//! A token that vendor and integration share, for vendors that do not sign.
+
+use super::{header, token};
+use crate::adapter::{Integration, Rejection, Request, Secret};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Where a delivery carries the token: configuration of an adapter whose vendor lets people choose.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SharedToken {
+    /// The header with the token; left out, it is the parameter `token` of the URL.
+    pub header: Option<String>,
+}
+
+impl SharedToken {
+    /// The secret that holds the token.
+    pub const SECRET: &str = "header_value";
+
+    /// What an integration has to be told of the secret.
+    pub fn secret() -> Secret {
+        Secret::required(
+            Self::SECRET,
+            "The value of the header that `header` names; without it, of `?token=` in the URL.",
+        )
+    }
+
+    /// Compares the delivery's token with the integration's.
+    ///
+    /// # Errors
+    /// `unauthorized` where it is missing or another; `malformed` where the header is repeated.
+    pub fn verify<C>(&self, request: &Request, integration: &Integration<C>) -> Result<(), Rejection> {
+        let accepted = integration.required_secret(Self::SECRET)?;
+        match &self.header {
+            Some(name) => token(header(request, name)?, &accepted),
+            None => token(&request.parameter("token").unwrap_or_default(), &accepted),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_is_in_the_header_or_in_the_url_and_never_in_the_other() {
+        let secrets = vec![(SharedToken::SECRET.to_owned(), vec!["a&b".to_owned()])];
+        let integration = Integration { name: "test".to_owned(), config: (), secrets };
+        let in_header = Request { headers: vec![("X-Token".into(), b"a&b".to_vec())], ..Request::default() };
+        let in_url = Request { query: "x=1&token=a%26b".to_owned(), ..Request::default() };
+        let header = SharedToken { header: Some("x-token".to_owned()) };
+        let url = SharedToken::default();
+        assert!(header.verify(&in_header, &integration).is_ok());
+        assert!(url.verify(&in_url, &integration).is_ok());
+        assert!(header.verify(&in_url, &integration).is_err());
+        assert!(url.verify(&in_header, &integration).is_err());
+    }
+}
