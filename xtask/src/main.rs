@@ -15,6 +15,7 @@ mod process;
 mod progress;
 mod test;
 mod tools;
+mod vendors;
 mod workspace;
 
 use std::process::ExitCode;
@@ -47,6 +48,8 @@ enum Command {
     Expressions,
     /// Holds the table of cron patterns against croniter, or writes it anew.
     Patterns(patterns::Options),
+    /// Holds the table of signed deliveries against the vendors' own libraries, or writes it anew.
+    Vendors(vendors::Options),
     /// Holds the management API against its OpenAPI document.
     Api,
     /// Feeds what reads from outside with inputs that nobody would write, led by the code that they reach.
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Build => build::run(&workspace),
         Command::Expressions => expressions::run(&workspace),
         Command::Patterns(options) => patterns::run(&workspace, &options),
+        Command::Vendors(options) => vendors::run(&workspace, &options),
         Command::Api => api::run(&workspace),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),

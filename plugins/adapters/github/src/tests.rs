@@ -36,6 +36,11 @@ fn unauthorized(result: Result<Receipt, Rejection>) -> bool {
 }
 
 #[test]
+fn what_githubs_own_library_signs_is_taken() {
+    testing::adapter_table::<GitHub>(testing::VENDORS);
+}
+
+#[test]
 fn every_attack_is_withstood() {
     Vendor::new::<GitHub>(deliver).proofs(&["X-Hub-Signature-256"]).withstands();
 }

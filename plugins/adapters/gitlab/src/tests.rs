@@ -32,6 +32,11 @@ fn golden_cases_hold() {
 }
 
 #[test]
+fn what_the_specifications_own_library_signs_is_taken() {
+    testing::adapter_table::<GitLab>(testing::VENDORS);
+}
+
+#[test]
 fn every_attack_on_a_token_is_withstood() {
     Vendor::new::<GitLab>(by_token).token("signing_secret").proofs(&["X-Gitlab-Token"]).withstands();
 }

@@ -15,6 +15,11 @@ fn golden_cases_hold() {
 }
 
 #[test]
+fn what_linears_own_library_takes_is_taken() {
+    testing::adapter_table::<Linear>(testing::VENDORS);
+}
+
+#[test]
 fn every_attack_is_withstood() {
     Vendor::new::<Linear>(deliver).proofs(&["Linear-Signature"]).tolerance(60).withstands();
 }

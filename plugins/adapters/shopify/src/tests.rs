@@ -18,6 +18,11 @@ fn golden_cases_hold() {
 }
 
 #[test]
+fn what_shopifys_own_library_takes_is_taken() {
+    testing::adapter_table::<Shopify>(testing::VENDORS);
+}
+
+#[test]
 fn every_attack_is_withstood() {
     Vendor::new::<Shopify>(deliver).proofs(&["X-Shopify-Hmac-Sha256"]).withstands();
 }

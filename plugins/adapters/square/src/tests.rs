@@ -20,7 +20,7 @@ fn every_attack_is_withstood() {
 }
 
 #[test]
-fn what_squares_own_library_signs_is_taken() {
+fn what_squares_own_library_takes_is_taken() {
     testing::adapter_table::<Square>(testing::VENDORS);
 }
 

@@ -48,6 +48,11 @@ fn deliver(sent: &Sent) -> Request {
 }
 
 #[test]
+fn what_the_specifications_own_libraries_sign_is_taken() {
+    testing::adapter_table::<StandardWebhooks>(testing::VENDORS);
+}
+
+#[test]
 fn every_attack_is_withstood() {
     Vendor::new::<StandardWebhooks>(deliver)
         .keys(SECRET, OTHER)

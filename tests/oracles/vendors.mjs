@@ -1,0 +1,92 @@
+// Deliveries that the vendors' own JavaScript libraries have signed, or verify, one JSON object a line, as `vendors.py` writes them.
+//
+//     node vendors.mjs where/the/libraries/are
+
+import { createHmac } from "node:crypto";
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import assert from "node:assert";
+import path from "node:path";
+
+const folder = path.resolve(process.argv[2]);
+const require = createRequire(path.join(folder, "package.json"));
+const load = (name) => import(pathToFileURL(require.resolve(name)));
+const version = (name) =>
+  JSON.parse(readFileSync(path.join(folder, "node_modules", name, "package.json"), "utf8")).version;
+
+const MILLISECONDS = 1767225600000;
+// Some verifiers look at the clock themselves.
+Date.now = () => MILLISECONDS;
+const SECRETS = ["s3cret", "it's a \"secret\" of ümlauts & +/="];
+const NOTES = ["plain", "Grüße, 你好, 🙂", "tab\t quote\" slash/ back\\ \u2028", "x".repeat(2000)];
+
+function* bodies(fields) {
+  for (const note of NOTES) {
+    yield JSON.stringify({ ...fields, note });
+    yield JSON.stringify({ ...fields, note }, null, 2).replaceAll("\n", "\r\n");
+  }
+  yield "\ufeff" + JSON.stringify(fields);
+}
+
+function line(adapter, library, secret, headers, body) {
+  const request = { headers, received_at: MILLISECONDS, body };
+  const known = { adapter, library, version: version(library), secret: ["signing_secret", secret] };
+  console.log(JSON.stringify({ ...known, request }));
+}
+
+async function github() {
+  const name = "@octokit/webhooks-methods";
+  const { sign, verify } = await import(pathToFileURL(path.join(folder, "node_modules", name, "dist-node/index.js")));
+  for (const secret of SECRETS) {
+    for (const body of bodies({ action: "opened" })) {
+      const signature = await sign(secret, body);
+      assert(await verify(secret, body, signature));
+      const headers = { "X-Hub-Signature-256": signature, "X-GitHub-Event": "issues", "X-GitHub-Delivery": "d-1" };
+      line("github", name, secret, headers, body);
+    }
+  }
+}
+
+async function linear() {
+  const { LinearWebhookClient } = await load("@linear/sdk/webhooks");
+  for (const secret of SECRETS) {
+    const client = new LinearWebhookClient(secret);
+    for (const body of bodies({ type: "Issue", action: "create", webhookTimestamp: MILLISECONDS })) {
+      // Linear's library reads no JSON behind a byte order mark.
+      if (body.startsWith("\ufeff")) continue;
+      const signature = createHmac("sha256", secret).update(body).digest("hex");
+      assert(client.verify(Buffer.from(body), signature));
+      assert.throws(() => client.verify(Buffer.from(body + " "), signature));
+      line("linear", "@linear/sdk", secret, { "Linear-Signature": signature, "Linear-Delivery": "d-1" }, body);
+    }
+  }
+}
+
+async function shopify() {
+  await load("@shopify/shopify-api/adapters/node");
+  const { shopifyApi, LogSeverity } = await load("@shopify/shopify-api");
+  for (const apiSecretKey of SECRETS) {
+    const app = { apiKey: "key", apiSecretKey, apiVersion: "2026-01", hostName: "camshaft.example", isEmbeddedApp: false };
+    const api = shopifyApi({ ...app, logger: { level: LogSeverity.Error, log: () => {} } });
+    for (const body of bodies({ id: 1 })) {
+      const signature = createHmac("sha256", apiSecretKey).update(body).digest("base64");
+      const headers = {
+        "X-Shopify-Hmac-Sha256": signature,
+        "X-Shopify-Topic": "orders/create",
+        "X-Shopify-Shop-Domain": "johns-apparel.myshopify.com",
+        "X-Shopify-API-Version": "2026-01",
+        "X-Shopify-Webhook-Id": "w-1",
+      };
+      const valid = async (rawBody) =>
+        (await api.webhooks.validate({ rawBody, rawRequest: { method: "POST", url: "/", headers } })).valid;
+      assert(await valid(body));
+      assert(!(await valid(body + " ")));
+      line("shopify", "@shopify/shopify-api", apiSecretKey, headers, body);
+    }
+  }
+}
+
+await github();
+await linear();
+await shopify();
