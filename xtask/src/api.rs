@@ -23,7 +23,7 @@ const WORKFLOW: &str =
 /// Starts the binary that is built for debugging, and asks it.
 pub fn run(workspace: &Workspace) -> Result<()> {
     progress::doing("the API, as its own document describes it", |_| {
-        let Some(folder) = oracle::installed(workspace, SCHEMATHESIS, "schemathesis") else {
+        let Some(folder) = oracle::installed(workspace, &[SCHEMATHESIS], "schemathesis") else {
             println!("    left out: {SCHEMATHESIS} cannot be had here");
             return Ok(());
         };

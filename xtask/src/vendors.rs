@@ -12,7 +12,9 @@ use crate::progress;
 use crate::workspace::Workspace;
 
 const TABLE: &str = "tests/oracles/vendors.jsonl";
-/// The releases that write the table.
+/// GitHub's example payloads, which the adapter's tests take one by one.
+const EXAMPLES: &str = "plugins/adapters/github/examples.jsonl.gz";
+/// The releases that write both.
 const FROM_PYPI: &[&str] = &[
     "stripe==16.1.0",
     "twilio==9.13.0",
@@ -24,7 +26,12 @@ const FROM_PYPI: &[&str] = &[
     "PyNaCl==1.6.2",
     "discord-interactions==0.4.0",
 ];
-const FROM_NPM: &[&str] = &["@octokit/webhooks-methods@6.0.0", "@linear/sdk@98.0.0", "@shopify/shopify-api@13.1.0"];
+const FROM_NPM: &[&str] = &[
+    "@octokit/webhooks-examples@7.6.1",
+    "@octokit/webhooks-methods@6.0.0",
+    "@linear/sdk@98.0.0",
+    "@shopify/shopify-api@13.1.0",
+];
 
 /// What to do with the table.
 #[derive(Args)]
@@ -52,6 +59,8 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         let asked = format!("{}\n{}\n", from_python.trim_end(), from_node.trim_end());
         let path = workspace.root.join(TABLE);
         if options.write {
+            let examples = Process::new("node", &workspace.root).arg("tests/oracles/github-examples.mjs").arg(&node);
+            examples.arg(EXAMPLES).read()?;
             return fs::write(&path, asked).with_context(|| format!("cannot write {}", path.display()));
         }
         let kept = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -2,6 +2,7 @@
 
 mod cloudevents;
 mod description;
+mod encoding;
 mod pick;
 mod request;
 mod time;
@@ -127,7 +128,7 @@ pub struct Response {
 impl Response {
     /// A JSON answer.
     pub fn json(status: u16, body: &Value) -> Self {
-        Self::with_type(status, "application/json", body.to_string())
+        Self::with_type(status, "application/json", json::text(body))
     }
 
     /// A plain text answer.
@@ -215,8 +216,15 @@ pub fn receive<A: Adapter>(request: &Request, integration: Integration<String>) 
         "" | "null" => "{}",
         text => text,
     };
-    let config = json::parse_once::<A::Config>(text).map_err(|fault| {
+    let config = json::parse_unlocated::<A::Config>(text).map_err(|fault| {
         Rejection::Unsupported(format!("the configuration of integration `{name}` is not valid: {fault}"))
     })?;
-    A::receive(request, &Integration { name, config, secrets })
+    let mut receipt = A::receive(request, &Integration { name, config, secrets })?;
+    // The runtime sees the body as it came. Where that is compressed, the adapter's events carry what is in it.
+    if request.is_encoded() {
+        for event in receipt.events.iter_mut().filter(|event| event.body.is_none()) {
+            event.body = request.json().ok();
+        }
+    }
+    Ok(receipt)
 }

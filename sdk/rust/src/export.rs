@@ -4,6 +4,7 @@ use crate::adapter::{self, Adapter, Named};
 use crate::bindings::adapter::exports::camshaft::plugin::adapter as adapter_exports;
 use crate::bindings::task::camshaft::plugin::types as wit_types;
 use crate::bindings::task::exports::camshaft::plugin::task as task_exports;
+use crate::json;
 use crate::task::{self, Context, Example, Failure, FailureKind, Task};
 use serde_json::Value;
 use std::marker::PhantomData;
@@ -91,7 +92,7 @@ impl<A: Adapter + Named> adapter_exports::Guest for AdapterExport<A> {
             version: A::VERSION.to_owned(),
             vendor: description.vendor,
             summary: description.summary,
-            config_schema: adapter::config_schema::<A>().to_string(),
+            config_schema: json::text(&adapter::config_schema::<A>()),
             secrets: description.secrets.into_iter().map(secret).collect(),
             events: description.events.into_iter().map(event).collect(),
             docs: description.docs,
@@ -126,7 +127,7 @@ fn receipt(receipt: adapter::Receipt) -> adapter_exports::Receipt {
         source: event.source,
         subject: event.subject,
         time: event.time_ms,
-        body: event.body.map(|body| body.to_string()),
+        body: event.body.as_ref().map(json::text),
     };
     let response = |response: adapter::Response| adapter_exports::Response {
         status: response.status,

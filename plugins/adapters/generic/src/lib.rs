@@ -27,7 +27,8 @@ impl Adapter for Generic {
         .secret(Secret::optional("signing_secret", "With `signature`: the key that deliveries are signed with, or the public key."))
         .secret(Secret::optional("header_value", "With `auth: {header: NAME}`: the value that this header has to have."))
         .secret(Secret::optional("basic_credentials", "With `auth: {basic: true}`: `user:password`."))
-        .event(EventType::new(TYPE_DEFAULT, "every delivery, unless `type` says where the type is"))
+        .docs("https://github.com/camshaft/camshaft/blob/main/plugins/adapters/generic/README.md")
+        .events(&[(TYPE_DEFAULT, "every delivery, unless `type` says where the type is", r#"{"any":"thing"}"#)])
     }
 
     fn receive(request: &Request, integration: &Integration<Config>) -> Result<Receipt, Rejection> {

@@ -28,7 +28,8 @@ impl Place {
                 });
                 Ok(match found {
                     Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
-                    Some(value @ (Value::Number(_) | Value::Bool(_))) => Some(value.to_string()),
+                    Some(Value::Number(number)) => Some(number.to_string()),
+                    Some(Value::Bool(value)) => Some(value.to_string()),
                     _ => None,
                 })
             }

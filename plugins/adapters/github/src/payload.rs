@@ -40,7 +40,7 @@ impl Payload {
         }
         let missing = || Rejection::Malformed("the form has no field `payload`".to_owned());
         let broken = |error| Rejection::Malformed(format!("the field `payload` is not GitHub's JSON: {error}"));
-        let text = Request::form_field(&request.body, "payload").ok_or_else(missing)?;
+        let text = Request::form_field(&request.content()?, "payload").ok_or_else(missing)?;
         let body: Value = serde_json::from_slice(&text).map_err(broken)?;
         Ok((serde_json::from_slice(&text).map_err(broken)?, Some(body)))
     }

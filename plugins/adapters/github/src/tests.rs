@@ -70,6 +70,43 @@ fn the_action_joins_the_event_by_a_dot() {
     assert_eq!(receipt, expected.into());
 }
 
+/// All that `@octokit/webhooks-examples` 7.6.1 (MIT) has, as JSON and as a form.
+#[test]
+fn every_example_of_githubs_is_taken_under_its_own_name() {
+    let mut text = String::new();
+    let file = std::fs::File::open("examples.jsonl.gz").unwrap();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(file), &mut text).unwrap();
+    let mut count = 0;
+    for line in text.lines() {
+        let Example { event, payload } = serde_json::from_str(line).unwrap();
+        let fields: Value = serde_json::from_str(payload.get()).unwrap();
+        let receipt = receive(&request(&event, payload.get().as_bytes())).unwrap();
+        let form = payload.get().bytes().fold("payload=".to_owned(), |form, byte| form + &format!("%{byte:02X}"));
+        let mut as_form = request(&event, form.as_bytes());
+        set(&mut as_form, "Content-Type", Some(b"application/x-www-form-urlencoded"));
+        let from_form = receive(&as_form).unwrap();
+        count += 1;
+        if event == "ping" {
+            assert!(receipt.events.is_empty() && from_form.events.is_empty());
+            continue;
+        }
+        let kind = fields["action"].as_str().map_or_else(|| event.clone(), |action| format!("{event}.{action}"));
+        let [found] = receipt.events.as_slice() else { panic!("{event}: {receipt:?}") };
+        assert_eq!(found.kind, kind);
+        if let Some(url) = fields["repository"]["html_url"].as_str() {
+            assert_eq!(found.source.as_deref(), Some(url), "{kind}");
+        }
+        assert_eq!(from_form.events, [Event { body: Some(fields), ..found.clone() }]);
+    }
+    assert_eq!(count, 329);
+}
+
+#[derive(Deserialize)]
+struct Example {
+    event: String,
+    payload: Box<serde_json::value::RawValue>,
+}
+
 #[test]
 fn a_ping_is_answered_and_starts_nothing() {
     let receipt = receive(&request("ping", br#"{"zen":"Design for failure.","hook_id":30}"#)).unwrap();

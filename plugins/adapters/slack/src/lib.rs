@@ -49,7 +49,8 @@ fn of_json(request: &Request) -> Result<Receipt, Rejection> {
 
 /// A slash command is a form; an interaction is JSON in the form's field `payload`.
 fn of_form(request: &Request) -> Result<Receipt, Rejection> {
-    let field = |name: &str| Request::form_field(&request.body, name).and_then(|text| String::from_utf8(text).ok());
+    let form = request.content()?;
+    let field = |name: &str| Request::form_field(&form, name).and_then(|text| String::from_utf8(text).ok());
     let Some(payload) = field("payload") else {
         let subject = Some(field("command").ok_or_else(|| Rejection::missing("command"))?);
         let (id, source) = (field("trigger_id"), field("team_id"));

@@ -1,6 +1,7 @@
 //! Reads a few texts out of a JSON object by their paths, and skips the rest without building it.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde_json::Number;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -110,7 +111,8 @@ impl<'de> Visitor<'de> for Pick<'_> {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.scalar(value.to_string())
+        // As JSON writes it; the formatting of floats for people is code that nothing else here needs.
+        self.scalar(Number::from_f64(value).map(|number| number.to_string()).unwrap_or_default())
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {

@@ -1,7 +1,8 @@
 //! A delivery, and how its parts are read without surprises.
 
-use super::{Element, Rejection, pick, xml};
+use super::{Element, Rejection, encoding, pick, xml};
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 
 /// A delivery, exactly as it came.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -84,7 +85,7 @@ impl Request {
     /// # Errors
     /// `malformed` where it is none.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
-        serde_json::from_slice(self.unmarked()).map_err(|error| not_expected(&error))
+        serde_json::from_slice(unmarked(&self.content()?)).map_err(|error| not_expected(&error))
     }
 
     /// The texts at these paths of a body that is a JSON object: `event.type`, `items.0.id`. Numbers and truth values count as texts;
@@ -101,7 +102,7 @@ impl Request {
     /// # Errors
     /// `malformed` where the body is no JSON object.
     pub fn texts<const N: usize>(&self, paths: [&str; N]) -> Result<[Option<String>; N], Rejection> {
-        pick::texts(self.unmarked(), paths).map_err(|error| not_expected(&error))
+        pick::texts(unmarked(&self.content()?), paths).map_err(|error| not_expected(&error))
     }
 
     /// The text at a path of a body that is a JSON object, which every delivery has.
@@ -118,14 +119,24 @@ impl Request {
     /// # Errors
     /// `malformed` where it is none.
     pub fn xml(&self) -> Result<Element, Rejection> {
-        let text = std::str::from_utf8(self.unmarked())
+        let content = self.content()?;
+        let text = std::str::from_utf8(unmarked(&content))
             .map_err(|_| Rejection::Malformed("the body is not XML in UTF-8".to_owned()))?;
         xml::parse(text)
     }
 
-    /// The body behind a byte order mark. The mark is part of what is signed, and no part of JSON.
-    fn unmarked(&self) -> &[u8] {
-        self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body)
+    /// The body as it was before it was compressed, where `Content-Encoding` says that it is. What is signed is [`Request::body`].
+    ///
+    /// # Errors
+    /// `malformed` where it is not encoded so, or decodes to more than 4 MiB; `unsupported` for other encodings than gzip and
+    /// deflate.
+    pub fn content(&self) -> Result<Cow<'_, [u8]>, Rejection> {
+        encoding::decoded(self.header("content-encoding")?.unwrap_or_default(), &self.body)
+    }
+
+    /// Whether the body is compressed.
+    pub(super) fn is_encoded(&self) -> bool {
+        self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-encoding"))
     }
 
     /// Whether the body is said to be of a media type, whatever its parameters.
@@ -153,6 +164,11 @@ impl Request {
     pub fn parameter(&self, name: &str) -> Option<String> {
         String::from_utf8(Self::form_field(self.query.as_bytes(), name)?).ok()
     }
+}
+
+/// What is behind a byte order mark, which is part of what is signed, and no part of JSON or XML.
+fn unmarked(content: &[u8]) -> &[u8] {
+    content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content)
 }
 
 fn not_expected(error: &serde_json::Error) -> Rejection {

@@ -7,7 +7,10 @@ use crate::random;
 use crate::verify::{Algorithm, hmac_of};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
+use std::io::Write;
 
 /// When deliveries of the attacks are sent: 2026-01-01T00:00:00Z.
 const SENT_MS: u64 = 1_767_225_600_000;
@@ -128,6 +131,7 @@ impl Vendor {
         self.takes_none_but_fresh();
         self.takes_no_broken_proof();
         self.takes_odd_bodies_for_what_they_are();
+        self.takes_a_compressed_body_as_it_was_signed();
         self.takes_nothing_that_is_made_up();
     }
 
@@ -242,6 +246,23 @@ impl Vendor {
             let request = Request { method: (*method).to_owned(), ..self.good() };
             self.refused_any(&format!("method `{method}`"), self.right(&request));
         }
+    }
+
+    fn takes_a_compressed_body_as_it_was_signed(&self) {
+        if !self.signs_body {
+            return;
+        }
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(self.first().body).expect("memory takes what is written");
+        let body = encoder.finish().expect("memory takes what is written");
+        let encoded = |mut request: Request| {
+            request.headers.push(("Content-Encoding".to_owned(), b"gzip".to_vec()));
+            self.right(&request)
+        };
+        let plain = self.right(&self.good()).map(|receipt| receipt.events.len());
+        let result = encoded((self.deliver)(&Sent { body: &body, ..self.first() }));
+        assert_eq!(result.clone().map(|receipt| receipt.events.len()), plain, "compressed, then signed: {result:?}");
+        self.refused("signed, then compressed", encoded(Request { body, ..self.good() }));
     }
 
     fn takes_nothing_that_is_made_up(&self) {

@@ -57,6 +57,7 @@ impl Signed {
     ///
     /// # Errors
     /// `unauthorized` where the secret or the header is missing, or no signature fits; `malformed` where the header is repeated.
+    #[inline(always)]
     pub fn verify<C>(&self, request: &Request, integration: &Integration<C>, parts: &[&[u8]]) -> Result<(), Rejection> {
         let keys = integration.required_secret(Secret::SIGNING)?;
         let value = super::header(request, self.header)?;
@@ -72,6 +73,7 @@ impl Signed {
 ///
 /// # Errors
 /// `unauthorized` where no key made any of them.
+#[inline(always)]
 pub fn any_hmac(
     algorithm: Algorithm,
     keys: &[impl AsRef<[u8]>],
