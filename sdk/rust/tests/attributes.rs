@@ -141,8 +141,6 @@ fn an_adapter_without_configuration_takes_none() {
     assert_eq!(Shop::NAME, "shop");
     assert_eq!(testing::receive::<Shop>(&request, Value::Null, &[]), Ok(Event::new("order.paid").into()));
     let rejection = testing::receive::<Shop>(&request, json!({ "a": 1 }), &[]).unwrap_err();
-    assert!(
-        rejection.message().starts_with("the configuration of integration `test` is not valid: `a`"),
-        "{rejection}"
-    );
+    let expected = "the configuration of integration `test` is not valid: unknown field `a`";
+    assert!(rejection.message().starts_with(expected), "{rejection}");
 }
