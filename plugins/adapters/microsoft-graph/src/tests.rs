@@ -31,6 +31,15 @@ fn the_validation_token_is_given_back_as_it_is_and_starts_nothing() {
 }
 
 #[test]
+fn a_notification_without_a_state_is_unauthorized() {
+    for state in [json!(null), json!(""), json!(7), json!(["k"])] {
+        let body = json!({ "value": [{ "changeType": "created", "clientState": state, "resource": "a" }] });
+        let result = receive(&testing::delivery(&[], body.to_string(), 0));
+        assert!(matches!(result, Err(Rejection::Unauthorized(_))), "{state}: {result:?}");
+    }
+}
+
+#[test]
 fn a_batch_is_taken_whole_or_not_at_all() {
     let batch = |state: &str| {
         let body = json!({ "value": [
