@@ -5,12 +5,14 @@ mod description;
 mod encoding;
 mod pick;
 mod request;
+mod schema;
 mod time;
 mod xml;
 
 pub use cloudevents::cloudevent;
 pub use description::{Description, EventType, Secret};
 pub use request::Request;
+pub use schema::config_schema;
 pub use time::rfc3339;
 pub use xml::Element;
 
@@ -24,7 +26,7 @@ use std::fmt;
 /// One vendor's webhooks. Write `#[adapter]` over the `impl`: it gives the adapter its name and version and exports it.
 pub trait Adapter {
     /// Configuration of an integration; [`NoConfig`] where there is none.
-    type Config: DeserializeOwned + JsonSchema;
+    type Config: DeserializeOwned + JsonSchema + 'static;
 
     /// What the adapter says of itself.
     fn describe() -> Description;
@@ -200,11 +202,6 @@ impl fmt::Display for Rejection {
 }
 
 impl std::error::Error for Rejection {}
-
-/// JSON Schema of an adapter's configuration.
-pub fn config_schema<A: Adapter>() -> Value {
-    json::input_schema::<A::Config>()
-}
 
 /// Hands a delivery to an adapter with the configuration as JSON text, exactly as the runtime does.
 ///

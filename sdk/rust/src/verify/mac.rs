@@ -78,13 +78,16 @@ pub fn hmac(
     parts: &[&[u8]],
     signature: &[u8],
 ) -> Result<(), Rejection> {
-    let made = |key: &[u8]| match algorithm {
-        Algorithm::Sha1 => mac::<Hmac<sha1::Sha1>>(key, parts).verify_slice(signature).is_ok(),
-        Algorithm::Sha256 => mac::<Hmac<sha2::Sha256>>(key, parts).verify_slice(signature).is_ok(),
-        Algorithm::Sha512 => mac::<Hmac<sha2::Sha512>>(key, parts).verify_slice(signature).is_ok(),
-    };
-    if keys.iter().any(|key| made(key.as_ref())) {
-        return Ok(());
+    for key in keys {
+        let key = key.as_ref();
+        let fits = match algorithm {
+            Algorithm::Sha1 => mac::<Hmac<sha1::Sha1>>(key, parts).verify_slice(signature).is_ok(),
+            Algorithm::Sha256 => mac::<Hmac<sha2::Sha256>>(key, parts).verify_slice(signature).is_ok(),
+            Algorithm::Sha512 => mac::<Hmac<sha2::Sha512>>(key, parts).verify_slice(signature).is_ok(),
+        };
+        if fits {
+            return Ok(());
+        }
     }
     Err(Rejection::Unauthorized("the signature does not match the body".to_owned()))
 }
