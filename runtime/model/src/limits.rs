@@ -109,6 +109,8 @@ pub const LOOKED_AT_MAX: usize = 2_000;
 /// Largest secret, bytes.
 pub const SECRET_BYTES_MAX: usize = 64 << 10;
 
+/// Most workspaces that a workflow is shared with.
+pub const SHARES_MAX: usize = 100;
 /// Most subscriptions of a workspace.
 pub const SUBSCRIPTIONS_MAX: usize = 50;
 /// Most workflows, and most environments, that a subscription names.

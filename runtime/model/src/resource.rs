@@ -37,11 +37,13 @@ pub enum ResourceKind {
     /// What a subscription's URL has not been told yet; key `SUBSCRIPTION-ID/EXECUTION-ID/SEQUENCE`, the sequence padded to
     /// twenty digits.
     Letter,
+    /// A workflow that is offered to another workspace, or lent; key `WORKFLOW-ID/WORKSPACE`.
+    Share,
 }
 
 impl ResourceKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Workflow,
         Self::Revision,
         Self::Plugin,
@@ -55,6 +57,7 @@ impl ResourceKind {
         Self::Schedule,
         Self::Subscription,
         Self::Letter,
+        Self::Share,
     ];
 
     /// The word, as in keys and messages.
@@ -73,6 +76,7 @@ impl ResourceKind {
             Self::Schedule => "schedule",
             Self::Subscription => "subscription",
             Self::Letter => "letter",
+            Self::Share => "share",
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod firings;
 pub mod folder;
 pub mod operator;
 pub mod retention;
+pub mod sharing;
 pub mod shipped;
 pub mod tokens;
 pub mod vault;

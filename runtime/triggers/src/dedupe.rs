@@ -23,6 +23,8 @@ const ANY_BODY: Digest = Digest([0; 32]);
 pub(crate) struct DeliveryScope<'a> {
     pub(crate) workspace: &'a Name,
     pub(crate) integration: &'a Name,
+    /// Whose integration it is, where it is not the workspace's own.
+    pub(crate) lent_by: Option<&'a Name>,
     pub(crate) workflow: Option<&'a Name>,
     pub(crate) waits: bool,
     pub(crate) environment: &'a Name,
@@ -42,6 +44,10 @@ impl DeliveryScope<'_> {
 
     fn seen(&self, of: &str, id: &str, body: Digest, at: Timestamp) -> SeenDelivery {
         let mut scope = format!("{of}integration/{}", self.integration);
+        if let Some(lender) = self.lent_by {
+            scope.push_str("/of/");
+            scope.push_str(lender.as_str());
+        }
         if let Some(workflow) = self.workflow {
             scope.push_str("/workflow/");
             scope.push_str(workflow.as_str());
@@ -82,6 +88,7 @@ mod tests {
         let all = DeliveryScope {
             workspace: &workspace,
             integration: &integration,
+            lent_by: None,
             workflow: None,
             waits: false,
             environment: &production,
@@ -107,6 +114,7 @@ mod tests {
         let scope = DeliveryScope {
             workspace: &workspace,
             integration: &integration,
+            lent_by: None,
             workflow: None,
             waits: false,
             environment: &environment,

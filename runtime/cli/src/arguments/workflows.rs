@@ -50,6 +50,40 @@ pub(crate) enum Workflow {
         #[arg(long)]
         environment: Option<String>,
     },
+    /// Offers a workflow to another workspace. It runs there once somebody there accepts it.
+    Share {
+        /// The workflow.
+        name: String,
+        /// The workspace.
+        to: String,
+    },
+    /// Shares a workflow with a workspace no more: nothing is started there, and what has run stays readable there.
+    Unshare {
+        /// The workflow.
+        name: String,
+        /// The workspace.
+        from: String,
+    },
+    /// Lists the workspaces that a workflow is shared with.
+    Shares {
+        /// The workflow.
+        name: String,
+    },
+    /// Lists what other workspaces offer to this one, or have lent it.
+    Offers,
+    /// Accepts an offered workflow, which runs here from then on; again, to catch up with what is published there.
+    Accept {
+        /// The id of the offer.
+        share: String,
+        /// Its name here, if not the same as there.
+        #[arg(long = "as", value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Turns an offer down, or gives a workflow back.
+    Leave {
+        /// The id of the offer.
+        share: String,
+    },
     /// Lists workflows.
     Ls,
     /// Shows a workflow and its URLs.

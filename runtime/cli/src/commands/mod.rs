@@ -11,6 +11,7 @@ mod rerun;
 mod schedule;
 mod secret;
 mod serve;
+mod share;
 mod subscription;
 mod test;
 mod token;

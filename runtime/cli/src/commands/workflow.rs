@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 
-use super::{Session, read_json, read_text, read_yaml, say, test};
+use super::{Session, read_json, read_text, read_yaml, say, share, test};
 use crate::arguments::Workflow;
 use crate::client::{ClientError, escape};
 use crate::view::{fault_text, harmless_lines, pairs, short, table, text};
@@ -45,6 +45,12 @@ pub(super) fn run(session: &Session, command: Workflow) -> Result<ExitCode> {
             let done = client.json("POST", &format!("/api/v1/workflows/{}/unpublish", escape(&name)), &body)?;
             session.print(&done, |_| format!("workflow {name}  unpublished"))?;
         }
+        Workflow::Share { name, to } => share::share(session, &name, &to)?,
+        Workflow::Unshare { name, from } => share::unshare(session, &name, &from)?,
+        Workflow::Shares { name } => share::shares(session, &name)?,
+        Workflow::Offers => share::offers(session)?,
+        Workflow::Accept { share, name } => share::accept(session, &share, name.as_deref())?,
+        Workflow::Leave { share } => share::leave(session, &share)?,
         Workflow::Ls => {
             let items = client.list("/api/v1/workflows")?;
             session.print(&Value::Array(items), |items| {

@@ -94,6 +94,12 @@ pub trait Directory: Send + Sync {
     fn concerned(&self, workspace: &Name, kind: &str, environment: &Name) -> Vec<Arc<Published>>;
     /// A workflow, as it is published in the environment.
     fn published(&self, workspace: &Name, which: &IdOrName, environment: &Name) -> Option<Arc<Published>>;
+    /// A workflow that a workspace has lent another, by its id there, as it is published there in the environment. A directory
+    /// that knows of no lending has none.
+    fn lent(&self, by: &Name, workflow: ResourceId, environment: &Name) -> Option<Arc<Published>> {
+        let _ = (by, workflow, environment);
+        None
+    }
     /// A revision, published or not: executions pin theirs. The environment is the execution's.
     fn revision<'a>(
         &'a self,

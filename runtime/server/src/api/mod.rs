@@ -28,6 +28,7 @@ pub mod rerun;
 pub mod reruns;
 pub mod schedules;
 pub mod secrets;
+pub mod shares;
 pub mod start;
 pub mod stream;
 pub mod subscriptions;
@@ -220,6 +221,11 @@ fn changing() -> OpenApiRouter<Arc<Instance>> {
         .routes(routes!(grants::put, grants::show))
         .routes(routes!(integrations::put, integrations::show, integrations::remove))
         .routes(routes!(integrations::list))
+        .routes(routes!(shares::offer, shares::list))
+        .routes(routes!(shares::remove))
+        .routes(routes!(shares::accept))
+        .routes(routes!(shares::leave))
+        .routes(routes!(shares::offers))
         .routes(routes!(subscriptions::put, subscriptions::show, subscriptions::remove))
         .routes(routes!(subscriptions::list))
         .routes(routes!(subscriptions::rotate))

@@ -20,6 +20,7 @@ use super::requirements::{self, Missing};
 use super::workflows::WorkflowView;
 use super::{App, check_generation, with_generation};
 use crate::catalog::specs::{self, Kept, RevisionSpec, WorkflowSpec};
+use crate::sharing::{self, check_own};
 
 /// What to publish where.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -181,10 +182,12 @@ async fn put(
 ) -> Result<Response, Problem> {
     let editing = app.catalog.edit().await;
     let kept = app.workflow(which)?;
+    check_own(&kept)?;
     check_generation(headers, kept.generation)?;
     app.check_environment(environment)?;
     let (revision, former) = choose(&kept)?;
-    let digests = check(app, &kept, revision, environment).await?;
+    let spec = stored(app, &kept, revision).await?;
+    let Fit { digests, .. } = fits(app, &kept.key.name, revision, &spec, environment, Whose::Own).await?;
     let mut head = kept.spec.clone();
     if head.published.insert(environment.clone(), revision) != Some(revision) {
         head.former.insert(environment.clone(), former);
@@ -234,6 +237,7 @@ pub async fn unpublish(
     let environment = wanted.environment.unwrap_or_else(production);
     let _editing = app.catalog.edit().await;
     let kept = app.workflow(&which)?;
+    check_own(&kept)?;
     check_generation(&headers, kept.generation)?;
     let mut head = kept.spec.clone();
     if head.published.contains_key(&environment) {
@@ -248,44 +252,67 @@ async fn change(app: &App, before: &Kept<WorkflowSpec>, head: WorkflowSpec) -> R
     if head != before.spec {
         let resource = specs::resource(before.key.clone(), before.id, &head, app.clock.now());
         let expect = Expect::Generation(before.generation);
-        app.catalog.change(vec![Change::Put { resource, expect }]).await?;
+        let mut changes = vec![Change::Put { resource, expect }];
+        changes.extend(sharing::follow(app, before, &head).await?);
+        app.catalog.change(changes).await?;
     }
     let kept = app.workflow(&before.key.name)?;
     Ok(with_generation(StatusCode::OK, kept.generation, Json(WorkflowView::of(app, &kept))))
 }
 
-/// Refuses a revision that could not run. Answers with the plugins that it calls.
-async fn check(
+/// Whose workflow a workspace is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Its own: the plugins are there, since the document was compiled with them.
+    Own,
+    /// Another workspace's: the very plugins have to be here too, and its integrations are the other one's.
+    Lent,
+}
+
+/// A revision that could run.
+pub struct Fit {
+    /// The plugins that it calls.
+    pub digests: Vec<Digest>,
+    /// Its document, compiled.
+    pub compiled: Compiled,
+}
+
+/// Refuses a revision that could not run in a workspace.
+pub async fn fits(
     app: &App,
-    kept: &Kept<WorkflowSpec>,
+    name: &str,
     revision: u32,
+    spec: &RevisionSpec,
     environment: &Name,
-) -> Result<Vec<Digest>, Problem> {
+    whose: Whose,
+) -> Result<Fit, Problem> {
     let workspace = &app.workspace;
     let catalog = &app.catalog;
-    let RevisionSpec { document, pins } = stored(app, kept, revision).await?;
+    let RevisionSpec { document, pins } = spec;
     let digests: Vec<_> = pins.values().map(|pin| pin.digest).collect();
 
     let mut missing: Vec<Missing> = Vec::new();
     for pin in pins.values() {
         // A shipped release may have been replaced by a newer build of the same version, which imports the same.
-        let release =
-            catalog.release_of(workspace, pin.digest).or_else(|| catalog.release(workspace, &pin.name, &pin.version));
+        let release = catalog.release_of(workspace, pin.digest);
+        if whose == Whose::Lent && release.is_none() {
+            missing.push(requirements::missing_plugin(pin));
+            continue;
+        }
+        let release = release.or_else(|| catalog.release(workspace, &pin.name, &pin.version));
         if let Some(release) = release {
             missing.extend(requirements::missing_grants(&release.spec, &catalog.grant(workspace, &pin.name)));
         }
     }
-    let compiled = language::compile(&document, &language::Pins(&pins)).map_err(|faults| {
+    let compiled = language::compile(document, &language::Pins(pins)).map_err(|faults| {
         let first = faults.first().map(ToString::to_string).unwrap_or_default();
-        Problem::new(
-            Fault::Invalid,
-            format!("revision {revision} of `{}` does not compile any more: {first}", kept.key.name),
-        )
+        Problem::new(Fault::Invalid, format!("revision {revision} of `{name}` does not compile any more: {first}"))
     })?;
     let secrets = compiled.secrets.iter().filter(|name| !catalog.has_secret(workspace, name, environment));
     missing.extend(secrets.map(requirements::missing_secret));
     let integrations = requirements::integrations_of(&compiled.workflow);
     let absent = integrations.into_iter().filter(|name| catalog.integration_kept(workspace, name).is_none());
+    let absent = absent.filter(|_| whose == Whose::Own);
     missing.extend(absent.map(requirements::missing_integration));
     for child in requirements::children_of(&compiled.program) {
         if catalog.published_here(workspace, child, environment).is_none() && !leads_back(app, child, &compiled).await?
@@ -295,11 +322,11 @@ async fn check(
     }
     missing.dedup();
     match missing.as_slice() {
-        [] => Ok(digests),
+        [] => Ok(Fit { digests, compiled }),
         [first, rest @ ..] => {
             let command = first.command.as_ref().map(|command| format!("; run `{command}`")).unwrap_or_default();
             let more = if rest.is_empty() { String::new() } else { format!(" (and {} more missing)", rest.len()) };
-            let detail = format!("`{}` cannot be published: {}{command}{more}", kept.key.name, first.message);
+            let detail = format!("`{name}` cannot be published: {}{command}{more}", first.message);
             Err(Problem::new(Fault::Invalid, detail).with("missing", &missing))
         }
     }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use camshaft_model::ids::{Name, SecretName};
-use camshaft_model::plugin::{Descriptor, Grant, PluginRelease};
+use camshaft_model::plugin::{Descriptor, Grant, PluginPin, PluginRelease};
 use camshaft_model::program::{Program, StepKind};
 use camshaft_model::workflow::{Trigger, Workflow};
 use serde::Serialize;
@@ -91,6 +91,20 @@ pub fn missing_workflow(workflow: &Name, environment: &Name) -> Missing {
         import: None,
         message: format!("a step starts the workflow `{workflow}`, which is not published to `{environment}`"),
         command: Some(format!("camshaft workflow publish {workflow} --environment {environment}")),
+    }
+}
+
+/// A plugin's release that a workspace does not have.
+pub fn missing_plugin(pin: &PluginPin) -> Missing {
+    let PluginPin { name, version, .. } = pin;
+    Missing {
+        kind: "plugin",
+        name: name.to_string(),
+        import: None,
+        message: format!(
+            "a step calls the plugin `{name}` {version}, whose very component this workspace does not have"
+        ),
+        command: None,
     }
 }
 

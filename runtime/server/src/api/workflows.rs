@@ -27,7 +27,9 @@ use super::problem::{Fault, Problem};
 use super::triggers::TriggerItem;
 use super::{App, body, check_generation, name_in_url, with_generation};
 use crate::catalog::WorkspaceTasks;
+use crate::catalog::shares::SharedFrom;
 use crate::catalog::specs::{self, Kept, RevisionSpec, TriggerSpec, WorkflowSpec};
+use crate::sharing::check_own;
 
 /// A workflow.
 #[derive(Debug, Serialize, ToSchema)]
@@ -48,10 +50,33 @@ pub struct WorkflowView {
     pub labels: BTreeMap<String, String>,
     /// What starts the latest revision.
     pub triggers: Vec<TriggerItem>,
+    /// The workspace that has lent it, and changes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_from: Option<SharedFromView>,
     /// When it was made (RFC 3339).
     pub created_at: String,
     /// When it was changed (RFC 3339).
     pub updated_at: String,
+}
+
+/// Where a workflow comes from that another workspace has lent.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SharedFromView {
+    /// Whose it is.
+    pub workspace: String,
+    /// Its name there.
+    pub workflow: String,
+    /// Whether it is shared no more: nothing is started, and what has run is kept.
+    pub ended: bool,
+    /// Why what is published there does not run here; accept the share again once that is mended.
+    pub behind: Option<String>,
+}
+
+impl SharedFromView {
+    fn of(from: &SharedFrom) -> Self {
+        let SharedFrom { workspace, workflow, ended, behind, .. } = from.clone();
+        Self { workspace: workspace.to_string(), workflow: workflow.to_string(), ended, behind }
+    }
 }
 
 /// A workflow, and how far its limits are used.
@@ -154,6 +179,7 @@ impl WorkflowView {
             published: published.iter().map(|(environment, revision)| (environment.to_string(), *revision)).collect(),
             labels: labels.clone(),
             triggers: TriggerItem::all(app, kept),
+            shared_from: kept.spec.shared_from.as_ref().map(SharedFromView::of),
             created_at: kept.created_at.to_string(),
             updated_at: kept.updated_at.to_string(),
         }
@@ -171,6 +197,7 @@ impl WorkflowView {
     responses(
         (status = 200, description = "changed, or the same document again", body = WorkflowView),
         (status = 201, description = "made", body = WorkflowView),
+        (status = 409, description = "another workspace has lent it, and changes it"),
         (status = 412, description = "changed meanwhile"),
         (status = 413, description = "too large"),
         (status = 422, description = "faulty; `diagnostics` tells every fault with line and column"),
@@ -198,6 +225,7 @@ pub async fn put(
     let _editing = app.catalog.edit().await;
     let before = app.catalog.workflow(workspace, &name);
     check_generation(&headers, before.as_ref().map_or(0, |kept| kept.generation))?;
+    before.as_deref().map_or(Ok(()), check_own)?;
     let revision = RevisionSpec { document, pins: compiled.pins };
     if let Some(before) = &before {
         let latest = app.catalog.revision_document(workspace, before.id, before.spec.latest_revision).await?;
@@ -219,6 +247,7 @@ pub async fn put(
         former: before.as_ref().map(|kept| kept.spec.former.clone()).unwrap_or_default(),
         disabled_triggers: before.as_ref().map(|kept| kept.spec.disabled_triggers.clone()).unwrap_or_default(),
         since: before.as_ref().map(|kept| kept.spec.since.clone()).unwrap_or_default(),
+        shared_from: None,
     };
     let revision_key = specs::revision_key(workspace, id, number);
     let head_key = specs::key(ResourceKind::Workflow, workspace, &name);

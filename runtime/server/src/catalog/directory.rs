@@ -65,6 +65,10 @@ impl Directory for Catalog {
         .flatten()
     }
 
+    fn lent(&self, by: &Name, workflow: ResourceId, environment: &Name) -> Option<Arc<Published>> {
+        self.lent_by(by, workflow, environment)
+    }
+
     fn revision<'a>(
         &'a self,
         workspace: &'a Name,

@@ -10,6 +10,7 @@
 mod directory;
 pub mod quotas;
 mod schedules;
+pub mod shares;
 mod shelf;
 pub mod specs;
 mod subscriptions;

@@ -16,6 +16,7 @@ use camshaft_model::time::Timestamp;
 use camshaft_model::workflow::Trigger;
 use semver::Version;
 
+use super::shares::ShareSpec;
 use super::specs::{self, EnvironmentSpec, IntegrationSpec, Kept, SecretSpec, WorkflowSpec, WorkspaceSpec};
 use crate::letters::subscription::{self, SubscriptionSpec};
 use crate::tokens::TokenSpec;
@@ -39,6 +40,8 @@ pub(super) struct Shelf {
     pub(super) environments: BTreeMap<Name, (Arc<Kept<EnvironmentSpec>>, Arc<Value>)>,
     pub(super) tokens: BTreeMap<ResourceId, Arc<Kept<TokenSpec>>>,
     pub(super) subscriptions: BTreeMap<Name, Arc<Kept<SubscriptionSpec>>>,
+    /// What is offered or lent to others, by the key's name.
+    pub(super) shares: BTreeMap<String, Arc<Kept<ShareSpec>>>,
     /// By workflow, then environment.
     published: HashMap<Name, BTreeMap<Name, Arc<Published>>>,
     /// By integration, then environment and workflow: the order in which a delivery's workflows are told.
@@ -126,6 +129,9 @@ impl Shelf {
                     .map_err(|error| damaged(error.to_string()))?;
                 self.subscriptions.insert(as_name(name)?, Arc::new(kept));
             }
+            ResourceKind::Share => {
+                self.shares.insert(name.clone(), Arc::new(Kept::read(resource)?));
+            }
             ResourceKind::Revision | ResourceKind::Rerun | ResourceKind::Schedule | ResourceKind::Letter => {}
         }
         Ok(())
@@ -160,6 +166,9 @@ impl Shelf {
                     versions.retain(|_, kept| kept.key != *key);
                 }
                 self.releases.retain(|_, versions| !versions.is_empty());
+            }
+            (ResourceKind::Share, _) => {
+                self.shares.remove(&key.name);
             }
             (ResourceKind::Secret, _) => self.secrets.retain(|_, kept| kept.key != *key),
             (ResourceKind::Token, _) => {

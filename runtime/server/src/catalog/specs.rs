@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::shares::SharedFrom;
 use crate::vault::Sealed;
 
 /// A resource whose spec is read.
@@ -133,6 +134,9 @@ pub struct WorkflowSpec {
     /// Environment and since when what runs there does: schedules make up for nothing that was due before.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub since: BTreeMap<Name, Timestamp>,
+    /// Where it comes from, if another workspace has lent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_from: Option<SharedFrom>,
 }
 
 /// A trigger, as lists show it.

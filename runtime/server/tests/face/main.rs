@@ -16,6 +16,7 @@ mod restart;
 mod routes;
 mod schedules;
 mod secrets;
+mod shares;
 mod streaming;
 mod subscriptions;
 mod telling;

@@ -84,7 +84,11 @@ async fn a_token_of_one_workspace_neither_sees_nor_learns_of_anything_in_another
     let subscription = r#"{"url": "https://only.example"}"#;
     let subscription = bench.call_as(&acme, "PUT", "/api/v1/subscriptions/only-acme", subscription).await;
     let subscription = subscription.is(201).json()["id"].clone();
-    let own = [&workflow, &execution, &token, &rerun, &subscription].map(|id| id.as_str().unwrap().to_owned());
+    // An offer to a third one is nobody else's to see.
+    let share = r#"{"workspace": "green"}"#;
+    let share = bench.call_as(&acme, "POST", "/api/v1/workflows/only-acme/shares", share).await;
+    let share = share.is(201).json()["id"].clone();
+    let own = [&workflow, &execution, &token, &rerun, &subscription, &share].map(|id| id.as_str().unwrap().to_owned());
     let letter = format!("{}-1", own[1]);
 
     let document: Value = serde_json::from_str(camshaft_server::openapi()).unwrap();
@@ -100,6 +104,8 @@ async fn a_token_of_one_workspace_neither_sees_nor_learns_of_anything_in_another
                 ("{execution}", &own[1], "01890000-0000-7000-8000-000000000000"),
                 ("{token}", &own[2], "01890000-0000-7000-8000-000000000000"),
                 ("{rerun}", &own[3], "01890000-0000-7000-8000-000000000000"),
+                ("{share}", &own[5], "01890000-0000-7000-8000-000000000000"),
+                ("{to}", "green", "green"),
                 ("{letter}", &letter, "01890000-0000-7000-8000-000000000000-1"),
                 ("{subscription}", "only-acme", "01890000-0000-7000-8000-000000000000"),
             ] {
@@ -121,7 +127,8 @@ async fn a_token_of_one_workspace_neither_sees_nor_learns_of_anything_in_another
     }
     assert!(asked > 15, "{asked}");
 
-    for list in ["workflows", "executions", "secrets", "reruns", "approvals", "integrations", "subscriptions"] {
+    for list in ["workflows", "executions", "secrets", "reruns", "approvals", "integrations", "subscriptions", "shares"]
+    {
         let items = bench.call_as(&blue, "GET", &format!("/api/v1/{list}"), Body::empty()).await.is(200).text();
         for id in own.iter().map(String::as_str).chain(["only-acme", "s3cret", "only.example"]) {
             assert!(!items.contains(id), "{list}: {items}");

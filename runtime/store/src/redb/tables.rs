@@ -196,6 +196,7 @@ pub(crate) fn kind_number(kind: ResourceKind) -> u8 {
         ResourceKind::Environment => 11,
         ResourceKind::Subscription => 12,
         ResourceKind::Letter => 13,
+        ResourceKind::Share => 14,
     }
 }
 

@@ -135,9 +135,12 @@ impl Receiver {
         let one = asked.workflow.as_ref().map(|which| self.one(which, integration, &asked.environment)).transpose()?;
         let events = event::normalise(integration, &head.uri, content_type, webhook, events)?;
 
+        // What was lent runs where it was lent to: its deliveries, its rate and its executions are of that workspace.
+        let place = one.as_ref().map_or(&integration.workspace, |published| &published.workspace);
         let scope = DeliveryScope {
-            workspace: &integration.workspace,
+            workspace: place,
             integration: &integration.name,
+            lent_by: Some(&integration.workspace).filter(|lender| *lender != place),
             workflow: one.as_ref().map(|published| &published.revision.workflow),
             waits,
             environment: &asked.environment,
@@ -156,7 +159,7 @@ impl Receiver {
         // Where the adapter has answered, nobody waits for the workflow.
         let waits = waits && respond.is_none();
         let request_id = head.headers.get("x-request-id").and_then(|id| id.to_str().ok());
-        let started = self.start(&integration.workspace, groups, waits.then_some(window), request_id).await?;
+        let started = self.start(place, groups, waits.then_some(window), request_id).await?;
 
         let mut response = match (respond, asked.target, started.executions.first()) {
             (Some(respond), _, _) => respond,
@@ -233,7 +236,12 @@ impl Receiver {
 
     /// The workflow that the URL names, if this integration may start it here.
     fn one(&self, which: &IdOrName, integration: &Integration, environment: &Name) -> Result<Arc<Published>, Refused> {
-        let published = self.parts.directory.published(&integration.workspace, which, environment);
+        let directory = &self.parts.directory;
+        let lent = || match which {
+            IdOrName::Id(id) => directory.lent(&integration.workspace, *id, environment),
+            IdOrName::Name(_) => None,
+        };
+        let published = directory.published(&integration.workspace, which, environment).or_else(lent);
         let published = published.ok_or_else(|| {
             Refused::Unknown(format!("workflow `{}` is unknown or not published in `{environment}`", shown(which)))
         })?;
