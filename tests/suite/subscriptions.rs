@@ -11,6 +11,8 @@ use crate::support::server::{Server, send};
 
 const KILLS: usize = 8;
 const CALLERS: usize = 3;
+/// What each caller starts before a kill, at most.
+const EACH: usize = 20;
 const OPEN: [(&str, &str); 2] =
     [("CAMSHAFT_SUBSCRIPTIONS_HTTP", "true"), ("CAMSHAFT_SUBSCRIPTIONS_PRIVATE_ADDRESSES", "true")];
 
@@ -49,13 +51,18 @@ fn killed_while_it_tells_it_tells_of_every_end() {
     server.publish("told", document);
     subscribe(&server, &receiver);
     for kill in 0..KILLS {
+        let told = receiver.until(|came| Some(came.letters.len()));
         let count = Arc::new(AtomicUsize::new(0));
         let callers: Vec<_> = (0..CALLERS)
             .map(|_| {
                 let (count, url) = (count.clone(), format!("{}/v1/webhooks/load/workflows/told", server.url));
                 std::thread::spawn(move || {
-                    while let Ok(answer) = send("POST", &url, &[("Content-Type", "application/json")], b"{}") {
+                    let mut acknowledged = 0;
+                    while acknowledged < EACH
+                        && let Ok(answer) = send("POST", &url, &[("Content-Type", "application/json")], b"{}")
+                    {
                         assert!(matches!(answer.status, 200 | 503), "{}", answer.text());
+                        acknowledged += usize::from(answer.status == 200);
                         count.fetch_add(usize::from(answer.status == 200), Ordering::SeqCst);
                     }
                 })
@@ -66,8 +73,7 @@ fn killed_while_it_tells_it_tells_of_every_end() {
         while count.load(Ordering::SeqCst) < enough {
             std::thread::yield_now();
         }
-        let told = receiver.until(|came| Some(came.letters.len()));
-        receiver.until(|came| (came.letters.len() > told).then_some(()));
+        receiver.until(|came| (came.letters.len() > told + kill).then_some(()));
         server = server.crash_and_restart();
         for caller in callers {
             caller.join().expect("callers do not panic");
