@@ -18,6 +18,7 @@ mod kills;
 mod log;
 mod main_path;
 mod schedules;
+mod shares;
 mod star;
 mod steps;
 mod subscriptions;
