@@ -12,7 +12,7 @@ mod xml;
 pub use cloudevents::cloudevent;
 pub use description::{Description, EventType, Secret};
 pub use request::Request;
-pub use schema::config_schema;
+pub use schema::{made_schema, written_schema};
 pub use time::rfc3339;
 pub use xml::Element;
 
@@ -30,6 +30,12 @@ pub trait Adapter {
 
     /// What the adapter says of itself.
     fn describe() -> Description;
+
+    /// JSON Schema of the configuration, made from its type. Written out as a file beside the type (`written_schema`), it spares
+    /// the component the 50 KB that make it; a test then holds it against [`made_schema`].
+    fn config_schema() -> Value {
+        schema::of::<Self::Config>()
+    }
 
     /// Verifies one delivery and turns it into events.
     ///

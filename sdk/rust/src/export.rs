@@ -92,7 +92,7 @@ impl<A: Adapter + Named> adapter_exports::Guest for AdapterExport<A> {
             version: A::VERSION.to_owned(),
             vendor: description.vendor,
             summary: description.summary,
-            config_schema: json::text(&adapter::config_schema::<A>()),
+            config_schema: json::text(&A::config_schema()),
             secrets: description.secrets.into_iter().map(secret).collect(),
             events: description.events.into_iter().map(event).collect(),
             docs: description.docs,

@@ -34,7 +34,7 @@ pub enum Auth {
 
 /// Only ever `true`: `{basic: false}` would read as if it turned something off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
-#[schemars(extend("const" = true))]
+#[schemars(extend("type" = "boolean", "const" = true))]
 pub struct True;
 
 impl<'de> Deserialize<'de> for True {

@@ -6,6 +6,7 @@ mod config;
 mod place;
 mod signature;
 
+use camshaft_sdk::adapter;
 use camshaft_sdk::prelude::*;
 use config::{Auth, Config};
 
@@ -29,6 +30,10 @@ impl Adapter for Generic {
         .secret(Secret::optional("basic_credentials", "With `auth: {basic: true}`: `user:password`."))
         .docs("https://github.com/camshaft/camshaft/blob/main/plugins/adapters/generic/README.md")
         .events(&[(TYPE_DEFAULT, "every delivery, unless `type` says where the type is", r#"{"any":"thing"}"#)])
+    }
+
+    fn config_schema() -> Value {
+        adapter::written_schema(include_str!("../config.schema.json"))
     }
 
     fn receive(request: &Request, integration: &Integration<Config>) -> Result<Receipt, Rejection> {

@@ -23,6 +23,12 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
+fn the_schema_that_is_written_out_is_what_would_be_made_of_the_type() {
+    let made = adapter::made_schema::<Config>();
+    assert_eq!(Generic::config_schema(), made, "made: {made:#}");
+}
+
+#[test]
 fn golden_cases_hold() {
     testing::adapter_cases::<Generic>("cases");
 }

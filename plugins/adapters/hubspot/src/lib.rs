@@ -4,6 +4,7 @@
 
 mod signature;
 
+use camshaft_sdk::adapter;
 use camshaft_sdk::prelude::*;
 use signature::Version;
 
@@ -32,6 +33,10 @@ impl Adapter for HubSpot {
             .docs("https://developers.hubspot.com/docs/api/webhooks")
             .signing_secret("The app's Client secret: the app, Auth.")
             .events(EVENTS)
+    }
+
+    fn config_schema() -> Value {
+        adapter::written_schema(include_str!("../config.schema.json"))
     }
 
     fn receive(request: &Request, integration: &Integration<Config>) -> Result<Receipt, Rejection> {

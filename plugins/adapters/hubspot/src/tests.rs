@@ -30,6 +30,12 @@ fn receive(request: &Request, version: &str) -> Result<Receipt, Rejection> {
 }
 
 #[test]
+fn the_schema_that_is_written_out_is_what_would_be_made_of_the_type() {
+    let made = adapter::made_schema::<Config>();
+    assert_eq!(HubSpot::config_schema(), made, "made: {made:#}");
+}
+
+#[test]
 fn golden_cases_hold() {
     testing::adapter_cases::<HubSpot>("cases");
 }

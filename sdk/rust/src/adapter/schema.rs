@@ -1,9 +1,10 @@
 //! JSON Schemas of configurations. Those of the SDK's own, which most adapters have, are written out: their components then hold
 //! no generator of schemas.
 
-use super::{Adapter, NoConfig};
+use super::NoConfig;
 use crate::json;
 use crate::verify::SharedToken;
+use schemars::JsonSchema;
 use serde_json::Value;
 use std::any::TypeId;
 
@@ -30,17 +31,29 @@ const SHARED_TOKEN: &str = r#"{
   "additionalProperties": false
 }"#;
 
-/// JSON Schema of an adapter's configuration.
-pub fn config_schema<A: Adapter>() -> Value {
-    let config = TypeId::of::<A::Config>();
-    let written = |text: &str| serde_json::from_slice(text.as_bytes()).expect("the schema is JSON, says a test");
+/// JSON Schema of a type of configuration.
+pub(super) fn of<C: JsonSchema + 'static>() -> Value {
+    let config = TypeId::of::<C>();
     if config == TypeId::of::<NoConfig>() {
-        return written(NO_CONFIG);
+        return written_schema(NO_CONFIG);
     }
     if config == TypeId::of::<SharedToken>() {
-        return written(SHARED_TOKEN);
+        return written_schema(SHARED_TOKEN);
     }
-    json::input_schema::<A::Config>()
+    made_schema::<C>()
+}
+
+/// A schema that is written out: `include_str!` of a file.
+///
+/// # Panics
+/// Where the text is no JSON; it is compiled in, so the first test of the plugin shows it.
+pub fn written_schema(text: &str) -> Value {
+    serde_json::from_slice(text.as_bytes()).expect("the schema is JSON")
+}
+
+/// The schema that is made of a type.
+pub fn made_schema<C: JsonSchema>() -> Value {
+    json::input_schema::<C>()
 }
 
 #[cfg(test)]
@@ -49,8 +62,7 @@ mod tests {
 
     #[test]
     fn what_is_written_out_is_what_would_be_made_of_the_type() {
-        let written = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-        assert_eq!(written(NO_CONFIG), json::input_schema::<NoConfig>());
-        assert_eq!(written(SHARED_TOKEN), json::input_schema::<SharedToken>());
+        assert_eq!(of::<NoConfig>(), made_schema::<NoConfig>());
+        assert_eq!(of::<SharedToken>(), made_schema::<SharedToken>());
     }
 }
