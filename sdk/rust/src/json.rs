@@ -37,22 +37,21 @@ fn locate<T: DeserializeOwned>(text: &str, error: serde_json::Error) -> Fault {
         Err(located) => (located.path().to_string(), located.into_inner()),
     };
     let path = if path == "." || path == "?" { String::new() } else { path };
-    Fault { path, message: without_position(&error.to_string()) }
+    Fault { path, message: without_position(&error) }
 }
 
 /// Parses a text with faults that name the key at most: a component that tracks no paths is some 30 KB smaller.
 pub(crate) fn parse_unlocated<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
-    let fault = |error: serde_json::Error| Fault { path: String::new(), message: without_position(&error.to_string()) };
+    let fault = |error: serde_json::Error| Fault { path: String::new(), message: without_position(&error) };
     // As bytes, like the bodies of deliveries: a parser of text would be a second one in the component.
     serde_json::from_slice(text.as_bytes()).map_err(fault)
 }
 
 /// People did not write the text that a plugin gets, so its lines and columns say nothing to them.
-fn without_position(message: &str) -> String {
-    match message.rfind(" at line ") {
-        Some(end) => message[..end].to_owned(),
-        None => message.to_owned(),
-    }
+fn without_position(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    message.strip_suffix(&position).unwrap_or(&message).to_owned()
 }
 
 /// The text of a value. `to_string` would bring the code that lays JSON out for people, too.

@@ -42,6 +42,7 @@ pub enum Encoding {
 
 impl Encoding {
     /// The bytes behind a text, if it is one.
+    #[inline(never)]
     pub fn decode(self, text: &str) -> Option<Vec<u8>> {
         match self {
             Self::Hex => hex::decode(text).ok(),

@@ -24,14 +24,19 @@ pub fn standard<'a, C>(request: &'a Request, integration: &Integration<C>) -> Re
     let signatures = header(request, &named("signature"))?;
 
     let signed: &[&[u8]] = &[id.as_bytes(), b".", timestamp.as_bytes(), b".", &request.body];
-    let of = |version: &'static str| {
-        let all = signatures.split(' ').take(SIGNATURES_MAX).filter_map(|one| one.split_once(','));
-        all.filter(move |(given, _)| *given == version).filter_map(|(_, encoded)| Encoding::Base64.decode(encoded))
-    };
-    let public = !keys.public.is_empty()
-        && of("v1a").any(|signature| ed25519(&keys.public, &signed.concat(), &signature).is_ok());
-    if !public {
-        any_hmac(Algorithm::Sha256, &keys.shared, signed, of("v1"))?;
+    let (mut shared, mut public) = (Vec::new(), Vec::new());
+    for signature in signatures.split(' ').take(SIGNATURES_MAX) {
+        let Some((version, encoded)) = signature.split_once(',') else { continue };
+        let of_version = match version {
+            "v1" => &mut shared,
+            "v1a" => &mut public,
+            _ => continue,
+        };
+        of_version.extend(Encoding::Base64.decode(encoded));
+    }
+    let message = if keys.public.is_empty() { Vec::new() } else { signed.concat() };
+    if !public.iter().any(|signature| ed25519(&keys.public, &message, signature).is_ok()) {
+        any_hmac(Algorithm::Sha256, &keys.shared, signed, shared)?;
     }
     Ok(id)
 }
