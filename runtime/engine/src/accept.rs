@@ -152,6 +152,7 @@ impl Engine {
             trigger: start.trigger.clone(),
             event: start.event.clone(),
             params: start.params.clone(),
+            connection: start.connection.clone(),
             env: self.parts.directory.variables(&published.workspace, &published.environment).unwrap_or_default(),
             labels: published.workflow.labels.clone(),
             request_id: request_id.clone(),

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use camshaft_model::connection::ConnectionRef;
 use camshaft_model::entry::{At, Entry};
 use camshaft_model::ids::ExecutionId;
 use camshaft_model::outcome::{Failure, FailureKind};
@@ -48,6 +49,7 @@ pub(crate) fn perform(
         iteration,
         workspace: invocation.workspace.clone(),
         environment: invocation.environment.clone(),
+        connection: ConnectionRef::of(&invocation.connection),
         dry_run: invocation.test,
         timeout,
     };

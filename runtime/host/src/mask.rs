@@ -28,7 +28,11 @@ struct Needle {
 impl Mask {
     /// Masks this secret from now on.
     pub(crate) fn add(&mut self, name: &str, value: &str) {
-        let mark = format!("<secret {name}>");
+        self.add_as(&format!("<secret {name}>"), value);
+    }
+
+    /// The same, with the mark that stands in its place.
+    pub(crate) fn add_as(&mut self, mark: &str, value: &str) {
         let mut texts = vec![value.to_owned(), escaped(value)];
         if value.len() >= ENCODED_BYTES_MIN {
             texts.extend(base64_forms(value));
@@ -37,7 +41,7 @@ impl Mask {
         }
         for text in texts {
             if !text.is_empty() && !self.needles.iter().any(|needle| needle.text == text) {
-                self.needles.push(Needle { text, mark: mark.clone() });
+                self.needles.push(Needle { text, mark: mark.to_owned() });
             }
         }
         self.needles.sort_by_key(|needle| std::cmp::Reverse(needle.text.len()));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
+use crate::limits;
 use crate::time::Timestamp;
 
 /// A text that is no id or name of its kind.
@@ -191,6 +192,53 @@ impl<'de> Deserialize<'de> for SecretName {
     }
 }
 
+/// A user of an app, as that app names it: 1 to 255 bytes of text without control characters.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct UserId(Arc<str>);
+
+impl UserId {
+    /// Reads an id.
+    pub fn new(text: &str) -> Result<Self, Malformed> {
+        if (1..=limits::USER_ID_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Malformed::new("user id", text, "it has 1 to 255 bytes and no control characters"))
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for UserId {
+    type Err = Malformed;
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        Self::new(text)
+    }
+}
+
+impl<'de> Deserialize<'de> for UserId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::new(&text).map_err(serde::de::Error::custom)
+    }
+}
+
 /// The BLAKE3 digest of a component's bytes, shown as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
@@ -285,6 +333,15 @@ mod tests {
         assert!(ExecutionId::first_at(Timestamp::from_millis(1_645_557_742_000)) < id);
         assert!(ExecutionId::first_at(Timestamp::from_millis(1_645_557_742_001)) > id);
         assert!(ExecutionId::first_at(Timestamp(u64::MAX)) > id);
+    }
+
+    #[test]
+    fn a_user_id_is_held_to_its_rule_at_the_limit_and_one_past_it() {
+        assert!(UserId::new(&"ä/ ".repeat(63)).is_ok());
+        assert!(UserId::new(&"a".repeat(255)).is_ok());
+        for bad in ["", "a\nb", &"a".repeat(256)] {
+            assert!(UserId::new(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

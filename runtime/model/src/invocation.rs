@@ -35,6 +35,21 @@ pub enum TriggerSource {
         #[serde(default)]
         depth: u32,
     },
+    /// An event of an app, for one of its users.
+    AppEvent {
+        /// Its name.
+        name: String,
+    },
+    /// A user has finished connecting.
+    Connected {
+        /// The integration's name.
+        integration: Name,
+    },
+    /// A delivery of an app's own API.
+    Resource {
+        /// The integration's name.
+        integration: Name,
+    },
     /// The time.
     Schedule {
         /// Which of the workflow's schedules.
@@ -57,6 +72,9 @@ impl TriggerSource {
             Self::Webhook { .. } => "webhook",
             Self::Request => "request",
             Self::Event { .. } => "event",
+            Self::AppEvent { .. } => "app_event",
+            Self::Connected { .. } => "connected",
+            Self::Resource { .. } => "resource",
             Self::Schedule { .. } => "schedule",
             Self::Workflow { .. } => "workflow",
         }
@@ -116,6 +134,9 @@ pub struct Invocation {
     /// `$.env`: the environment's variables as they were then; null where there are none.
     #[serde(default, skip_serializing_if = "is_null")]
     pub env: Arc<Value>,
+    /// `$.connection`: the connection that it runs with, as it was then; null where it runs with none.
+    #[serde(default, skip_serializing_if = "is_null")]
+    pub connection: Arc<Value>,
     /// Labels of the workflow, to find executions by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -154,7 +175,7 @@ pub struct DeliveryKey {
     /// The workspace.
     pub workspace: Name,
     /// What the id is unique within: `integration/github`, `integration/github/workflow/triage/sync`, `workflow/triage`,
-    /// `schedule/WORKFLOW-ID/production/schedule`.
+    /// `schedule/WORKFLOW-ID/production/schedule`, `connected/CONNECTION-ID`.
     pub scope: String,
     /// The id that the vendor or the caller gave.
     pub id: String,

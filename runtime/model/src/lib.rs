@@ -10,6 +10,7 @@ pub mod program;
 pub mod schedule;
 pub mod workflow;
 
+pub mod connection;
 pub mod entry;
 pub mod event;
 pub mod invocation;

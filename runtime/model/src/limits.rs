@@ -106,6 +106,34 @@ pub const ASKED_MAX: usize = 100;
 pub const SUMMARY_TEXT_MAX: usize = 200;
 /// Executions that one request for a page of a list looks at, whether or not they are wanted.
 pub const LOOKED_AT_MAX: usize = 2_000;
+/// Longest id of a user, bytes.
+pub const USER_ID_BYTES_MAX: usize = 255;
+/// Most users of a workspace.
+pub const USERS_MAX: usize = 100_000;
+/// Largest metadata of a user, bytes of JSON: every execution with one of its connections keeps them.
+pub const METADATA_BYTES_MAX: usize = 16 << 10;
+/// Most connections of a user.
+pub const CONNECTIONS_MAX: usize = 50;
+/// Largest settings of a connection, bytes of JSON: every execution with it keeps them.
+pub const SETTINGS_BYTES_MAX: usize = 16 << 10;
+/// Most credentials of a connection.
+pub const CREDENTIALS_MAX: usize = 32;
+/// Most workflows that are enabled in a connection.
+pub const ENABLED_MAX: usize = 50;
+/// Connections that a firing starts executions for at once; further ones come as these are accepted.
+pub const CONNECTIONS_AT_ONCE_MAX: usize = 64;
+/// Most keys of a workspace that its app's tokens of users are verified with.
+pub const SIGNING_KEYS_MAX: usize = 16;
+/// Largest text of a signing key, bytes of PEM.
+pub const SIGNING_KEY_BYTES_MAX: usize = 4 << 10;
+/// Smallest RSA key that tokens of users are verified with, bits.
+pub const RSA_BITS_MIN: usize = 2_048;
+/// Largest RSA key that tokens of users are verified with, bits.
+pub const RSA_BITS_MAX: usize = 8_192;
+/// Largest token of a user, bytes.
+pub const USER_TOKEN_BYTES_MAX: usize = 8 << 10;
+/// How far the clock of an app may be from ours.
+pub const USER_TOKEN_LEEWAY: Duration = Duration::from_secs(60);
 /// Largest secret, bytes.
 pub const SECRET_BYTES_MAX: usize = 64 << 10;
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::ids::Name;
+use crate::connection::Connection;
+use crate::ids::{Name, UserId};
 use crate::invocation::TriggerSource;
 use crate::language::expression::{Expression, Jq, Root, Scope};
 use crate::outcome::{Failure, FailureKind};
-use crate::places::Places;
-use crate::seams::{Published, Start};
+use crate::places::{Place, Places};
+use crate::seams::{Directory, Published, Start};
 use crate::workflow::{Trigger, TriggerKey};
 
 /// A workflow that an event is meant for.
@@ -21,6 +22,8 @@ pub struct Match {
     pub failure_status: Option<u16>,
     /// That trigger.
     pub by: TriggerKey,
+    /// `$.connection`, null where the workflow runs with none.
+    pub connection: Arc<Value>,
 }
 
 impl Match {
@@ -35,6 +38,7 @@ impl Match {
             by: Some(self.by.clone()),
             event: event.clone(),
             params: Arc::new(Value::Object(params)),
+            connection: self.connection.clone(),
             test: false,
             repeats: None,
             seed: None,
@@ -42,9 +46,9 @@ impl Match {
     }
 }
 
-/// Whether a workflow has a webhook trigger for the integration that is switched on, whatever its `when`.
+/// Whether a workflow has a `webhook` or `resource` trigger for the integration that is switched on, whatever its `when`.
 pub fn subscribes(published: &Published, integration: &Name) -> bool {
-    webhooks(published, integration).next().is_some()
+    deliveries(published, integration).next().is_some()
 }
 
 /// What looks at a `when`.
@@ -58,21 +62,107 @@ pub struct Evaluator<'a> {
     pub faulty: &'a (dyn Fn(&Failure) + Sync),
 }
 
-/// The workflow, if one of its triggers for the integration holds for the event. A `when` that fails counts as not holding:
-/// one workflow's mistake must not keep the delivery from the others. Errors, with kind `unavailable`, where nothing can be
-/// evaluated now.
+impl Evaluator<'_> {
+    /// A place among those who evaluate, where an expression needs one.
+    async fn place(&self, published: &Published, expression: &Expression) -> Option<Place> {
+        match expression.asks_jq() {
+            true => Some(self.places.take(&published.workspace, published.revision.workflow_id).await),
+            false => None,
+        }
+    }
+}
+
+/// What a delivery to an integration starts of a workflow: once, by the first of its triggers that holds for the event. Where
+/// that names the user whom the event is about, once for each connection of theirs that has the workflow enabled. A `when`
+/// that fails counts as not holding: one workflow's mistake must not keep the delivery from the others. Errors, with kind
+/// `unavailable`, where nothing can be evaluated now.
 pub async fn matched(
     published: &Arc<Published>,
     integration: &Name,
     event: &Value,
+    directory: &dyn Directory,
+    evaluator: Evaluator<'_>,
+) -> Result<Vec<(Match, TriggerSource)>, Failure> {
+    for (by, trigger) in deliveries(published, integration) {
+        match trigger {
+            Trigger::Webhook { when, failure_status, .. } => {
+                if holds(published, when.as_ref(), event, evaluator).await? {
+                    let one = Match { failure_status: *failure_status, ..with(published, by, &Arc::default()) };
+                    return Ok(vec![(one, TriggerSource::Webhook { integration: integration.clone() })]);
+                }
+            }
+            Trigger::Resource { user, when, .. } => {
+                if !holds(published, when.as_ref(), event, evaluator).await? {
+                    continue;
+                }
+                let source = || TriggerSource::Resource { integration: integration.clone() };
+                let Some(user) = user else { return Ok(vec![(with(published, by, &Arc::default()), source())]) };
+                if let Some(user) = named(published, user, event, evaluator).await? {
+                    let connections = directory.connections(&published.workspace, &user);
+                    let enabling = connections.iter().filter(|one| one.enables(published.revision.workflow_id));
+                    return Ok(enabling.map(|one| (with(published, by, &one.value), source())).collect());
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// The user that an expression names; none where it names nobody, or fails.
+async fn named(
+    published: &Published,
+    user: &Expression,
+    event: &Value,
+    evaluator: Evaluator<'_>,
+) -> Result<Option<UserId>, Failure> {
+    let Evaluator { jq, faulty, .. } = evaluator;
+    let _place = evaluator.place(published, user).await;
+    let text = match user.evaluate(&EventScope(event), jq) {
+        Err(failure) if failure.kind == FailureKind::Unavailable => return Err(failure),
+        Err(failure) => {
+            faulty(&failure);
+            return Ok(None);
+        }
+        Ok(Value::Number(number)) => number.to_string(),
+        Ok(Value::String(text)) => text,
+        Ok(_) => return Ok(None),
+    };
+    Ok(UserId::new(&text).ok())
+}
+
+/// What an app's event starts of a workflow with one of its user's connections, by the first of its triggers that holds, as
+/// [`matched`] says.
+pub async fn matched_app_event(
+    published: &Arc<Published>,
+    connection: &Connection,
+    event: &Value,
     evaluator: Evaluator<'_>,
 ) -> Result<Option<Match>, Failure> {
-    for (by, when, failure_status) in webhooks(published, integration) {
-        if holds(published, when, event, evaluator).await? {
-            return Ok(Some(Match { published: published.clone(), failure_status, by: by.clone() }));
+    for (by, trigger) in published.triggers() {
+        let Trigger::AppEvent { name, integration, when } = trigger else { continue };
+        if event["type"].as_str() == Some(name)
+            && integration.as_ref().is_none_or(|integration| *integration == connection.of.integration)
+            && holds(published, when.as_ref(), event, evaluator).await?
+        {
+            return Ok(Some(with(published, by, &connection.value)));
         }
     }
     Ok(None)
+}
+
+/// What a user who has connected starts of a workflow.
+pub fn matched_connected(published: &Arc<Published>, connection: &Connection) -> Option<Match> {
+    let mut triggers = published.triggers();
+    let meant = triggers.find(|(_, trigger)| match trigger {
+        Trigger::Connected { integration } => *integration == connection.of.integration,
+        _ => false,
+    });
+    meant.map(|(by, _)| with(published, by, &connection.value))
+}
+
+fn with(published: &Arc<Published>, by: &TriggerKey, connection: &Arc<Value>) -> Match {
+    Match { published: published.clone(), failure_status: None, by: by.clone(), connection: connection.clone() }
 }
 
 /// The workflow, if one of its triggers for events of this type holds for the event, as [`matched`] says. `event` is what
@@ -90,7 +180,7 @@ pub async fn matched_event(
             && is("topic", topic.as_deref())
             && holds(published, when.as_ref(), event, evaluator).await?
         {
-            return Ok(Some(Match { published: published.clone(), failure_status: None, by: by.clone() }));
+            return Ok(Some(with(published, by, &Arc::default())));
         }
     }
     Ok(None)
@@ -103,11 +193,8 @@ async fn holds(
     evaluator: Evaluator<'_>,
 ) -> Result<bool, Failure> {
     let Some(when) = when else { return Ok(true) };
-    let Evaluator { jq, places, faulty } = evaluator;
-    let _place = match when.asks_jq() {
-        true => Some(places.take(&published.workspace, published.revision.workflow_id).await),
-        false => None,
-    };
+    let Evaluator { jq, faulty, .. } = evaluator;
+    let _place = evaluator.place(published, when).await;
     match when.holds(&EventScope(event), jq) {
         Err(failure) if failure.kind == FailureKind::Unavailable => Err(failure),
         Err(failure) => {
@@ -118,15 +205,14 @@ async fn holds(
     }
 }
 
-fn webhooks<'a>(
+/// The triggers for deliveries to an integration, in the order of the document.
+fn deliveries<'a>(
     published: &'a Published,
     integration: &'a Name,
-) -> impl Iterator<Item = (&'a TriggerKey, Option<&'a Expression>, Option<u16>)> {
-    published.triggers().filter_map(move |(key, trigger)| match trigger {
-        Trigger::Webhook { integration: of, when, failure_status } if of == integration => {
-            Some((key, when.as_ref(), *failure_status))
-        }
-        _ => None,
+) -> impl Iterator<Item = (&'a TriggerKey, &'a Trigger)> {
+    published.triggers().filter(move |(_, trigger)| match trigger {
+        Trigger::Webhook { integration: of, .. } | Trigger::Resource { integration: of, .. } => of == integration,
+        _ => false,
     })
 }
 

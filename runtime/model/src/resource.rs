@@ -39,11 +39,17 @@ pub enum ResourceKind {
     Letter,
     /// A workflow that is offered to another workspace, or lent; key `WORKFLOW-ID/WORKSPACE`.
     Share,
+    /// A user of an app; its key's name is the user's id.
+    User,
+    /// A user's connection to an integration; key `ID-OF-THE-USER'S-RESOURCE/INTEGRATION`.
+    Connection,
+    /// A public key that tokens of users are verified with; key is its label.
+    SigningKey,
 }
 
 impl ResourceKind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Workflow,
         Self::Revision,
         Self::Plugin,
@@ -58,6 +64,9 @@ impl ResourceKind {
         Self::Subscription,
         Self::Letter,
         Self::Share,
+        Self::User,
+        Self::Connection,
+        Self::SigningKey,
     ];
 
     /// The word, as in keys and messages.
@@ -77,6 +86,9 @@ impl ResourceKind {
             Self::Subscription => "subscription",
             Self::Letter => "letter",
             Self::Share => "share",
+            Self::User => "user",
+            Self::Connection => "connection",
+            Self::SigningKey => "signing key",
         }
     }
 }

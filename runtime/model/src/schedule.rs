@@ -21,6 +21,7 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use serde_json::{Map, Value};
 use siphasher::sip::SipHasher13;
 
+use crate::ids::Name;
 use crate::time::Timestamp;
 
 /// How far back the last firings are looked for at first.
@@ -47,6 +48,9 @@ pub struct Schedule {
     pub jitter: Duration,
     /// Parameters of its executions.
     pub params: Map<String, Value>,
+    /// Each firing starts an execution for each connection to this integration that has the workflow enabled; one, with no
+    /// connection, where there is none.
+    pub integration: Option<Name>,
 }
 
 /// At which times a schedule fires.
@@ -210,6 +214,7 @@ impl Schedule {
             overlap: Overlap::default(),
             jitter: Duration::ZERO,
             params: Map::new(),
+            integration: None,
         }
     }
 

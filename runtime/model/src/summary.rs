@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::connection::ConnectionRef;
 use crate::entry::At;
 use crate::ids::{ExecutionId, Name};
 use crate::invocation::{RevisionRef, TriggerSource};
@@ -118,6 +119,9 @@ pub struct Summary {
     /// Labels of its workflow.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// The connection that it runs with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionRef>,
     /// True for test executions.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub test: bool,

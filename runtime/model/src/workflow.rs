@@ -184,6 +184,30 @@ pub enum Trigger {
         /// Holds for the events that are meant; all of them where there is none.
         when: Option<Expression>,
     },
+    /// An event of an app, for one of its users: once for each connection of that user which has the workflow enabled.
+    AppEvent {
+        /// Its name.
+        name: String,
+        /// Only with connections to this integration; with any where there is none.
+        integration: Option<Name>,
+        /// Holds for the events that are meant; all of them where there is none.
+        when: Option<Expression>,
+    },
+    /// A user has finished connecting.
+    Connected {
+        /// The integration's name.
+        integration: Name,
+    },
+    /// A delivery of an app's own API.
+    Resource {
+        /// The integration that takes it.
+        integration: Name,
+        /// The user whom it is about: once for each connection of theirs which has the workflow enabled. Once, with no
+        /// connection, where there is none.
+        user: Option<Expression>,
+        /// Holds for the events that are meant; all of them where there is none.
+        when: Option<Expression>,
+    },
     /// The time.
     Schedule(Box<Schedule>),
 }
@@ -196,6 +220,9 @@ impl Trigger {
             Self::Webhook { .. } => "webhook",
             Self::Request => "request",
             Self::Event { .. } => "event",
+            Self::AppEvent { .. } => "app_event",
+            Self::Connected { .. } => "connected",
+            Self::Resource { .. } => "resource",
             Self::Schedule(_) => "schedule",
         }
     }
@@ -205,6 +232,9 @@ impl Trigger {
         match self {
             Self::Webhook { integration, .. } => format!("webhook:{integration}"),
             Self::Event { kind, .. } => format!("event:{kind}"),
+            Self::AppEvent { name, .. } => format!("app_event:{name}"),
+            Self::Connected { integration } => format!("connected:{integration}"),
+            Self::Resource { integration, .. } => format!("resource:{integration}"),
             Self::Manual | Self::Request | Self::Schedule(_) => self.word().to_owned(),
         }
     }

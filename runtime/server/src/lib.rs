@@ -21,6 +21,7 @@ pub mod operator;
 pub mod retention;
 pub mod sharing;
 pub mod shipped;
+pub mod signing_keys;
 pub mod tokens;
 pub mod vault;
 

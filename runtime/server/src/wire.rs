@@ -24,7 +24,7 @@ use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
-use crate::api::{self, App, Instance};
+use crate::api::{self, App, Instance, connect};
 use crate::arriving::Patience;
 use crate::backup::{self, Backups};
 use crate::catalog::Catalog;
@@ -305,8 +305,11 @@ async fn start(instance: Arc<Instance>, engine: Arc<Engine>) -> Result<()> {
     };
     tokio::try_join!(recovering, registering)?;
     for workspace in instance.catalog.workspaces() {
-        let resumed = reruns::resume(&App::new(instance.clone(), workspace)).await;
-        resumed.context("reruns of a former server cannot be read")?;
+        let app = App::new(instance.clone(), workspace);
+        reruns::resume(&app).await.context("reruns of a former server cannot be read")?;
+        if let Err(problem) = connect::announce_all(&app).await {
+            tracing::error!(why = problem.detail(), "a connection of a former server is not told of; the next start tries again");
+        }
     }
     Ok(())
 }

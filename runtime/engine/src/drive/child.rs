@@ -109,6 +109,7 @@ impl Driver {
             by: None,
             event: Arc::new(Value::Null),
             params: Arc::new(Value::Object(bound)),
+            connection: invocation.connection.clone(),
             test: invocation.test,
             repeats: None,
             seed: None,

@@ -7,6 +7,7 @@ use super::document::{Node, read};
 use super::expression::{Expression, Form};
 use super::faults::{Faults, get};
 use super::native::{self, Part, RawPath};
+use super::template::SecretOf;
 use super::visible::Visible;
 use super::{Compiled, FindTask, filter, head, triggers};
 use crate::ids::SecretName;
@@ -60,7 +61,7 @@ pub(crate) enum Place {
 /// What an expression turned out to be.
 pub(crate) enum Read {
     Expression(Expression),
-    Secret(SecretName),
+    Secret(SecretOf, SecretName),
 }
 
 /// One compilation.
@@ -140,16 +141,23 @@ impl Compiler<'_> {
         let done = |form| Some(Read::Expression(Expression { source: text.to_owned(), mark, form }));
 
         // A secret, and nothing but it.
+        let mut whose = SecretOf::Workspace;
         if let Ok(Some(Form::Literal(secret))) = native::parse::<()>(text, &mut |path| match &path.parts[..] {
             [Part::Key(root), Part::Key(name)] if root == "secrets" => Ok(Form::Literal(name.clone().into())),
+            [Part::Key(root), Part::Key(of), Part::Key(name)] if root == "connection" && of == "credentials" => {
+                whose = SecretOf::Connection;
+                Ok(Form::Literal(name.clone().into()))
+            }
             _ => Err(()),
         }) && text.starts_with('$')
         {
             let secret = secret.as_str().unwrap_or_default();
             return match SecretName::new(secret) {
                 Ok(name) => {
-                    self.secrets.push(name.clone());
-                    Some(Read::Secret(name))
+                    if whose == SecretOf::Workspace {
+                        self.secrets.push(name.clone());
+                    }
+                    Some(Read::Secret(whose, name))
                 }
                 Err(malformed) => {
                     self.faults.add(mark, malformed.to_string());

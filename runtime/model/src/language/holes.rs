@@ -54,8 +54,8 @@ impl Compiler<'_> {
             let source = &text.text[open + 2..close];
             match self.expression(source, &|at| node.place(text, open + 2 + at), Place::Step) {
                 Some(Read::Expression(expression)) => pieces.push(Piece::Expression(expression)),
-                Some(Read::Secret(name)) if secrets == Secrets::Allowed => pieces.push(Piece::Secret(name)),
-                Some(Read::Secret(name)) => {
+                Some(Read::Secret(of, name)) if secrets == Secrets::Allowed => pieces.push(Piece::Secret(of, name)),
+                Some(Read::Secret(_, name)) => {
                     let mark = node.place(text, open);
                     self.faults.add(mark, format!("the secret `{name}` can only be handed to a task, in its `with`"));
                     faults = true;

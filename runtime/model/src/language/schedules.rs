@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::diagnose::Mark;
 use super::document::{Content, Key, Node};
 use super::faults::{Faults, get, nearest};
-use super::scalars::{count, duration};
+use super::scalars::{count, duration, name};
 use crate::limits;
 use crate::schedule::{Fold, Gap, Missed, Overlap, Pattern, Schedule, Timing, Zone};
 use crate::workflow::Param;
@@ -15,9 +15,10 @@ use crate::workflow::Param;
 /// What says when; exactly one of them stands there.
 const TIMINGS: [&str; 3] = ["cron", "at", "every"];
 /// Keys of a schedule by the wall clock.
-const KEYS: [&str; 9] = ["cron", "at", "timezone", "gap", "fold", "missed", "overlap", "jitter", "params"];
+const KEYS: [&str; 10] =
+    ["cron", "at", "timezone", "gap", "fold", "missed", "overlap", "jitter", "params", "integration"];
 /// Keys of a schedule that looks at no wall clock.
-const EVERY_KEYS: [&str; 5] = ["every", "missed", "overlap", "jitter", "params"];
+const EVERY_KEYS: [&str; 6] = ["every", "missed", "overlap", "jitter", "params", "integration"];
 
 /// Reads a schedule of a workflow with these parameters.
 pub(crate) fn read(faults: &mut Faults, key: &Key, node: &Node, params: &[Param]) -> Option<Schedule> {
@@ -48,6 +49,19 @@ pub(crate) fn read(faults: &mut Faults, key: &Key, node: &Node, params: &[Param]
     let overlap = get(entries, "overlap").map(|node| word(faults, node, "`overlap`", &OVERLAPS));
     let jitter =
         get(entries, "jitter").map(|node| bounded(faults, node, "`jitter`", Duration::ZERO..=limits::JITTER_MAX));
+    let integration = match get(entries, "integration") {
+        Some(node) => name(faults, node).map(Some),
+        None => Some(None),
+    };
+    if let (Some(node), Some(Some(Overlap::Queue)), Some(Some(integration))) =
+        (get(entries, "overlap"), overlap, &integration)
+    {
+        let message = format!(
+            "`overlap` is `queue`: one slow execution would hold up every other connection to `{integration}`; \
+             write `skip`, `allow` or `cancel_previous`"
+        );
+        faults.add(node.mark, message);
+    }
     let params = given(faults, key.mark, get(entries, "params"), params);
     Some(Schedule {
         zone: zone.unwrap_or(Some(Zone::default()))?,
@@ -57,6 +71,7 @@ pub(crate) fn read(faults: &mut Faults, key: &Key, node: &Node, params: &[Param]
         overlap: overlap.unwrap_or(Some(Overlap::default()))?,
         jitter: jitter.unwrap_or(Some(Duration::ZERO))?,
         params: params?,
+        integration: integration?,
         ..Schedule::new(timing?)
     })
 }

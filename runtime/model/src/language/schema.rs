@@ -71,6 +71,16 @@ fn triggers() -> Value {
         "topic": text,
         "when": expression("Holds for the events that are meant"),
     });
+    let app_event = json!({
+        "name": text,
+        "integration": {"$ref": "#/$defs/name", "description": "Only with connections to this integration"},
+        "when": expression("Holds for the events that are meant"),
+    });
+    let resource = json!({
+        "integration": {"$ref": "#/$defs/name"},
+        "user": expression("The user whom the delivery is about; the workflow starts with their connections"),
+        "when": expression("Holds for the events that are meant"),
+    });
     json!([
         closed(json!({"manual": {"type": ["object", "null"], "maxProperties": 0}}), &["manual"]),
         closed(
@@ -79,6 +89,12 @@ fn triggers() -> Value {
         ),
         closed(json!({"webhook": closed(webhook, &["integration"])}), &["webhook"]),
         closed(json!({"event": closed(event, &["type"])}), &["event"]),
+        closed(json!({"app_event": closed(app_event, &["name"])}), &["app_event"]),
+        closed(
+            json!({"connected": closed(json!({"integration": {"$ref": "#/$defs/name"}}), &["integration"])}),
+            &["connected"]
+        ),
+        closed(json!({"resource": closed(resource, &["integration"])}), &["resource"]),
         closed(json!({"schedule": {"oneOf": schedules()}}), &["schedule"]),
     ])
 }
@@ -94,6 +110,7 @@ fn schedules() -> Value {
         "overlap": {"enum": ["skip", "queue", "allow", "cancel_previous"], "description": "What becomes of a firing while the execution of the one before goes on"},
         "jitter": duration("Each firing is put off by up to this much"),
         "params": {"type": "object", "description": "Parameters of its executions"},
+        "integration": {"$ref": "#/$defs/name", "description": "One execution for each connection to it that has the workflow enabled"},
     });
     let wall = json!({
         "timezone": {"type": "string", "description": "A zone of the IANA database, such as Europe/Berlin; UTC where it is left out"},

@@ -34,8 +34,38 @@ pub enum Piece {
     Text(String),
     /// Strings as they are, null as nothing, everything else as JSON.
     Expression(Expression),
-    /// `$.secrets.NAME`
-    Secret(SecretName),
+    /// `$.secrets.NAME`, `$.connection.credentials.NAME`
+    Secret(SecretOf, SecretName),
+}
+
+/// Whose a secret is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretOf {
+    /// The workspace's: `$.secrets.NAME`.
+    #[default]
+    Workspace,
+    /// The connection's that the execution runs with: `$.connection.credentials.NAME`.
+    Connection,
+}
+
+impl SecretOf {
+    /// The word of its mark.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Workspace => "secret",
+            Self::Connection => "credential",
+        }
+    }
+
+    /// What stands where a secret belongs.
+    pub fn mark(self, name: &SecretName) -> String {
+        format!("<{} {name}>", self.word())
+    }
+
+    fn is_workspace(&self) -> bool {
+        *self == Self::Workspace
+    }
 }
 
 /// What a task is given.
@@ -51,6 +81,9 @@ pub struct Input {
 /// Which bytes of which string of an input stand for a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretPlace {
+    /// Whose the secret is.
+    #[serde(default, skip_serializing_if = "SecretOf::is_workspace")]
+    pub of: SecretOf,
     /// The secret.
     pub name: SecretName,
     /// The string, as a JSON pointer (RFC 6901).
@@ -149,10 +182,10 @@ impl Filling<'_> {
                 Value::String(value) => text.push_str(&value),
                 value => text.push_str(&value.to_string()),
             },
-            Piece::Secret(name) => {
-                let mark = format!("<secret {name}>");
-                let pointer = self.pointer.clone();
-                self.secrets.push(SecretPlace { name: name.clone(), pointer, start: text.len(), length: mark.len() });
+            Piece::Secret(of, name) => {
+                let (mark, pointer) = (of.mark(name), self.pointer.clone());
+                let (of, name, start, length) = (*of, name.clone(), text.len(), mark.len());
+                self.secrets.push(SecretPlace { of, name, pointer, start, length });
                 text.push_str(&mark);
             }
         }
@@ -235,11 +268,11 @@ impl Input {
     }
 
     /// The value with the secrets in their places. `find` gives a secret's value; its error is handed through.
-    pub fn resolve<E>(&self, mut find: impl FnMut(&SecretName) -> Result<String, E>) -> Result<Value, E> {
+    pub fn resolve<E>(&self, mut find: impl FnMut(SecretOf, &SecretName) -> Result<String, E>) -> Result<Value, E> {
         let mut value = self.value.clone();
         // From the last to the first, so that earlier offsets in the same string stay true.
         for place in self.secrets.iter().rev() {
-            let secret = find(&place.name)?;
+            let secret = find(place.of, &place.name)?;
             if let Some(Value::String(text)) = value.pointer_mut(&place.pointer) {
                 let end = place.start + place.length;
                 if text.is_char_boundary(place.start) && text.is_char_boundary(end) {
@@ -282,16 +315,16 @@ mod tests {
         let template = Template::Object(vec![(
             "a/b".into(),
             Template::Text(vec![
-                Piece::Secret(name.clone()),
+                Piece::Secret(SecretOf::Workspace, name.clone()),
                 Piece::Text(" and ".into()),
                 Piece::Expression(event),
-                Piece::Secret(name),
+                Piece::Secret(SecretOf::Connection, name),
             ]),
         )]);
         let input = template.render_input(&Attack(json!("<secret key>")), &NoJq).unwrap();
-        assert_eq!(input.value, json!({"a/b": "<secret key> and <secret key><secret key>"}));
-        let resolved = input.resolve(|_| Ok::<_, ()>("s3cret!".to_owned())).unwrap();
-        assert_eq!(resolved, json!({"a/b": "s3cret! and <secret key>s3cret!"}));
+        assert_eq!(input.value, json!({"a/b": "<secret key> and <secret key><credential key>"}));
+        let resolved = input.resolve(|of, _| Ok::<_, ()>(format!("{of:?}!"))).unwrap();
+        assert_eq!(resolved, json!({"a/b": "Workspace! and <secret key>Connection!"}));
     }
 
     #[test]

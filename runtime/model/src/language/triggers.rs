@@ -6,11 +6,13 @@ use super::expression::Expression;
 use super::faults::get;
 use super::scalars::name;
 use super::schedules;
+use crate::ids::Name;
 use crate::limits;
 use crate::workflow::{Param, Trigger};
 
 /// Kinds of triggers.
-pub(crate) const KINDS: [&str; 5] = ["manual", "webhook", "request", "event", "schedule"];
+pub(crate) const KINDS: [&str; 8] =
+    ["manual", "webhook", "request", "event", "app_event", "connected", "resource", "schedule"];
 
 /// Reads the list of triggers, of a workflow with these parameters.
 pub(crate) fn read(compiler: &mut Compiler<'_>, node: &Node, params: &[Param]) -> Vec<Trigger> {
@@ -57,6 +59,20 @@ fn trigger(compiler: &mut Compiler<'_>, node: &Node, params: &[Param]) -> Option
             needs_no_params(compiler, key, params, "an event");
             event(compiler, value)
         }
+        "app_event" => {
+            needs_no_params(compiler, key, params, "an app event");
+            app_event(compiler, value)
+        }
+        "connected" => {
+            needs_no_params(compiler, key, params, "a user who connects");
+            let entries = compiler.faults.map(value, "`connected`")?;
+            compiler.faults.keys(entries, "`connected`", &["integration"]);
+            Some(Trigger::Connected { integration: integration(compiler, value, entries, "`connected`")? })
+        }
+        "resource" => {
+            needs_no_params(compiler, key, params, "a resource");
+            resource(compiler, value)
+        }
         "schedule" => schedules::read(&mut compiler.faults, key, value, params).map(Box::new).map(Trigger::Schedule),
         other => {
             compiler.faults.word(key.mark, "the trigger", other, &KINDS);
@@ -86,12 +102,53 @@ fn event(compiler: &mut Compiler<'_>, node: &Node) -> Option<Trigger> {
     if let Some(None) = kind {
         compiler.faults.add(node.mark, "`event` has no `type`");
     }
-    let when = get(entries, "when").map(|node| condition(compiler, node, "`when`", Place::Trigger));
-    let when = match when {
-        Some(when) => Some(when?),
-        None => None,
+    let when = asked(compiler, entries, "when");
+    Some(Trigger::Event { kind: kind??, source: source?, topic: topic?, when: when? })
+}
+
+fn app_event(compiler: &mut Compiler<'_>, node: &Node) -> Option<Trigger> {
+    let entries = compiler.faults.map(node, "`app_event`")?;
+    compiler.faults.keys(entries, "`app_event`", &["name", "integration", "when"]);
+    let name = match get(entries, "name") {
+        Some(node) => bounded(compiler, node, "name"),
+        None => {
+            compiler.faults.add(node.mark, "`app_event` has no `name`");
+            None
+        }
     };
-    Some(Trigger::Event { kind: kind??, source: source?, topic: topic?, when })
+    let integration = match get(entries, "integration") {
+        Some(node) => self::name(&mut compiler.faults, node).map(Some),
+        None => Some(None),
+    };
+    let when = asked(compiler, entries, "when");
+    Some(Trigger::AppEvent { name: name?, integration: integration?, when: when? })
+}
+
+fn resource(compiler: &mut Compiler<'_>, node: &Node) -> Option<Trigger> {
+    let entries = compiler.faults.map(node, "`resource`")?;
+    compiler.faults.keys(entries, "`resource`", &["integration", "user", "when"]);
+    let integration = integration(compiler, node, entries, "`resource`");
+    let (user, when) = (asked(compiler, entries, "user"), asked(compiler, entries, "when"));
+    Some(Trigger::Resource { integration: integration?, user: user?, when: when? })
+}
+
+/// The integration that a trigger is for.
+fn integration(compiler: &mut Compiler<'_>, node: &Node, entries: &[(Key, Node)], what: &str) -> Option<Name> {
+    match get(entries, "integration") {
+        Some(node) => name(&mut compiler.faults, node),
+        None => {
+            compiler.faults.add(node.mark, format!("{what} has no `integration`"));
+            None
+        }
+    }
+}
+
+/// An expression that a trigger asks of an event, where it is there; none where there was a fault.
+fn asked(compiler: &mut Compiler<'_>, entries: &[(Key, Node)], key: &str) -> Option<Option<Expression>> {
+    match get(entries, key) {
+        Some(node) => condition(compiler, node, &format!("`{key}`"), Place::Trigger).map(Some),
+        None => Some(None),
+    }
 }
 
 /// A text that events are compared with.
@@ -109,21 +166,12 @@ fn bounded(compiler: &mut Compiler<'_>, node: &Node, key: &str) -> Option<String
 fn webhook(compiler: &mut Compiler<'_>, node: &Node) -> Option<Trigger> {
     let entries = compiler.faults.map(node, "`webhook`")?;
     compiler.faults.keys(entries, "`webhook`", &["integration", "when", "on_failure"]);
-    let integration = match get(entries, "integration") {
-        Some(node) => name(&mut compiler.faults, node),
-        None => {
-            compiler.faults.add(node.mark, "`webhook` has no `integration`");
-            None
-        }
-    };
-    let when = get(entries, "when").map(|node| condition(compiler, node, "`when`", Place::Trigger));
+    let integration = integration(compiler, node, entries, "`webhook`");
+    let when = asked(compiler, entries, "when");
     let failure_status = get(entries, "on_failure").map(|node| failure_status(compiler, node));
     Some(Trigger::Webhook {
         integration: integration?,
-        when: match when {
-            Some(when) => Some(when?),
-            None => None,
-        },
+        when: when?,
         failure_status: match failure_status {
             Some(status) => Some(status?),
             None => None,
@@ -155,7 +203,7 @@ pub(crate) fn condition(compiler: &mut Compiler<'_>, node: &Node, what: &str, pl
     };
     match compiler.expression(source, &|at| node.place(text, offset + at), place)? {
         Read::Expression(expression) => Some(expression),
-        Read::Secret(name) => {
+        Read::Secret(_, name) => {
             compiler.faults.add(
                 node.mark,
                 format!("{what} cannot look at the secret `{name}`; a secret is only handed to a task"),

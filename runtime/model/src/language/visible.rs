@@ -252,6 +252,14 @@ impl Compiler<'_> {
         if let (Root::Params | Root::Vars, Some(Part::Key(name))) = (&root, parts.as_slice().first()) {
             self.known(&root, name, mark)?;
         }
+        if let (Root::Connection, Some(Part::Key(key))) = (&root, parts.as_slice().first())
+            && key == "credentials"
+        {
+            let message = "a credential is handed to a task whole, as `{{ $.connection.credentials.NAME }}` in its `with`, \
+                           and used nowhere else";
+            self.faults.add(mark, message);
+            return Err(());
+        }
         let segments = parts
             .map(|part| match part {
                 Part::Key(key) => Segment::Key(key),

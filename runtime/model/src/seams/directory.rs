@@ -7,7 +7,8 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 
 use super::{Integration, Quota, StoreError};
-use crate::ids::{IdOrName, Name, ResourceId};
+use crate::connection::Connection;
+use crate::ids::{IdOrName, Name, ResourceId, UserId};
 use crate::invocation::RevisionRef;
 use crate::program::Program;
 use crate::schedule::Schedule;
@@ -92,6 +93,16 @@ pub trait Directory: Send + Sync {
     fn subscribers(&self, workspace: &Name, integration: &Name, environment: &Name) -> Vec<Arc<Published>>;
     /// Every workflow published in the environment that has a trigger for events of this type, by name.
     fn concerned(&self, workspace: &Name, kind: &str, environment: &Name) -> Vec<Arc<Published>>;
+    /// The connections of a user that are set up, by integration; a directory that knows of no users has none.
+    fn connections(&self, workspace: &Name, user: &UserId) -> Vec<Arc<Connection>> {
+        let _ = (workspace, user);
+        Vec::new()
+    }
+    /// The connections to an integration that are set up and have a workflow enabled, by user.
+    fn enabling(&self, workspace: &Name, integration: &Name, workflow: ResourceId) -> Vec<Arc<Connection>> {
+        let _ = (workspace, integration, workflow);
+        Vec::new()
+    }
     /// A workflow, as it is published in the environment.
     fn published(&self, workspace: &Name, which: &IdOrName, environment: &Name) -> Option<Arc<Published>>;
     /// A workflow that a workspace has lent another, by its id there, as it is published there in the environment. A directory

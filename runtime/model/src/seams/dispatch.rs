@@ -27,6 +27,8 @@ pub struct Start {
     pub event: Arc<Value>,
     /// `$.params`, bound and checked.
     pub params: Arc<Value>,
+    /// `$.connection`, null where none.
+    pub connection: Arc<Value>,
     /// True for a test.
     pub test: bool,
     /// The execution that it repeats.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
+use crate::connection::ConnectionRef;
 use crate::ids::{ExecutionId, Name, ResourceId, SecretName};
 use crate::language::template::Input;
 use crate::outcome::{Failure, LogLine, Usage};
@@ -33,6 +34,8 @@ pub struct TaskCall {
     pub workspace: Name,
     /// The environment.
     pub environment: Name,
+    /// The connection that the execution runs with.
+    pub connection: Option<ConnectionRef>,
     /// True for tests that should change nothing outside.
     pub dry_run: bool,
     /// How long it may take, where the step says so and it is less than the budget.
@@ -158,4 +161,9 @@ pub trait Permissions: Send + Sync {
     fn grant(&self, workspace: &Name, plugin: &Name) -> Arc<Grant>;
     /// The value of a secret.
     fn secret(&self, workspace: &Name, environment: &Name, name: &SecretName) -> Option<String>;
+    /// The value of a credential of a connection; of none where nobody is connected.
+    fn credential(&self, workspace: &Name, connection: &ConnectionRef, name: &SecretName) -> Option<String> {
+        let _ = (workspace, connection, name);
+        None
+    }
 }

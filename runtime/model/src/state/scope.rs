@@ -112,7 +112,7 @@ impl Scope for FrameScope<'_> {
             Root::Error => self.error(),
             Root::Received => self.received,
             Root::Env => Some(&state.invocation.env),
-            Root::Connection => None,
+            Root::Connection => Some(&state.invocation.connection),
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Open, Stage, State};
+use crate::connection::ConnectionRef;
 use crate::entry::{At, Awaited};
 use crate::ids::ExecutionId;
 use crate::limits;
@@ -64,6 +65,7 @@ impl State {
                 .and_then(|outcome| outcome.failure.as_ref())
                 .map(|failure| shortened(&failure.to_string())),
             labels: invocation.labels.clone(),
+            connection: ConnectionRef::of(&invocation.connection),
             test: invocation.test,
             parent: invocation.parent.as_ref().map(|parent| parent.execution),
             repeats: invocation.repeats,

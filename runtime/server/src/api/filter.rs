@@ -24,7 +24,8 @@ const CHUNK: usize = 256;
 /// Most labels that are asked for at once.
 const LABELS_MAX: usize = 16;
 /// What starts an execution.
-const TRIGGERS: [&str; 6] = ["manual", "webhook", "request", "event", "schedule", "workflow"];
+const TRIGGERS: [&str; 9] =
+    ["manual", "webhook", "request", "event", "app_event", "connected", "resource", "schedule", "workflow"];
 /// How much later than it is accepted an execution may get its id: while a start completes, or the clock is set back a little.
 const ID_LAG: Duration = Duration::from_secs(60);
 

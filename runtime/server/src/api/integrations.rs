@@ -369,7 +369,7 @@ pub async fn show(app: App, Path(which): Path<String>) -> Result<Response, Probl
     responses(
         (status = 204, description = "removed"),
         (status = 404, description = "unknown"),
-        (status = 409, description = "published workflows listen to it"),
+        (status = 409, description = "published workflows listen to it, or users are connected to it"),
     )
 )]
 pub async fn remove(app: App, Path(which): Path<String>) -> Result<StatusCode, Problem> {
@@ -380,6 +380,11 @@ pub async fn remove(app: App, Path(which): Path<String>) -> Result<StatusCode, P
     if !listening.is_empty() {
         let workflows: Vec<_> = listening.iter().map(|workflow| format!("`{workflow}`")).collect();
         let detail = format!("published workflows listen to `{name}`: {}; unpublish them first", workflows.join(", "));
+        return Err(Problem::new(Fault::Conflict, detail));
+    }
+    let connected = app.catalog.connection_count(&app.workspace, &name);
+    if connected > 0 {
+        let detail = format!("`{name}` has {connected} connections of users; disconnect them first");
         return Err(Problem::new(Fault::Conflict, detail));
     }
     let expect = Expect::Generation(kept.generation);

@@ -10,9 +10,12 @@ pub mod filter;
 pub mod page;
 pub mod problem;
 
+pub mod app_events;
 pub mod approvals;
 pub mod backup;
 pub mod doctor;
+pub mod connect;
+pub mod connections;
 pub mod environments;
 pub mod events;
 pub mod executions;
@@ -29,6 +32,7 @@ pub mod reruns;
 pub mod schedules;
 pub mod secrets;
 pub mod shares;
+pub mod signing_keys;
 pub mod start;
 pub mod stream;
 pub mod subscriptions;
@@ -38,6 +42,7 @@ pub mod timeline;
 pub mod tokens;
 pub mod trigger;
 pub mod triggers;
+pub mod users;
 pub mod workflows;
 pub mod workspaces;
 
@@ -242,6 +247,13 @@ fn changing() -> OpenApiRouter<Arc<Instance>> {
         .routes(routes!(environments::list))
         .routes(routes!(publish::promote))
         .routes(routes!(publish::rollback))
+        .routes(routes!(users::put, users::show, users::remove))
+        .routes(routes!(users::list))
+        .routes(routes!(connections::put, connections::show, connections::remove))
+        .routes(routes!(connections::list))
+        .routes(routes!(connections::enable, connections::disable))
+        .routes(routes!(signing_keys::add, signing_keys::remove))
+        .routes(routes!(signing_keys::list))
 }
 
 fn watching() -> OpenApiRouter<Arc<Instance>> {
@@ -262,6 +274,7 @@ fn watching() -> OpenApiRouter<Arc<Instance>> {
         .routes(routes!(tell::send_to))
         .routes(routes!(tell::answer))
         .routes(routes!(approvals::list))
+        .routes(routes!(app_events::send))
         .routes(routes!(torq::show))
         .routes(routes!(schedules::list))
         .routes(routes!(schedules::preview))

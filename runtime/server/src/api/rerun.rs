@@ -167,6 +167,7 @@ pub async fn start_again(app: &App, id: ExecutionId, again: &Again) -> Result<Re
         by: None,
         event: invocation.event.clone(),
         params,
+        connection: invocation.connection.clone(),
         test,
         repeats: Some(id),
         seed,

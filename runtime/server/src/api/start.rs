@@ -117,28 +117,39 @@ fn delivery(
     waits: bool,
     bytes: &[u8],
 ) -> Result<Option<SeenDelivery>, Problem> {
+    let (workflow, environment) = (&start.published.revision.workflow, &start.published.environment);
+    let waiting = if waits { "/sync" } else { "" };
+    delivery_within(app, headers, || format!("workflow/{workflow}/environment/{environment}{waiting}"), bytes)
+}
+
+/// The same, unique within a scope.
+pub fn delivery_within(
+    app: &App,
+    headers: &HeaderMap,
+    scope: impl FnOnce() -> String,
+    bytes: &[u8],
+) -> Result<Option<SeenDelivery>, Problem> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     let id = key.to_str().unwrap_or_default().trim();
     if id.is_empty() || id.len() > 255 {
         return Err(Problem::new(Fault::Malformed, "Idempotency-Key is not 1 to 255 visible characters"));
     }
-    let (workflow, environment) = (&start.published.revision.workflow, &start.published.environment);
-    let waiting = if waits { "/sync" } else { "" };
-    let scope = format!("workflow/{workflow}/environment/{environment}{waiting}");
+    let scope = scope();
     let key = DeliveryKey { workspace: app.workspace.clone(), scope, id: id.to_owned() };
     let body = Digest(*blake3::hash(bytes).as_bytes());
     Ok(Some(SeenDelivery { key, body, at: app.clock.now(), executions: Vec::new() }))
 }
 
 /// A delivery that came before starts nothing, so it takes nothing of the rate.
-async fn is_known(app: &App, delivery: Option<&SeenDelivery>) -> Result<bool, Problem> {
+pub async fn is_known(app: &App, delivery: Option<&SeenDelivery>) -> Result<bool, Problem> {
     let Some(delivery) = delivery else { return Ok(false) };
     let window_us = u64::try_from(limits::DEDUPE_WINDOW.as_micros()).unwrap_or(u64::MAX);
     let since = Timestamp(delivery.at.0.saturating_sub(window_us));
     Ok(app.store.delivery(&delivery.key, since).await?.is_some())
 }
 
-fn too_many(app: &App, room: Room) -> Problem {
+/// More executions a second than the workspace may start.
+pub fn too_many(app: &App, room: Room) -> Problem {
     let (seconds, limit) = (seconds(room.wait), room.limit);
     let detail =
         format!("workspace `{}` starts more than {limit} executions a second; try again in {seconds} s", app.workspace);

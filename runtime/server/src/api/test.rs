@@ -85,6 +85,7 @@ pub async fn test(
         by: None,
         event: Arc::new(body.event),
         params: Arc::new(params.into()),
+        connection: Arc::default(),
         test: true,
         repeats: None,
         seed: None,

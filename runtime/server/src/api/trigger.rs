@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
-use camshaft_model::ids::Name;
+use camshaft_model::ids::{Name, UserId};
 use camshaft_model::invocation::TriggerSource;
 use camshaft_model::limits;
 use camshaft_model::seams::Start;
@@ -20,7 +20,7 @@ use super::page::Asked;
 use super::problem::{Fault, Problem};
 use super::publish::production;
 use super::start::{Started, start_for};
-use super::{App, body};
+use super::{App, body, connect};
 use crate::tokens::{Caller, Scope};
 
 /// What a workflow is started with.
@@ -35,6 +35,21 @@ pub struct TriggerBody {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub event: Value,
+    /// The connection that it runs with: `$.connection`.
+    #[serde(default)]
+    pub connection: Option<ConnectionWish>,
+}
+
+/// Which connection a workflow shall run with: one that has it enabled.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionWish {
+    /// The user.
+    #[schema(value_type = String)]
+    pub user: UserId,
+    /// The integration; may be left out where the user has the workflow enabled in one connection alone.
+    #[schema(value_type = Option<String>)]
+    pub integration: Option<Name>,
 }
 
 /// Where it is started.
@@ -61,7 +76,7 @@ pub struct TriggerQuery {
         (status = 200, description = "`{execution_id, status: \"ok\"}`; or what the Exit step says", body = Object),
         (status = 201, description = "`{execution_id, status: \"in_progress\"}` and a Location", body = Object),
         (status = 403, description = "the workflow has no `manual` (admin token) or `request` (its token) trigger"),
-        (status = 404, description = "unknown or not published"),
+        (status = 404, description = "unknown or not published, or the user has no such connection"),
         (status = 409, description = "the same key came with a different body"),
         (status = 413, description = "too large"),
         (status = 422, description = "parameters that the workflow does not take"),
@@ -101,6 +116,12 @@ pub async fn trigger(
     };
     let params = published.workflow.bind_params(&given.params).map_err(Problem::params)?;
 
+    let connection = match &given.connection {
+        Some(ConnectionWish { user, integration }) => {
+            connect::enabling(&app, user, integration.as_ref(), (workflow.id, name.as_str()))?.value.clone()
+        }
+        None => Arc::default(),
+    };
     let window = waits.map(|wanted| wanted.min(app.sync_window));
     let start = Start {
         published,
@@ -108,6 +129,7 @@ pub async fn trigger(
         by: Some(by),
         event: Arc::new(given.event),
         params: Arc::new(params.into()),
+        connection,
         test: false,
         repeats: None,
         seed: None,

@@ -27,14 +27,15 @@ use crate::catalog::specs::{self, Kept, TriggerSpec, WorkflowSpec};
 pub struct TriggerItem {
     /// What it is switched on and off by: `manual`, `webhook:github`, `webhook:github#2`
     pub key: String,
-    /// `manual`, `webhook`, `request`, `event`, `schedule`
+    /// `manual`, `webhook`, `request`, `event`, `app_event`, `connected`, `resource`, `schedule`
     pub kind: String,
-    /// The integration of a webhook trigger.
+    /// The integration that it names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub integration: Option<String>,
     /// Whether it starts the workflow.
     pub enabled: bool,
-    /// Where to call: `webhook`, `async` and `sync` of a webhook trigger, `events` of an event trigger, `trigger` of the others.
+    /// Where to call: `webhook`, `async` and `sync` of a `webhook` or `resource` trigger, `events` of an `event` or `app_event`
+    /// trigger, `trigger` of the others.
     pub urls: BTreeMap<&'static str, String>,
 }
 
@@ -46,7 +47,7 @@ pub struct TriggerView {
     pub trigger: TriggerItem,
     /// When it is due next, where it is a schedule that is switched on (RFC 3339).
     pub next_at: Option<String>,
-    /// The same call for a shell; the token is read from `CAMSHAFT_TOKEN`. Empty for a schedule, which nobody calls.
+    /// The same call for a shell; the token is read from `CAMSHAFT_TOKEN`. Empty for what nobody calls.
     pub curl: String,
     /// Executions that it started since the server started.
     pub started: u64,
@@ -100,13 +101,17 @@ impl TriggerItem {
     fn of(app: &App, kept: &Kept<WorkflowSpec>, environment: &Name, trigger: &TriggerSpec) -> Self {
         let (hooks, workflow) = (app.url(), &kept.key.name);
         let query = if *environment == production() { String::new() } else { format!("?environment={environment}") };
-        let urls = match (&trigger.integration, &trigger.event_type) {
-            (None, Some(_)) => {
+        let urls = match (trigger.kind.as_str(), &trigger.integration) {
+            ("event", _) => {
                 let home = *app.catalog.tokens().home() == app.workspace;
                 let workspace = if home { String::new() } else { format!("/{}", app.workspace) };
                 BTreeMap::from([("events", format!("{}/events{workspace}{query}", app.public_url))])
             }
-            (Some(integration), _) => {
+            ("app_event", _) => {
+                let url = format!("{}/api/v1/users/{{user}}/events{query}", app.public_url);
+                BTreeMap::from([("events", url)])
+            }
+            ("webhook" | "resource", Some(integration)) => {
                 let hook = format!("{hooks}/v1/webhooks/{integration}");
                 let one = format!("{hook}/workflows/{workflow}");
                 BTreeMap::from([
@@ -115,9 +120,9 @@ impl TriggerItem {
                     ("webhook", format!("{hook}{query}")),
                 ])
             }
-            // Nobody calls the time.
-            (None, None) if trigger.kind == "schedule" => BTreeMap::new(),
-            (None, None) => {
+            // Nobody calls the time, nor what follows from somebody's connecting.
+            ("schedule" | "connected", _) => BTreeMap::new(),
+            _ => {
                 let url = format!("{}/api/v1/workflows/{workflow}/trigger{query}", app.public_url);
                 BTreeMap::from([("trigger", url)])
             }
@@ -142,14 +147,18 @@ impl TriggerView {
         let firing = app.firings.of(kept.id, environment, &trigger.key);
         let item = TriggerItem::of(app, kept, environment, trigger);
         let url = |kind: &str| item.urls.get(kind).map_or("", String::as_str);
-        let curl = match &trigger.event_type {
-            Some(kind) => {
+        let curl = match (trigger.kind.as_str(), &trigger.event_type, &trigger.app_event) {
+            (_, Some(kind), _) => {
                 let event = json!({"specversion": "1.0", "id": "1", "source": "/here", "type": kind, "data": {}});
                 curl(url("events"), true, "application/cloudevents+json", &event)
             }
-            None if trigger.integration.is_some() => curl(url("sync"), false, "application/json", &json!({})),
-            None if item.urls.is_empty() => String::new(),
-            None => curl(url("trigger"), true, "application/json", &json!({"params": params})),
+            (_, _, Some(name)) => {
+                let event = json!({"name": name, "payload": {}});
+                curl(&url("events").replace("{user}", "USER"), true, "application/json", &event)
+            }
+            ("webhook" | "resource", ..) => curl(url("sync"), false, "application/json", &json!({})),
+            _ if item.urls.is_empty() => String::new(),
+            _ => curl(url("trigger"), true, "application/json", &json!({"params": params})),
         };
         let name = Name::new(&kept.key.name).ok();
         let published = name.and_then(|name| app.catalog.published_here(&app.workspace, &name, environment));

@@ -3,7 +3,8 @@
 use std::sync::{Arc, PoisonError};
 
 use camshaft_model::Value;
-use camshaft_model::ids::{IdOrName, Name, ResourceId, SecretName};
+use camshaft_model::connection::{Connection, ConnectionRef};
+use camshaft_model::ids::{IdOrName, Name, ResourceId, SecretName, UserId};
 use camshaft_model::invocation::RevisionRef;
 use camshaft_model::language::{FindTask, TaskMissing};
 use camshaft_model::plugin::{Grant, PluginKind, PluginPin};
@@ -52,6 +53,14 @@ impl Directory for Catalog {
 
     fn concerned(&self, workspace: &Name, kind: &str, environment: &Name) -> Vec<Arc<Published>> {
         self.read(workspace, |shelf| shelf.concerned(kind, environment)).unwrap_or_default()
+    }
+
+    fn connections(&self, workspace: &Name, user: &UserId) -> Vec<Arc<Connection>> {
+        self.read(workspace, |shelf| shelf.users.ready(user)).unwrap_or_default()
+    }
+
+    fn enabling(&self, workspace: &Name, integration: &Name, workflow: ResourceId) -> Vec<Arc<Connection>> {
+        self.read(workspace, |shelf| shelf.users.enabling(integration, workflow)).unwrap_or_default()
     }
 
     fn published(&self, workspace: &Name, which: &IdOrName, environment: &Name) -> Option<Arc<Published>> {
@@ -121,6 +130,11 @@ impl Permissions for Catalog {
         let kept = self.secret_in(workspace, name, environment)?;
         // Every secret was opened once when it was taken in, so this one opens.
         self.vault.unseal(&specs::secret_place(workspace, &kept.key.name), &kept.spec.value).ok()
+    }
+
+    fn credential(&self, workspace: &Name, connection: &ConnectionRef, name: &SecretName) -> Option<String> {
+        let kept = self.connection(workspace, connection)?;
+        self.vault.unseal(&specs::credential_place(&kept.key, name), kept.spec.credentials.get(name)?).ok()
     }
 }
 

@@ -8,12 +8,14 @@
 //! that nobody changes what they looked at.
 
 mod directory;
+mod people;
 pub mod quotas;
 mod schedules;
 pub mod shares;
 mod shelf;
 pub mod specs;
 mod subscriptions;
+mod users;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

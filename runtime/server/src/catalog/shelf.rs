@@ -18,6 +18,7 @@ use semver::Version;
 
 use super::shares::ShareSpec;
 use super::specs::{self, EnvironmentSpec, IntegrationSpec, Kept, SecretSpec, WorkflowSpec, WorkspaceSpec};
+use super::users::Users;
 use crate::letters::subscription::{self, SubscriptionSpec};
 use crate::tokens::TokenSpec;
 use crate::vault::Vault;
@@ -42,6 +43,7 @@ pub(super) struct Shelf {
     pub(super) subscriptions: BTreeMap<Name, Arc<Kept<SubscriptionSpec>>>,
     /// What is offered or lent to others, by the key's name.
     pub(super) shares: BTreeMap<String, Arc<Kept<ShareSpec>>>,
+    pub(super) users: Users,
     /// By workflow, then environment.
     published: HashMap<Name, BTreeMap<Name, Arc<Published>>>,
     /// By integration, then environment and workflow: the order in which a delivery's workflows are told.
@@ -132,6 +134,9 @@ impl Shelf {
             ResourceKind::Share => {
                 self.shares.insert(name.clone(), Arc::new(Kept::read(resource)?));
             }
+            ResourceKind::User | ResourceKind::Connection | ResourceKind::SigningKey => {
+                self.users.take(resource, vault)?;
+            }
             ResourceKind::Revision | ResourceKind::Rerun | ResourceKind::Schedule | ResourceKind::Letter => {}
         }
         Ok(())
@@ -139,6 +144,7 @@ impl Shelf {
 
     /// Forgets a resource. Answers with the id of a token, so that it can be made invalid.
     pub(super) fn forget(&mut self, key: &ResourceKey) -> Option<ResourceId> {
+        self.users.forget(key);
         let name = Name::new(&key.name).ok();
         match (key.kind, name) {
             (ResourceKind::Workflow, Some(name)) => {
@@ -208,6 +214,12 @@ impl Shelf {
         all.iter().filter(|((of, _), _)| of == environment).map(|(_, published)| published.clone()).collect()
     }
 
+    /// Everything that is published, by workflow and environment.
+    pub(super) fn all_published(&self) -> Vec<Arc<Published>> {
+        let all: BTreeMap<_, _> = self.published.iter().collect();
+        all.into_values().flat_map(BTreeMap::values).cloned().collect()
+    }
+
     /// Workflows that are published anywhere with a webhook trigger for an integration.
     pub(super) fn listeners(&self, integration: &Name) -> BTreeSet<Name> {
         let all = self.subscribers.get(integration).into_iter().flat_map(BTreeMap::keys);
@@ -262,7 +274,7 @@ fn event_types_of(published: &Published) -> impl Iterator<Item = &str> {
 
 fn integrations_of(published: &Published) -> impl Iterator<Item = &Name> {
     published.triggers().filter_map(|(_, trigger)| match trigger {
-        Trigger::Webhook { integration, .. } => Some(integration),
+        Trigger::Webhook { integration, .. } | Trigger::Resource { integration, .. } => Some(integration),
         _ => None,
     })
 }

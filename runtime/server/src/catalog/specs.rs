@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use camshaft_model::connection::ConnectionRef;
 use camshaft_model::ids::{Name, ResourceId, SecretName};
 use camshaft_model::plugin::PluginPin;
 use camshaft_model::resource::{Resource, ResourceKey, ResourceKind};
@@ -142,29 +143,36 @@ pub struct WorkflowSpec {
 /// A trigger, as lists show it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TriggerSpec {
-    /// `manual`, `webhook`, `request`, `schedule`
+    /// The word of the language.
     pub kind: String,
     /// What it is switched on and off by.
     #[serde(default)]
     pub key: TriggerKey,
-    /// The integration of a webhook trigger.
+    /// The integration that it names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integration: Option<Name>,
     /// What an `event` trigger is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_type: Option<String>,
+    /// What an `app_event` trigger is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_event: Option<String>,
 }
 
 impl TriggerSpec {
     /// The triggers of a document.
     pub fn all(triggers: &[Trigger]) -> Vec<Self> {
         let one = |(key, trigger): (TriggerKey, &Trigger)| {
-            let (integration, event_type) = match trigger {
-                Trigger::Webhook { integration, .. } => (Some(integration.clone()), None),
-                Trigger::Event { kind, .. } => (None, Some(kind.clone())),
-                Trigger::Manual | Trigger::Request | Trigger::Schedule(_) => (None, None),
+            let (integration, event_type, app_event) = match trigger {
+                Trigger::Webhook { integration, .. }
+                | Trigger::Connected { integration }
+                | Trigger::Resource { integration, .. } => (Some(integration.clone()), None, None),
+                Trigger::Event { kind, .. } => (None, Some(kind.clone()), None),
+                Trigger::AppEvent { name, integration, .. } => (integration.clone(), None, Some(name.clone())),
+                Trigger::Schedule(schedule) => (schedule.integration.clone(), None, None),
+                Trigger::Manual | Trigger::Request => (None, None, None),
             };
-            Self { kind: trigger.word().to_owned(), key, integration, event_type }
+            Self { kind: trigger.word().to_owned(), key, integration, event_type, app_event }
         };
         trigger_keys(triggers).into_iter().zip(triggers).map(one).collect()
     }
@@ -196,6 +204,54 @@ pub struct IntegrationSpec {
 /// What an integration's secret is sealed for.
 pub fn integration_place(workspace: &Name, integration: &str, field: &str) -> String {
     format!("integration {workspace} {integration} {field}")
+}
+
+/// A user of an app.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct UserSpec {
+    /// What the app says of the user: `$.connection.metadata`.
+    #[serde(default)]
+    pub metadata: Map<String, Value>,
+}
+
+/// A connection of a user to an integration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConnectionSpec {
+    /// Whose, and to what.
+    #[serde(flatten)]
+    pub of: ConnectionRef,
+    /// What the user has set: `$.connection.settings`.
+    #[serde(default)]
+    pub settings: Map<String, Value>,
+    /// Each credential, sealed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub credentials: BTreeMap<SecretName, Sealed>,
+    /// The workflows that the user has enabled, and since when.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub enabled: BTreeMap<ResourceId, Timestamp>,
+    /// Since when it is set up; none while it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connected_at: Option<Timestamp>,
+    /// Whether `connected` triggers are still to be told of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unannounced: bool,
+}
+
+/// The key of a connection: the user's resource and the integration's name.
+pub fn connection_key(workspace: &Name, user: ResourceId, integration: &Name) -> ResourceKey {
+    key(ResourceKind::Connection, workspace, format!("{user}/{integration}"))
+}
+
+/// What a credential of a connection with this key is sealed for.
+pub fn credential_place(key: &ResourceKey, name: &SecretName) -> String {
+    format!("connection {} {} {name}", key.workspace, key.name)
+}
+
+/// A public key that tokens of users are verified with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SigningKeySpec {
+    /// As it was given, in PEM.
+    pub pem: String,
 }
 
 /// A secret of the workspace.

@@ -197,6 +197,9 @@ pub(crate) fn kind_number(kind: ResourceKind) -> u8 {
         ResourceKind::Subscription => 12,
         ResourceKind::Letter => 13,
         ResourceKind::Share => 14,
+        ResourceKind::User => 15,
+        ResourceKind::Connection => 16,
+        ResourceKind::SigningKey => 17,
     }
 }
 

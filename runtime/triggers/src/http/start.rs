@@ -68,17 +68,20 @@ impl Receiver {
             for subscriber in subscribers {
                 let faulty = |failure: &Failure| tell_faulty(&subscriber.revision, event.id.as_deref(), failure);
                 let evaluator = Evaluator { jq: &*self.parts.jq, places: &self.parts.places, faulty: &faulty };
-                let matched = matching::matched(subscriber, &integration.name, &event.value, evaluator).await;
-                let Some(matched) = matched.map_err(Refused::Busy)? else { continue };
-                if std::mem::take(&mut is_first) {
-                    failure_status = matched.failure_status;
-                }
-                match self.bind(&matched, integration, event) {
-                    Ok(start) => groups[group].starts.push(start),
-                    Err(why) if asked.target == Target::All => {
-                        tracing::warn!(workflow = %matched.published.revision.workflow, "not started by a webhook: {why}");
+                let directory = &*self.parts.directory;
+                let matched =
+                    matching::matched(subscriber, &integration.name, &event.value, directory, evaluator).await;
+                for (matched, source) in matched.map_err(Refused::Busy)? {
+                    if std::mem::take(&mut is_first) {
+                        failure_status = matched.failure_status;
                     }
-                    Err(why) => return Err(Refused::Malformed(why)),
+                    match bind(&matched, source, event) {
+                        Ok(start) => groups[group].starts.push(start),
+                        Err(why) if asked.target == Target::All => {
+                            tracing::warn!(workflow = %matched.published.revision.workflow, "not started by a webhook: {why}");
+                        }
+                        Err(why) => return Err(Refused::Malformed(why)),
+                    }
                 }
             }
         }
@@ -86,14 +89,6 @@ impl Receiver {
         // start twice.
         groups.sort_by_key(|group| group.delivery.is_none());
         Ok((groups, failure_status))
-    }
-
-    fn bind(&self, matched: &Match, integration: &Integration, event: &Event) -> Result<Start, String> {
-        let trigger = TriggerSource::Webhook { integration: integration.name.clone() };
-        matched.start(trigger, &event.value).map_err(|faults| {
-            let workflow = &matched.published.workflow.name;
-            format!("workflow `{workflow}` cannot be started by a webhook: {}", faults.join("; "))
-        })
     }
 
     /// Starts what did not come before. With a window the caller waits for the first execution's outcome.
@@ -169,4 +164,11 @@ impl Receiver {
         let taken = self.parts.throttle.take(workspace, executions);
         taken.map_err(|room| Refused::TooMany { workspace: workspace.clone(), room })
     }
+}
+
+fn bind(matched: &Match, source: TriggerSource, event: &Event) -> Result<Start, String> {
+    matched.start(source, &event.value).map_err(|faults| {
+        let workflow = &matched.published.workflow.name;
+        format!("workflow `{workflow}` cannot be started by a webhook: {}", faults.join("; "))
+    })
 }

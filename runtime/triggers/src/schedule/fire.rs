@@ -94,6 +94,7 @@ impl Attempt {
             by: Some(self.place.trigger.clone()),
             event: Arc::new(self.event()),
             params: Arc::new(Value::Object(params)),
+            connection: Arc::default(),
             test: false,
             repeats: None,
             seed: None,

@@ -99,6 +99,7 @@ async fn start(
         by: Some(by),
         event: Arc::new(event),
         params: Arc::new(Value::Object(params)),
+        connection: Arc::default(),
         test: false,
         repeats: None,
         seed: None,

@@ -97,6 +97,7 @@ async fn begin(door: &Door, which: Which<String>, request: Request, waits: bool)
         by: Some(wanted.by),
         event: Arc::new(Value::Null),
         params: Arc::new(Value::Object(params)),
+        connection: Arc::default(),
         test: false,
         repeats: None,
         seed: None,

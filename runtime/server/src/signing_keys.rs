@@ -1,0 +1,192 @@
+//! Tokens of an app's users: JSON Web Tokens (RFC 7519) that the app signs with a key of its own, and of which a workspace
+//! keeps the public half.
+//!
+//! RS256 alone, whatever a token says of itself: the algorithm is ours to choose, not the sender's (RFC 8725, 3.1). Several keys are
+//! valid at once, so that an app changes from one to the next without a token that is refused.
+
+use std::sync::OnceLock;
+
+use camshaft_model::ids::UserId;
+use camshaft_model::limits::{
+    RSA_BITS_MAX, RSA_BITS_MIN, SIGNING_KEY_BYTES_MAX, USER_TOKEN_BYTES_MAX, USER_TOKEN_LEEWAY,
+};
+use camshaft_model::time::Timestamp;
+use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
+use jsonwebtoken::errors::{ErrorKind, new_error};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Validation, decode, decode_header};
+use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+use serde::Deserialize;
+use signature::Verifier;
+use simple_asn1::ASN1Block;
+
+/// A text that is no key for tokens of users; it does not show the text, which may be a private key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAKey {
+    /// It is too long for one.
+    #[error("the key has {0} bytes; {SIGNING_KEY_BYTES_MAX} is the limit")]
+    TooLong(usize),
+    /// The app's own half.
+    #[error("this is a private key, which only the app needs; `openssl rsa -in private.pem -pubout` makes the public one of it")]
+    Private,
+    /// Anything else.
+    #[error("the key is no RSA public key in PEM, which begins with `-----BEGIN PUBLIC KEY-----`")]
+    Other,
+    /// It is too weak, or larger than anybody needs.
+    #[error("the key has {0} bits; it has {RSA_BITS_MIN} to {RSA_BITS_MAX}")]
+    Bits(usize),
+}
+
+/// Why a token is not believed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotVerified {
+    /// It is longer than any that is meant.
+    #[error("the token has {0} bytes; {USER_TOKEN_BYTES_MAX} is the limit")]
+    TooLong(usize),
+    /// It cannot be read, says another algorithm, or no key of the workspace has signed it.
+    #[error("the token is no JSON Web Token that a key of this workspace has signed with RS256")]
+    Unsigned,
+    /// It lacks something, or has it in another form.
+    #[error("the token's claims cannot be read: it has `sub`, a text, and `exp`, a time in seconds")]
+    Claims,
+    /// Its time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// Its time has not come.
+    #[error("the token is not valid yet")]
+    Early,
+    /// It names nobody.
+    #[error("the token's `sub` is no user id: it has 1 to 255 bytes and no control characters")]
+    User,
+}
+
+/// The public half of an app's key.
+pub struct SigningKey {
+    key: DecodingKey,
+    bits: usize,
+}
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "an RSA key of {} bits", self.bits)
+    }
+}
+
+/// What a token says; anything else in it is the app's own.
+#[derive(Deserialize)]
+struct Claims {
+    sub: String,
+    /// Seconds since 1970, perhaps with a fraction (RFC 7519, 2: NumericDate).
+    exp: f64,
+    nbf: Option<f64>,
+    iat: Option<f64>,
+}
+
+impl SigningKey {
+    /// Reads a key in PEM.
+    pub fn read(pem: &str) -> Result<Self, NotAKey> {
+        if pem.len() > SIGNING_KEY_BYTES_MAX {
+            return Err(NotAKey::TooLong(pem.len()));
+        }
+        if pem.contains("PRIVATE KEY") {
+            return Err(NotAKey::Private);
+        }
+        let pem = pem.trim();
+        if !["-----BEGIN PUBLIC KEY-----", "-----BEGIN RSA PUBLIC KEY-----"].iter().any(|begin| pem.starts_with(begin))
+        {
+            return Err(NotAKey::Other);
+        }
+        let key = DecodingKey::from_rsa_pem(pem.as_bytes()).map_err(|_| NotAKey::Other)?;
+        let bits = key.try_get_as_bytes().ok().and_then(bits).ok_or(NotAKey::Other)?;
+        if !(RSA_BITS_MIN..=RSA_BITS_MAX).contains(&bits) {
+            return Err(NotAKey::Bits(bits));
+        }
+        Ok(Self { key, bits })
+    }
+
+    /// How long it is, bits.
+    pub fn bits(&self) -> usize {
+        self.bits
+    }
+}
+
+/// Bits of the modulus of an RSA public key (RFC 8017, A.1.1).
+fn bits(der: &[u8]) -> Option<usize> {
+    let blocks = simple_asn1::from_der(der).ok()?;
+    let [ASN1Block::Sequence(_, parts)] = &blocks[..] else { return None };
+    let [ASN1Block::Integer(_, modulus), ASN1Block::Integer(_, _)] = &parts[..] else { return None };
+    usize::try_from(modulus.bits()).ok()
+}
+
+/// The user of a token that one of these keys has signed and that is valid now.
+pub fn verify<'a>(
+    keys: impl IntoIterator<Item = &'a SigningKey>,
+    token: &str,
+    now: Timestamp,
+) -> Result<UserId, NotVerified> {
+    static RING: OnceLock<()> = OnceLock::new();
+    RING.get_or_init(|| {
+        // Nobody else in this process installs one; if somebody did, theirs would verify as well.
+        let _ = PROVIDER.install_default();
+    });
+    if token.len() > USER_TOKEN_BYTES_MAX {
+        return Err(NotVerified::TooLong(token.len()));
+    }
+    let header = decode_header(token).map_err(|_| NotVerified::Unsigned)?;
+    // What a sender calls critical and a receiver does not know, it must refuse (RFC 7515, 4.1.11).
+    if header.alg != Algorithm::RS256 || header.crit.is_some() {
+        return Err(NotVerified::Unsigned);
+    }
+    let mut validation = Validation::new(Algorithm::RS256);
+    // Times are held against our clock below. For whom a token is meant is said by the key: it is this workspace's alone.
+    (validation.validate_exp, validation.validate_aud) = (false, false);
+    validation.set_required_spec_claims(&["exp", "sub"]);
+    for key in keys {
+        match decode::<Claims>(token, &key.key, &validation) {
+            Ok(data) => return data.claims.user(now),
+            Err(error) => match error.kind() {
+                ErrorKind::InvalidSignature | ErrorKind::Base64(_) | ErrorKind::InvalidToken => {}
+                _ => return Err(NotVerified::Claims),
+            },
+        }
+    }
+    Err(NotVerified::Unsigned)
+}
+
+impl Claims {
+    fn user(self, now: Timestamp) -> Result<UserId, NotVerified> {
+        let (now, leeway) = (now.0 as f64 / 1e6, USER_TOKEN_LEEWAY.as_secs_f64());
+        if self.exp + leeway <= now {
+            return Err(NotVerified::Expired);
+        }
+        if [self.nbf, self.iat].into_iter().flatten().any(|from| from - leeway > now) {
+            return Err(NotVerified::Early);
+        }
+        UserId::new(&self.sub).map_err(|_| NotVerified::User)
+    }
+}
+
+/// `ring`, as the library of tokens asks it.
+static PROVIDER: CryptoProvider = CryptoProvider {
+    signer_factory: |_, _| Err(new_error(ErrorKind::UnsupportedAlgorithm)),
+    verifier_factory: |algorithm, key| match (algorithm, key.family()) {
+        (Algorithm::RS256, AlgorithmFamily::Rsa) => Ok(Box::new(Rs256(key.try_get_as_bytes()?.to_vec()))),
+        _ => Err(new_error(ErrorKind::InvalidAlgorithm)),
+    },
+    key_utils: KeyUtils::new_unimplemented(),
+};
+
+/// RSASSA-PKCS1-v1_5 with SHA-256 and this key, in the form of RFC 8017, A.1.1.
+struct Rs256(Vec<u8>);
+
+impl Verifier<Vec<u8>> for Rs256 {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
+        let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &self.0);
+        key.verify(message, signature).map_err(|_| signature::Error::new())
+    }
+}
+
+impl JwtVerifier for Rs256 {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::RS256
+    }
+}
