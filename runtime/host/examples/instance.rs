@@ -115,6 +115,7 @@ fn call(digest: Digest) -> TaskCall {
         idempotency_key: "key".into(),
         workspace: name("default"),
         environment: name("production"),
+        connection: None,
         dry_run: false,
         timeout: None,
     }

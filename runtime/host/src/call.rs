@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use camshaft_model::Value;
 use camshaft_model::ids::SecretName;
-use camshaft_model::language::template::{SecretOf, depth};
+use camshaft_model::language::template::depth;
 use camshaft_model::limits;
 use camshaft_model::outcome::{Failure, FailureKind, Usage};
 use camshaft_model::seams::{TaskCall, TaskDone};
@@ -95,7 +95,7 @@ impl Host {
             serde_json::to_string(&call.input.value)
         } else {
             let value = call.input.resolve(|of, name: &SecretName| {
-                let secret = self.secret(call, of, name)?;
+                let secret = call.secret(&*self.permissions, of, name)?;
                 store.data_mut().mask.add_as(&of.mark(name), &secret);
                 Ok(secret)
             })?;
@@ -107,25 +107,6 @@ impl Host {
             return Err(Breach { bound: "input", limit: limit as u64, used: used as u64, unit: "bytes" }.failure());
         }
         Ok(text)
-    }
-
-    /// A secret of the workspace, or of the connection that the execution runs with.
-    fn secret(&self, call: &TaskCall, of: SecretOf, name: &SecretName) -> Result<String, Failure> {
-        let denied = |why: String| Failure::new(FailureKind::Denied, why);
-        match (of, &call.connection) {
-            (SecretOf::Workspace, _) => {
-                self.permissions.secret(&call.workspace, &call.environment, name).ok_or_else(|| {
-                    denied(format!("there is no secret `{name}`; `camshaft secret set {name}` makes it"))
-                })
-            }
-            (SecretOf::Connection, Some(connection)) => self
-                .permissions
-                .credential(&call.workspace, connection, name)
-                .ok_or_else(|| denied(format!("{connection} has no credential `{name}`"))),
-            (SecretOf::Connection, None) => {
-                Err(denied(format!("the execution runs with no connection that could have a credential `{name}`")))
-            }
-        }
     }
 
     /// What the call amounts to.

@@ -63,6 +63,7 @@ pub const KEYS: &[Key] = &[
         "the time in which a client address may make so many requests to ToolJet's URLs, milliseconds",
     ),
     key("tooljet.throttle_limit", "100", "requests that it may make in that time; 0: no limit"),
+    key("paragon.window", r#""55s""#, "how long a caller of Paragon's URLs waits for an Exit step before it gets 542"),
     key("retention.age", r#""30d""#, "how long ended executions are kept; empty: no matter how old they are"),
     key(
         "retention.size",
@@ -128,6 +129,8 @@ pub struct Config {
     pub sync: Sync,
     /// Clients of ToolJet.
     pub tooljet: ToolJet,
+    /// Clients of Paragon.
+    pub paragon: Paragon,
     /// How long things are kept.
     pub retention: Retention,
     /// Where subscriptions may lead.
@@ -186,6 +189,15 @@ pub struct ToolJet {
     pub throttle_ttl_ms: u64,
     /// How many; 0 is no limit.
     pub throttle_limit: u32,
+}
+
+/// `[paragon]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Paragon {
+    /// How long a caller waits for an Exit step.
+    #[serde(deserialize_with = "duration")]
+    pub window: Duration,
 }
 
 /// `[retention]`

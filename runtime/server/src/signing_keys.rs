@@ -26,7 +26,9 @@ pub enum NotAKey {
     #[error("the key has {0} bytes; {SIGNING_KEY_BYTES_MAX} is the limit")]
     TooLong(usize),
     /// The app's own half.
-    #[error("this is a private key, which only the app needs; `openssl rsa -in private.pem -pubout` makes the public one of it")]
+    #[error(
+        "this is a private key, which only the app needs; `openssl rsa -in private.pem -pubout` makes the public one of it"
+    )]
     Private,
     /// Anything else.
     #[error("the key is no RSA public key in PEM, which begins with `-----BEGIN PUBLIC KEY-----`")]
@@ -188,5 +190,150 @@ impl Verifier<Vec<u8>> for Rs256 {
 impl JwtVerifier for Rs256 {
     fn algorithm(&self) -> Algorithm {
         Algorithm::RS256
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+    use camshaft_model::{Value, json};
+    use ring::hmac;
+    use ring::rand::SystemRandom;
+    use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+
+    use super::*;
+
+    const FIRST: &str = include_str!("../tests/keys/first.pem");
+    const SECOND: &str = include_str!("../tests/keys/second.pem");
+    const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
+    const NOW_S: i64 = 1_800_000_000;
+
+    fn part(value: &Value) -> String {
+        BASE64.encode(value.to_string())
+    }
+
+    fn signed_by(key: &[u8], header: &Value, claims: &Value) -> String {
+        let message = format!("{}.{}", part(header), part(claims));
+        let key = RsaKeyPair::from_pkcs8(key).unwrap();
+        let mut signature = vec![0; key.public().modulus_len()];
+        key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).unwrap();
+        format!("{message}.{}", BASE64.encode(signature))
+    }
+
+    fn signed(claims: &Value) -> String {
+        signed_by(include_bytes!("../tests/keys/first.pk8"), &json!({"alg": "RS256", "typ": "JWT"}), claims)
+    }
+
+    fn user(token: &str) -> Result<String, NotVerified> {
+        let key = SigningKey::read(FIRST).unwrap();
+        verify([&key], token, NOW).map(|user| user.to_string())
+    }
+
+    fn ada() -> Value {
+        json!({"sub": "ada", "exp": NOW_S + 60})
+    }
+
+    #[test]
+    fn a_key_is_a_public_rsa_key_of_a_length_that_is_strong_and_not_absurd() {
+        assert_eq!(SigningKey::read(FIRST).unwrap().bits(), 2_048);
+        assert_eq!(SigningKey::read(include_str!("../tests/keys/first.pkcs1.pem")).unwrap().bits(), 2_048);
+        assert_eq!(SigningKey::read(include_str!("../tests/keys/weak.pem")).unwrap_err(), NotAKey::Bits(1_024));
+        assert_eq!(SigningKey::read(include_str!("../tests/keys/elliptic.pem")).unwrap_err(), NotAKey::Other);
+        let private = FIRST.replace("PUBLIC KEY", "PRIVATE KEY");
+        let error = SigningKey::read(&private).unwrap_err();
+        assert!(error == NotAKey::Private && !error.to_string().contains("MII"), "{error}");
+        let long = format!("{FIRST}{}", " ".repeat(SIGNING_KEY_BYTES_MAX));
+        assert!(matches!(SigningKey::read(&long), Err(NotAKey::TooLong(_))));
+        for other in ["", "key", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"] {
+            assert_eq!(SigningKey::read(other).unwrap_err(), NotAKey::Other, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_believed_while_a_key_that_signed_it_is_there() {
+        let token = signed(&ada());
+        let (first, second) = (SigningKey::read(FIRST).unwrap(), SigningKey::read(SECOND).unwrap());
+        let verified = |keys: &[&SigningKey]| verify(keys.iter().copied(), &token, NOW).map(|user| user.to_string());
+        assert_eq!(verified(&[&first]), Ok("ada".to_owned()));
+        assert_eq!(verified(&[&second, &first]), Ok("ada".to_owned()), "the old one and the new one");
+        assert_eq!(verified(&[&second]), Err(NotVerified::Unsigned), "the old one is gone");
+        assert_eq!(verified(&[]), Err(NotVerified::Unsigned));
+        let pkcs1 = SigningKey::read(include_str!("../tests/keys/first.pkcs1.pem")).unwrap();
+        assert_eq!(verified(&[&pkcs1]), Ok("ada".to_owned()));
+    }
+
+    #[test]
+    fn no_other_algorithm_is_taken_whatever_the_token_says_of_itself() {
+        let (pk8, claims) = (include_bytes!("../tests/keys/first.pk8"), ada());
+        for alg in ["none", "None", "HS256", "RS384", "RS512", "PS256", "ES256", "rs256"] {
+            let token = signed_by(pk8, &json!({"alg": alg, "typ": "JWT"}), &claims);
+            assert_eq!(user(&token), Err(NotVerified::Unsigned), "{alg}");
+        }
+        // The public key, as everybody may know it, as the secret of an HMAC: in PEM, and in the form that it is kept in.
+        let key = DecodingKey::from_rsa_pem(FIRST.as_bytes()).unwrap();
+        for secret in [FIRST.as_bytes(), FIRST.trim().as_bytes(), key.try_get_as_bytes().unwrap()] {
+            let message = format!("{}.{}", part(&json!({"alg": "HS256", "typ": "JWT"})), part(&claims));
+            let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes());
+            assert_eq!(user(&format!("{message}.{}", BASE64.encode(tag))), Err(NotVerified::Unsigned));
+        }
+        let unsigned = format!("{}.{}.", part(&json!({"alg": "none"})), part(&claims));
+        assert_eq!(user(&unsigned), Err(NotVerified::Unsigned));
+        let critical = signed_by(pk8, &json!({"alg": "RS256", "crit": ["exp"]}), &claims);
+        assert_eq!(user(&critical), Err(NotVerified::Unsigned));
+        // A key that the token brings itself.
+        let (n, e) = ("AQAB", "AQAB");
+        let own = json!({"alg": "RS256", "jwk": {"kty": "RSA", "n": n, "e": e}});
+        assert_eq!(
+            user(&signed_by(include_bytes!("../tests/keys/second.pk8"), &own, &claims)),
+            Err(NotVerified::Unsigned)
+        );
+    }
+
+    #[test]
+    fn a_token_that_was_changed_is_refused() {
+        let token = signed(&ada());
+        let [header, _, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("{token}") };
+        let eve = part(&json!({"sub": "eve", "exp": NOW_S + 60}));
+        assert_eq!(user(&format!("{header}.{eve}.{signature}")), Err(NotVerified::Unsigned));
+        for wrong in ["", ".", "..", "a.b.c", &token[..token.len() - 4], &format!("{token}.x"), &format!("{token}AA")] {
+            assert_eq!(user(wrong), Err(NotVerified::Unsigned), "{wrong}");
+        }
+        let long = format!("{token}{}", "A".repeat(USER_TOKEN_BYTES_MAX));
+        assert!(matches!(user(&long), Err(NotVerified::TooLong(_))));
+    }
+
+    #[test]
+    fn times_count_to_the_second_beyond_what_clocks_may_differ_by() {
+        let with = |name: &str, at: i64| {
+            let mut claims = ada();
+            claims[name] = json!(at);
+            user(&signed(&claims))
+        };
+        assert_eq!(with("exp", NOW_S - 60), Err(NotVerified::Expired));
+        assert!(with("exp", NOW_S - 59).is_ok());
+        for from in ["nbf", "iat"] {
+            assert_eq!(with(from, NOW_S + 61), Err(NotVerified::Early), "{from}");
+            assert!(with(from, NOW_S + 60).is_ok(), "{from}");
+        }
+        assert!(user(&signed(&json!({"sub": "ada", "exp": 1_800_000_000.5, "aud": "somebody"}))).is_ok());
+    }
+
+    #[test]
+    fn a_token_names_a_user_and_an_end_in_the_forms_that_they_have() {
+        for claims in [
+            json!({"exp": NOW_S + 60}),
+            json!({"sub": "ada"}),
+            json!({"sub": 7, "exp": NOW_S + 60}),
+            json!({"sub": "ada", "exp": (NOW_S + 60).to_string()}),
+            json!({"sub": "ada", "exp": null}),
+            json!({"sub": "ada", "exp": NOW_S + 60, "nbf": "tomorrow"}),
+            json!(["ada"]),
+        ] {
+            assert_eq!(user(&signed(&claims)), Err(NotVerified::Claims), "{claims}");
+        }
+        for nobody in ["", "a\u{0}b", &"x".repeat(256)] {
+            assert_eq!(user(&signed(&json!({"sub": nobody, "exp": NOW_S + 60}))), Err(NotVerified::User), "{nobody}");
+        }
     }
 }

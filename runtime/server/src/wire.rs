@@ -29,7 +29,7 @@ use crate::arriving::Patience;
 use crate::backup::{self, Backups};
 use crate::catalog::Catalog;
 use crate::config::Config;
-use crate::dialects::{self, ToolJet};
+use crate::dialects::{self, Paragon, ToolJet};
 use crate::envelope::Envelope;
 use crate::firings::{Counted, Firings};
 use crate::folder::DataFolder;
@@ -245,7 +245,7 @@ impl Server {
             trusted_proxies: config.trusted_proxies.clone(),
         };
         let router = api::router(instance.clone())
-            .merge(dialects::router(instance.clone(), tooljet))
+            .merge(dialects::router(instance.clone(), tooljet, Paragon { window: config.paragon.window }))
             .merge(camshaft_triggers::http::router(parts));
         Ok(Self { instance, engine, router, evaluator, retention })
     }
@@ -308,7 +308,10 @@ async fn start(instance: Arc<Instance>, engine: Arc<Engine>) -> Result<()> {
         let app = App::new(instance.clone(), workspace);
         reruns::resume(&app).await.context("reruns of a former server cannot be read")?;
         if let Err(problem) = connect::announce_all(&app).await {
-            tracing::error!(why = problem.detail(), "a connection of a former server is not told of; the next start tries again");
+            tracing::error!(
+                why = problem.detail(),
+                "a connection of a former server is not told of; the next start tries again"
+            );
         }
     }
     Ok(())

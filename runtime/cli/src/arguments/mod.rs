@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod connections;
 mod executions;
 mod subscriptions;
 mod tenants;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use connections::{Connection, SigningKey, User};
 pub(crate) use executions::{Approval, Execution, Which};
 pub(crate) use subscriptions::{Subscribed, Subscription};
 pub(crate) use tenants::{Environment, Secret, Token, Workspace};
@@ -84,6 +86,15 @@ pub(crate) enum Command {
     /// Subscriptions: URLs that are told when executions change.
     #[command(subcommand)]
     Subscription(Subscription),
+    /// Users of your app, and its events for them.
+    #[command(subcommand)]
+    User(User),
+    /// Connections: a user and an integration, with settings, credentials and enabled workflows.
+    #[command(subcommand)]
+    Connection(Connection),
+    /// Keys that your app signs the tokens of its users with: their public halves.
+    #[command(subcommand)]
+    SigningKey(SigningKey),
     /// Secrets of tasks; values go in and never come out.
     #[command(subcommand)]
     Secret(Secret),

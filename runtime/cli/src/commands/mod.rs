@@ -2,6 +2,7 @@
 
 mod approval;
 mod backup;
+mod connection;
 mod deploy;
 mod environment;
 mod execution;
@@ -13,9 +14,11 @@ mod secret;
 mod serve;
 mod share;
 mod subscription;
+mod signing_key;
 mod test;
 mod token;
 mod trigger;
+mod user;
 mod workflow;
 mod workspace;
 
@@ -61,6 +64,9 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Trigger(command) => trigger::run(&session, command)?,
         Command::Integration(command) => integration::run(&session, command)?,
         Command::Subscription(command) => subscription::run(&session, command)?,
+        Command::User(command) => user::run(&session, command)?,
+        Command::Connection(command) => connection::run(&session, command)?,
+        Command::SigningKey(command) => signing_key::run(&session, command)?,
         Command::Secret(command) => secret::run(&session, command)?,
         Command::Token(command) => token::run(&session, command)?,
         Command::Approval(command) => approval::run(&session, command)?,

@@ -399,6 +399,7 @@ impl World {
             by: None,
             event: Arc::new(event),
             params: Arc::new(Value::Object(published.workflow.bind_params(&Default::default()).unwrap())),
+            connection: Arc::default(),
             test: false,
             repeats: None,
             seed: None,

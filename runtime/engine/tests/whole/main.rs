@@ -51,6 +51,7 @@ fn accepted() -> Entry {
         trigger: TriggerSource::Manual,
         event: Arc::new(event()),
         params: Arc::new(json!({})),
+        connection: Arc::default(),
         env: Arc::default(),
         labels: BTreeMap::new(),
         request_id: None,

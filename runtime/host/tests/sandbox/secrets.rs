@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use camshaft_model::ids::SecretName;
-use camshaft_model::language::template::{Input, SecretPlace};
+use camshaft_model::language::template::{Input, SecretOf, SecretPlace};
 use camshaft_model::limits::Budget;
 use camshaft_model::outcome::FailureKind;
 use camshaft_model::plugin::Grant;
@@ -67,8 +67,13 @@ async fn a_granted_secret_that_is_not_set_is_no_denial() {
 
 fn input_with(name: &str) -> Input {
     let mark = format!("<secret {name}>");
-    let place =
-        SecretPlace { name: SecretName::new(name).unwrap(), pointer: "/key".into(), start: 0, length: mark.len() };
+    let place = SecretPlace {
+        of: SecretOf::Workspace,
+        name: SecretName::new(name).unwrap(),
+        pointer: "/key".into(),
+        start: 0,
+        length: mark.len(),
+    };
     Input { value: json!({"key": mark}), secrets: vec![place] }
 }
 

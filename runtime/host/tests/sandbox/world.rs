@@ -110,6 +110,7 @@ impl World {
             idempotency_key: "key".into(),
             workspace: name("default"),
             environment: name("production"),
+            connection: None,
             dry_run: false,
             timeout: None,
         };

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::connection::ConnectionRef;
 use crate::ids::{ExecutionId, Name, ResourceId, SecretName};
-use crate::language::template::Input;
-use crate::outcome::{Failure, LogLine, Usage};
+use crate::language::template::{Input, SecretOf};
+use crate::outcome::{Failure, FailureKind, LogLine, Usage};
 use crate::plugin::{Grant, PluginPin};
 use crate::time::Timestamp;
 
@@ -40,6 +40,28 @@ pub struct TaskCall {
     pub dry_run: bool,
     /// How long it may take, where the step says so and it is less than the budget.
     pub timeout: Option<Duration>,
+}
+
+impl TaskCall {
+    /// A secret that its input has a place for, or why there is none.
+    pub fn secret(&self, permissions: &dyn Permissions, of: SecretOf, name: &SecretName) -> Result<String, Failure> {
+        let denied = |why: String| Failure::new(FailureKind::Denied, why);
+        match (of, &self.connection) {
+            (SecretOf::Workspace, _) => {
+                let secret = permissions.secret(&self.workspace, &self.environment, name);
+                secret.ok_or_else(|| {
+                    denied(format!("there is no secret `{name}`; `camshaft secret set {name}` makes it"))
+                })
+            }
+            (SecretOf::Connection, Some(connection)) => {
+                let credential = permissions.credential(&self.workspace, connection, name);
+                credential.ok_or_else(|| denied(format!("{connection} has no credential `{name}`")))
+            }
+            (SecretOf::Connection, None) => {
+                Err(denied(format!("the execution runs with no connection that could have a credential `{name}`")))
+            }
+        }
+    }
 }
 
 /// How a task call ended. Secrets that the call was given are masked in all of it.

@@ -80,9 +80,8 @@ pub async fn send(
     let environment = query.environment.unwrap_or_else(production);
     let sent = send_for(&app, &user, &environment, event, (&headers, &bytes)).await?;
     let executions = sent.executions.iter();
-    let executions: Vec<_> = executions
-        .map(|(workflow, execution)| json!({"workflow": workflow, "execution_id": execution}))
-        .collect();
+    let executions: Vec<_> =
+        executions.map(|(workflow, execution)| json!({"workflow": workflow, "execution_id": execution})).collect();
     let mut view = json!({"id": sent.id, "executions": executions});
     if sent.replayed {
         view["replayed"] = json!(true);
@@ -158,9 +157,10 @@ fn starts(app: &App, user: &UserId, environment: &Name, name: &str, event: &Arc<
     };
     let mut starts = Vec::new();
     for connection in app.catalog.connections(&app.workspace, user) {
-        let enabled = connection.enabled.keys().filter_map(|id| {
-            app.catalog.published(&app.workspace, &IdOrName::Id(*id), environment)
-        });
+        let enabled = connection
+            .enabled
+            .keys()
+            .filter_map(|id| app.catalog.published(&app.workspace, &IdOrName::Id(*id), environment));
         let mut enabled: Vec<_> = enabled.collect();
         enabled.sort_by(|a, b| a.revision.workflow.cmp(&b.revision.workflow));
         starts.extend(enabled.iter().filter_map(|published| start(&connection, published)));

@@ -65,12 +65,7 @@ pub async fn put_user(
     Ok((known(app, user)?, before.is_none()))
 }
 
-fn user_change(
-    app: &App,
-    user: &UserId,
-    spec: &UserSpec,
-    before: Option<&Kept<UserSpec>>,
-) -> Result<Change, Problem> {
+fn user_change(app: &App, user: &UserId, spec: &UserSpec, before: Option<&Kept<UserSpec>>) -> Result<Change, Problem> {
     if before.is_none() && app.catalog.user_count(&app.workspace) >= USERS_MAX {
         let detail = format!("user `{user}` would be one more than {USERS_MAX} users, which is the limit");
         return Err(Problem::new(Fault::Invalid, detail));
@@ -150,7 +145,8 @@ async fn put(
     }
     let Of { user, put } = user_of(app, of)?;
     if before.is_none() && app.catalog.connections_of(workspace, &of.user).len() >= CONNECTIONS_MAX {
-        let detail = format!("user `{}` would have more than {CONNECTIONS_MAX} connections, which is the limit", of.user);
+        let detail =
+            format!("user `{}` would have more than {CONNECTIONS_MAX} connections, which is the limit", of.user);
         return Err(Problem::new(Fault::Invalid, detail));
     }
     let now = app.clock.now();
@@ -200,7 +196,11 @@ fn user_of(app: &App, of: &ConnectionRef) -> Result<Of, Problem> {
 }
 
 /// No more credentials than a connection may have, in number and in bytes.
-fn check_credentials(app: &App, key: &camshaft_model::resource::ResourceKey, spec: &ConnectionSpec) -> Result<(), Problem> {
+fn check_credentials(
+    app: &App,
+    key: &camshaft_model::resource::ResourceKey,
+    spec: &ConnectionSpec,
+) -> Result<(), Problem> {
     let count = spec.credentials.len();
     if count > CREDENTIALS_MAX {
         let detail = format!("the connection would have {count} credentials; {CREDENTIALS_MAX} is the limit");
@@ -342,6 +342,7 @@ pub fn enabling(
         return Ok(first);
     }
     let (one, others) = (&first.of.integration, others.join(", "));
-    let detail = format!("user `{user}` has workflow `{name}` enabled in the connections to `{one}`, {others}; name one");
+    let detail =
+        format!("user `{user}` has workflow `{name}` enabled in the connections to `{one}`, {others}; name one");
     Err(Problem::new(Fault::Invalid, detail))
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
-use camshaft_model::Value;
 use camshaft_model::entry::Entry;
 use camshaft_model::ids::ExecutionId;
 use camshaft_model::invocation::Invocation;
@@ -14,6 +13,7 @@ use camshaft_model::outcome::Failure;
 use camshaft_model::seams::Directory;
 use camshaft_model::summary::{Status, Summary};
 use camshaft_model::time::Timestamp;
+use camshaft_model::{Value, json};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -56,6 +56,9 @@ pub struct ExecutionItem {
     pub failure: Option<String>,
     /// Labels of its workflow.
     pub labels: BTreeMap<String, String>,
+    /// The connection that it runs with: `{user, integration}`.
+    #[schema(value_type = Option<Object>)]
+    pub connection: Option<Value>,
     /// Whether it is a test: plugins are told so.
     pub test: bool,
     /// The execution whose step started it.
@@ -107,6 +110,9 @@ pub struct ExecutionView {
     /// `$.params`
     #[schema(value_type = Object)]
     pub params: Value,
+    /// `$.connection`; null where it runs with none.
+    #[schema(value_type = Object)]
+    pub connection: Value,
     /// `X-Request-Id` of the request that started it.
     pub request_id: Option<String>,
     /// Labels of its workflow.
@@ -172,6 +178,7 @@ impl ExecutionItem {
             duration_us: duration_us(summary),
             failure: summary.failure.clone(),
             labels: summary.labels.clone(),
+            connection: summary.connection.as_ref().map(|of| json!(of)),
             test: summary.test,
             parent: summary.parent.map(|parent| parent.to_string()),
             repeats: summary.repeats.map(|repeats| repeats.to_string()),
@@ -282,6 +289,7 @@ pub async fn show(app: App, caller: Caller, Path(which): Path<String>) -> Result
         failure,
         event: (*invocation.event).clone(),
         params: (*invocation.params).clone(),
+        connection: (*invocation.connection).clone(),
         request_id: invocation.request_id.clone(),
         labels: item.labels,
         test: item.test,

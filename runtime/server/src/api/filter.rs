@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use camshaft_model::ids::{ExecutionId, Name, ResourceId};
+use camshaft_model::ids::{ExecutionId, Name, ResourceId, UserId};
 use camshaft_model::limits::LOOKED_AT_MAX;
 use camshaft_model::seams::{StoreError, SummaryQuery};
 use camshaft_model::summary::{Status, Summary};
@@ -46,6 +46,9 @@ pub struct Filter {
     /// Started by this: `manual`, `webhook`, `request`, `schedule`, `workflow`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trigger: Option<String>,
+    /// With a connection of this user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// In this environment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
@@ -102,6 +105,7 @@ impl Listing {
                 "workflow" => &mut filter.workflow,
                 "status" => &mut filter.status,
                 "trigger" => &mut filter.trigger,
+                "user" => &mut filter.user,
                 "environment" => &mut filter.environment,
                 "since" => &mut filter.since,
                 "until" => &mut filter.until,
@@ -119,7 +123,8 @@ impl Listing {
                     continue;
                 }
                 _ => {
-                    let known = "workflow, status, label, trigger, environment, since, until, test, limit, before";
+                    let known =
+                        "workflow, status, label, trigger, user, environment, since, until, test, limit, before";
                     return Err(malformed(&format!("there is no such parameter; known are {known}")));
                 }
             };
@@ -140,6 +145,7 @@ pub struct Wanted {
     statuses: Vec<Status>,
     labels: Vec<(String, String)>,
     trigger: Option<String>,
+    user: Option<UserId>,
     environment: Option<String>,
     since: Option<Timestamp>,
     until: Option<Timestamp>,
@@ -174,6 +180,7 @@ impl Filter {
             statuses: statuses(self.status.as_deref())?,
             labels: self.label.iter().map(|label| pair(label)).collect::<Result<_, _>>()?,
             trigger: self.trigger.clone(),
+            user: self.user.as_deref().map(UserId::new).transpose()?,
             environment: self.environment.clone(),
             since: time("since", self.since.as_deref())?,
             until: time("until", self.until.as_deref())?,
@@ -217,6 +224,7 @@ impl Wanted {
     fn holds(&self, summary: &Summary) -> bool {
         self.labels.iter().all(|(key, value)| summary.labels.get(key) == Some(value))
             && self.trigger.as_ref().is_none_or(|trigger| trigger == summary.trigger.word())
+            && self.user.as_ref().is_none_or(|user| summary.connection.as_ref().is_some_and(|of| of.user == *user))
             && self.environment.as_ref().is_none_or(|environment| environment == summary.environment.as_str())
             && self.since.is_none_or(|since| summary.accepted_at >= since)
             && self.until.is_none_or(|until| summary.accepted_at < until)

@@ -50,6 +50,8 @@ pub struct ScheduleItem {
     pub missed: &'static str,
     /// `skip`, `queue`, `allow` or `cancel_previous`
     pub overlap: &'static str,
+    /// The integration for whose connections it fires, one execution each; null where it is for none.
+    pub integration: Option<String>,
     /// By how much a firing is put off at most, seconds.
     pub jitter_s: f64,
     /// When it is due next, jitter left out; none while it is switched off.
@@ -67,7 +69,7 @@ pub struct FiringView {
     pub due: String,
     /// When it was dealt with (RFC 3339).
     pub at: String,
-    /// `started`, `skipped`, `refused`, `dropped`, `missed`
+    /// `started`, `skipped`, `refused`, `dropped`, `missed`, `no_connection`
     pub became: &'static str,
     /// What it started; or what went on, where it was skipped.
     pub execution_id: Option<String>,
@@ -222,6 +224,7 @@ async fn show(app: &App, row: Row, count: usize) -> Result<ScheduleItem, Problem
             Overlap::Allow => "allow",
             Overlap::CancelPrevious => "cancel_previous",
         },
+        integration: schedule.integration.as_ref().map(Name::to_string),
         jitter_s: schedule.jitter.as_secs_f64(),
         next: if enabled { preview::fire_times(&schedule, app.clock.now(), count) } else { Vec::new() },
         last,

@@ -11,9 +11,9 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::body::JsonBody;
+use super::name_in_url;
 use super::page::{Asked, Page, PageQuery};
 use super::problem::{Fault, Problem};
-use super::name_in_url;
 use crate::catalog::specs::{self, Kept, SigningKeySpec};
 use crate::signing_keys::SigningKey;
 

@@ -10,6 +10,7 @@
 pub mod torq;
 
 mod boomerang;
+mod paragon;
 mod tooljet;
 
 use std::sync::Arc;
@@ -30,12 +31,14 @@ use crate::api::problem::Problem;
 use crate::api::{App, Instance};
 use crate::tokens::{Caller, Right, Scope};
 
+pub use paragon::Paragon;
 pub use tooljet::ToolJet;
 
 /// The routes of every dialect, beside those that the management API has.
-pub fn router(instance: Arc<Instance>, tooljet: ToolJet) -> Router {
+pub fn router(instance: Arc<Instance>, tooljet: ToolJet, paragon: Paragon) -> Router {
     let tooljet = tooljet::router(instance.clone(), tooljet);
-    tooljet.merge(boomerang::router(instance.clone())).merge(torq::router(instance))
+    let paragon = paragon::router(instance.clone(), paragon);
+    tooljet.merge(paragon).merge(boomerang::router(instance.clone())).merge(torq::router(instance))
 }
 
 /// What a path names. One that cannot be read names nothing that there is.

@@ -21,7 +21,7 @@ use camshaft_server::api::{self, App, Instance};
 use camshaft_server::backup::Backups;
 use camshaft_server::catalog::Catalog;
 use camshaft_server::catalog::quotas::InstanceLimits;
-use camshaft_server::dialects::{self, ToolJet};
+use camshaft_server::dialects::{self, Paragon, ToolJet};
 use camshaft_server::envelope::Envelope;
 use camshaft_server::firings::{Counted, Firings};
 use camshaft_server::folder::DataFolder;
@@ -242,7 +242,7 @@ impl Bench {
             trusted_proxies: Vec::new(),
         };
         let router = api::router(instance.clone())
-            .merge(dialects::router(instance, tooljet))
+            .merge(dialects::router(instance, tooljet, Paragon { window: Duration::from_secs(55) }))
             .merge(camshaft_triggers::http::router(triggers));
         let envelope = Envelope::new(router, app.metrics.clone())?;
         Ok(Self { app, engine, envelope: Arc::new(envelope), hands, post, _data: data })
@@ -356,10 +356,7 @@ impl Hands {
 impl Plugins for Hands {
     fn call(&self, call: TaskCall) -> BoxFuture<'_, TaskDone> {
         async move {
-            let resolved = call.input.resolve(|name| {
-                let missing = || Failure::new(FailureKind::Denied, format!("there is no secret `{name}`"));
-                self.permissions.secret(&call.workspace, &call.environment, name).ok_or_else(missing)
-            });
+            let resolved = call.input.resolve(|of, name| call.secret(&*self.permissions, of, name));
             let result = match (call.plugin.name.as_str(), resolved) {
                 (_, Err(failure)) => Err(failure),
                 ("fail", Ok(_)) => Err(Failure::new(FailureKind::Failed, "it was told to fail")),

@@ -3,6 +3,7 @@
 mod bench;
 
 mod backups;
+mod connections;
 mod dialects;
 mod environments;
 mod events;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camshaft_model::ids::ExecutionId;
-use camshaft_model::invocation::{Reply, TriggerSource};
+use camshaft_model::invocation::{Reply, SeenDelivery, TriggerSource};
 use camshaft_model::limits;
 use camshaft_model::schedule::{Overlap, Schedule};
 use camshaft_model::seams::{DispatchError, DispatchRequest, Published, Start, StoreError, SummaryQuery, TellError};
-use camshaft_model::summary::Status;
+use camshaft_model::summary::{Status, Summary};
 use camshaft_model::time::Timestamp;
 use camshaft_model::{Value, json};
 
@@ -17,16 +17,16 @@ use super::line::{Firing, Line};
 use super::place::Place;
 
 /// Summaries that are read at once.
-const CHUNK: usize = 256;
+pub(super) const CHUNK: usize = 256;
 /// Who a cancelled execution was cancelled by.
 const BY: &str = "schedule";
 
 /// A firing on its way.
 pub(super) struct Attempt {
-    place: Place,
-    published: Arc<Published>,
-    schedule: Schedule,
-    firing: Firing,
+    pub(super) place: Place,
+    pub(super) published: Arc<Published>,
+    pub(super) schedule: Schedule,
+    pub(super) firing: Firing,
     last: Option<ExecutionId>,
 }
 
@@ -43,6 +43,8 @@ pub(super) enum Fate {
     Refused(String),
     /// Not now: nothing could be made durable.
     Again(String),
+    /// It is for connections, and none has the workflow enabled.
+    Nobody,
 }
 
 impl Attempt {
@@ -65,6 +67,9 @@ impl Attempt {
     }
 
     async fn try_to(&self, parts: &Parts) -> Result<Fate, StoreError> {
+        if let Some(integration) = &self.schedule.integration {
+            return self.for_each(integration, parts).await;
+        }
         let now = parts.clock.now();
         let delivery = self.place.delivery(self.firing.due, now);
         // Also one that is older than deliveries are remembered for: it may not be forgotten yet. It comes before the question
@@ -84,6 +89,16 @@ impl Attempt {
                 Overlap::Skip | Overlap::Queue | Overlap::Allow => return Ok(Fate::Busy(previous)),
             }
         }
+        self.start(parts, delivery, Arc::default()).await
+    }
+
+    /// Dispatches it under a delivery, with a connection or with none.
+    pub(super) async fn start(
+        &self,
+        parts: &Parts,
+        delivery: SeenDelivery,
+        connection: Arc<Value>,
+    ) -> Result<Fate, StoreError> {
         let params = match self.published.workflow.bind_params(&self.schedule.params) {
             Ok(params) => params,
             Err(faults) => return Ok(Fate::Refused(faults.join("; "))),
@@ -94,7 +109,7 @@ impl Attempt {
             by: Some(self.place.trigger.clone()),
             event: Arc::new(self.event()),
             params: Arc::new(Value::Object(params)),
-            connection: Arc::default(),
+            connection,
             test: false,
             repeats: None,
             seed: None,
@@ -127,29 +142,41 @@ impl Attempt {
 
     /// Looks among the open executions of the workflow, as a former server left them.
     async fn newest_open(&self, parts: &Parts) -> Result<Option<ExecutionId>, StoreError> {
-        let statuses: Vec<_> = Status::ALL.into_iter().filter(|status| !status.is_final()).collect();
         let mut before = None;
         for _ in 0..limits::LOOKED_AT_MAX / CHUNK {
-            let query = SummaryQuery {
-                workspace: Some(self.place.workspace.clone()),
-                workflow: Some(self.place.workflow),
-                statuses: statuses.clone(),
-                before,
-                limit: CHUNK,
-            };
-            let page = parts.store.summaries(query).await?;
-            let is_ours = |source: &TriggerSource| match source {
-                TriggerSource::Schedule { key, .. } => *key == self.place.trigger,
-                _ => false,
-            };
-            let ours =
-                page.iter().find(|summary| summary.environment == self.place.environment && is_ours(&summary.trigger));
+            let page = self.open_before(parts, before).await?;
+            let ours = page.iter().find(|summary| self.is_ours(summary));
             if ours.is_some() || page.len() < CHUNK {
                 return Ok(ours.map(|summary| summary.id));
             }
             before = page.last().map(|summary| summary.id);
         }
         Ok(None)
+    }
+
+    /// A page of the workflow's open executions, newest first; the last one is shorter than [`CHUNK`].
+    pub(super) async fn open_before(
+        &self,
+        parts: &Parts,
+        before: Option<ExecutionId>,
+    ) -> Result<Vec<Summary>, StoreError> {
+        let query = SummaryQuery {
+            workspace: Some(self.place.workspace.clone()),
+            workflow: Some(self.place.workflow),
+            statuses: Status::ALL.into_iter().filter(|status| !status.is_final()).collect(),
+            before,
+            limit: CHUNK,
+        };
+        parts.store.summaries(query).await
+    }
+
+    /// Whether this schedule started an execution.
+    pub(super) fn is_ours(&self, summary: &Summary) -> bool {
+        let by = match &summary.trigger {
+            TriggerSource::Schedule { key, .. } => *key == self.place.trigger,
+            _ => false,
+        };
+        by && summary.environment == self.place.environment
     }
 
     /// `$.event`
@@ -171,7 +198,7 @@ impl Attempt {
 }
 
 /// Durable when it returns; an execution that is over needs nothing.
-async fn cancel(parts: &Parts, previous: ExecutionId) -> Result<(), StoreError> {
+pub(super) async fn cancel(parts: &Parts, previous: ExecutionId) -> Result<(), StoreError> {
     match parts.dispatch.cancel(previous, BY.to_owned()).await {
         Ok(()) | Err(TellError::Ended(..) | TellError::Unknown(_)) => Ok(()),
         Err(TellError::Store(error)) => Err(error),

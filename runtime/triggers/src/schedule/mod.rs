@@ -10,6 +10,7 @@
 //! The delivery makes a firing start something once; the record says from where on a later server has to look. It follows the
 //! firings, so that what lies between is dispatched again after a crash, and told to be there already.
 
+mod each;
 mod fire;
 mod line;
 mod place;
@@ -201,6 +202,7 @@ impl Running<'_> {
                 tracing::warn!(%workflow, %environment, %trigger, %due, why, "a schedule started nothing");
                 (Became::Refused, None, Some(why.clone()))
             }
+            Fate::Nobody => (Became::NoConnection, None, None),
             Fate::Busy(id) => {
                 self.wait(slot, *id);
                 self.plan.fired(slot, now, fate);

@@ -194,7 +194,7 @@ impl Plan {
             line.last = Some(*id);
         }
         line.stage = match fate {
-            Fate::Started(_) | Fate::Skipped(_) | Fate::Refused(_) => Stage::Idle,
+            Fate::Started(_) | Fate::Skipped(_) | Fate::Refused(_) | Fate::Nobody => Stage::Idle,
             Fate::Busy(_) => Stage::Waiting,
             Fate::Again(_) => Stage::Again,
         };

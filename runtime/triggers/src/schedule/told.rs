@@ -22,11 +22,14 @@ pub enum Became {
     Dropped,
     /// Nobody was there for it, and it was not made up for.
     Missed,
+    /// It is for connections, and started nothing: none has the workflow enabled.
+    NoConnection,
 }
 
 impl Became {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Started, Self::Skipped, Self::Refused, Self::Dropped, Self::Missed];
+    pub const ALL: [Self; 6] =
+        [Self::Started, Self::Skipped, Self::Refused, Self::Dropped, Self::Missed, Self::NoConnection];
 
     /// The word.
     pub fn as_str(self) -> &'static str {
@@ -36,6 +39,7 @@ impl Became {
             Self::Refused => "refused",
             Self::Dropped => "dropped",
             Self::Missed => "missed",
+            Self::NoConnection => "no_connection",
         }
     }
 }

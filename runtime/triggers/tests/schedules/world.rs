@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use camshaft_model::connection::{Connection, ConnectionRef};
 use camshaft_model::entry::{Entry, Sequence};
-use camshaft_model::ids::{Digest, ExecutionId, IdOrName, Name, ResourceId};
+use camshaft_model::ids::{Digest, ExecutionId, IdOrName, Name, ResourceId, UserId};
 use camshaft_model::invocation::{DeliveryKey, RevisionRef, SeenDelivery, TriggerSource};
 use camshaft_model::language::{Pins, compile};
 use camshaft_model::limits;
@@ -74,6 +75,10 @@ pub struct World {
     scheduled: Mutex<Vec<Scheduled>>,
     /// What dispatching fails with.
     pub refuses: Mutex<Option<DispatchError>>,
+    /// Who is connected.
+    pub connections: Mutex<Vec<Arc<Connection>>>,
+    /// Whose execution cannot be made durable.
+    pub refuses_user: Mutex<Option<String>>,
     /// Whether the store fails.
     pub broken: Mutex<bool>,
     /// Whether whoever dispatches hears no more of it, though it is done.
@@ -142,6 +147,15 @@ impl Server {
         self.world.executions().iter().map(|(_, one)| due_of(one).to_string()[11..19].to_owned()).collect()
     }
 
+    /// The same with whose they are: `12:00:05 ada`.
+    pub fn fired_for(&self) -> Vec<String> {
+        let one = |one: &Accepted| {
+            let user = one.start.connection["user"].as_str().unwrap_or("nobody");
+            format!("{} {user}", &due_of(one).to_string()[11..19])
+        };
+        self.world.executions().iter().map(|(_, accepted)| one(accepted)).collect()
+    }
+
     /// The latest execution.
     pub fn latest(&self) -> ExecutionId {
         self.world.executions().last().unwrap().0
@@ -178,6 +192,14 @@ impl World {
         }
         all.push(Scheduled { workspace: name("default"), workflow: id(number), published });
         self.time.moved.notify_waiters();
+    }
+
+    /// Connects a user to `crm`, with workflow 1 enabled since a time.
+    pub fn connect(&self, number: u64, user: &str, since: &str) {
+        let of = ConnectionRef { user: UserId::new(user).unwrap(), integration: name("crm") };
+        let enabled = [(id(1), at(since))].into();
+        let connection = Connection::new(id(number), of, enabled, (&json!({}), &json!({})));
+        self.connections.lock().unwrap().push(Arc::new(connection));
     }
 
     pub fn executions(&self) -> Vec<(ExecutionId, Accepted)> {
@@ -339,6 +361,12 @@ impl Directory for World {
         unreachable!("schedules start what is published")
     }
 
+    fn enabling(&self, _: &Name, integration: &Name, workflow: ResourceId) -> Vec<Arc<Connection>> {
+        let all = self.connections.lock().unwrap();
+        let here = all.iter().filter(|one| one.of.integration == *integration && one.enables(workflow));
+        here.cloned().collect()
+    }
+
     fn scheduled(&self, behind: u64) -> BoxFuture<'_, (u64, Vec<Scheduled>)> {
         async move {
             loop {
@@ -426,6 +454,10 @@ impl World {
         if let Some(error) = self.refuses.lock().unwrap().clone() {
             return Err(error);
         }
+        let user = request.starts[0].connection["user"].as_str().map(str::to_owned);
+        if user.is_some() && *self.refuses_user.lock().unwrap() == user {
+            return Err(DispatchError::NotDurable("the disk is full".into()));
+        }
         let mut kept = self.kept.lock().unwrap();
         let delivery = request.delivery.expect("every firing is a delivery");
         let window = limits::DEDUPE_WINDOW;
@@ -447,6 +479,7 @@ fn summary(id: ExecutionId, one: &Accepted) -> Summary {
     let value = json!({
         "id": id, "workspace": published.workspace, "environment": published.environment, "status": one.status,
         "revision": published.revision, "trigger": one.start.trigger, "accepted_at": one.at, "updated_at": one.at,
+        "connection": ConnectionRef::of(&one.start.connection),
     });
     serde_json::from_value(value).unwrap()
 }
