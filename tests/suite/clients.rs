@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::server::{Server, TOKEN, workspace};
+use crate::support::server::{Server, TOKEN, send, workspace};
 
 /// Runs a program of `tests/clients` against a server. It is given what somebody who prepared the workflows would tell it.
 fn run(program: &str, server: &Server, given: &Value) {
@@ -217,6 +217,83 @@ fn boomerang(server: &Server, limited: bool) {
 #[test]
 fn a_client_of_boomerang_flow_is_answered_as_boomerang_answers() {
     boomerang(&begin(UNLIMITED), false);
+}
+
+/// What an app signs with, and what its project knows of it.
+fn key(name: &str) -> (String, String) {
+    let file = |ending: &str| workspace().join("runtime/server/tests/keys").join(format!("{name}.{ending}"));
+    let private = std::fs::read(file("pk8")).expect("a private key of the tests");
+    (hex::encode(private), std::fs::read_to_string(file("pem")).expect("its public half"))
+}
+
+#[test]
+fn a_client_of_paragon_is_answered_as_paragon_answers() {
+    let log = ("CAMSHAFT_LOG_LEVEL", "info,camshaft_server=trace,camshaft_triggers=trace,camshaft_engine=trace");
+    let server = Server::start_with(&[log, ("CAMSHAFT_PARAGON_WINDOW", "1s")]);
+    let headers = [("authorization", format!("Bearer {TOKEN}")), ("camshaft-workspace", "app".to_owned())];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let within = |method: &str, path: &str, body: &str| {
+        let answer = send(method, &format!("{}{path}", server.url), &headers, body.as_bytes()).expect("it is there");
+        assert!(answer.status < 300, "{method} {path}: {}", answer.text());
+        if answer.body.is_empty() { Value::Null } else { answer.json() }
+    };
+    for project in ["app", "other"] {
+        server.ok("PUT", &format!("/api/v1/workspaces/{project}"), "{}");
+    }
+    for (integration, config) in [("crm", "{}"), ("mail", "{}"), ("my-api", r#"{"subject": {"header": "X-User"}}"#)] {
+        let body = format!(r#"{{"adapter": "generic", "config": {config}}}"#);
+        within("PUT", &format!("/api/v1/integrations/{integration}"), &body);
+    }
+    let said = r#"steps:
+  - { id: said, task: echo@1, with: { token: "{{ $.connection.credentials.token }}" } }
+  - exit: { user: "{{ $.connection.user }}", plan: "{{ $.connection.metadata.plan }}", list: "{{ $.connection.settings.list }}",
+            name: "{{ $.event.body.name }}", given: "{{ $.steps.said.token }}" }
+"#;
+    let search = r#"params: { query: string, limit: { type: string, required: false } }
+steps:
+  - exit: { status: 203, body: { found: "{{ $.params.query }}", limit: "{{ $.params.limit }}",
+            user: "{{ $.connection.user }}", integration: "{{ $.connection.integration }}" } }
+"#;
+    let told = r#"steps: [ { exit: { user: "{{ $.connection.user }}", plan: "{{ $.event.body.plan }}" } } ]
+"#;
+    for (name, triggers, rest) in [
+        ("anywhere", "{ app_event: { name: Contact Created } }", said),
+        ("in-crm", "{ app_event: { name: Contact Created, integration: crm } }", said),
+        ("set-up", "{ connected: { integration: crm } }", said),
+        ("search", REQUEST, search),
+        ("enqueue", REQUEST, "steps: [ { set: { a: 1 } } ]\n"),
+        ("slow", REQUEST, "steps: [ { wait: 1h }, { exit: {} } ]\n"),
+        ("fails", REQUEST, "steps: [ { task: fail@1, with: { message: it was told to } }, { exit: {} } ]\n"),
+        ("of-app", "{ resource: { integration: my-api } }", told),
+        ("of-user", "{ resource: { integration: my-api, user: $.event.subject } }", told),
+    ] {
+        let path = format!("/api/v1/workflows/{name}");
+        within("PUT", &path, &document(name, triggers, rest));
+        within("POST", &format!("{path}/publish"), "{}");
+    }
+    let ((old, old_public), (new, new_public)) = (key("first"), key("second"));
+    within("PUT", "/api/v1/signing-keys/old", &json!({"public_key": old_public}).to_string());
+    let token = |scope: &str| {
+        within("POST", "/api/v1/tokens", &json!({"label": "a client", "scope": scope}).to_string())["token"].clone()
+    };
+    let listed = within("GET", "/api/v1/workflows?limit=200", "");
+    let items = listed["items"].as_array().expect("a page has items");
+    let ids: Value =
+        items.iter().map(|item| (item["name"].as_str().expect("a name").to_owned(), item["id"].clone())).collect();
+    let secret = "s3cret-of-ada-at-the-crm";
+    let given = json!({
+        "project": "app",
+        "keys": {"old": old, "new": new},
+        "public": {"old": old_public, "new": new_public},
+        "secret": secret,
+        "api_key": token("admin"),
+        "reads": token("read"),
+        "other_key": server.ok("POST", "/api/v1/tokens", r#"{"label": "other", "scope": "admin"}"#)["token"],
+        "admin": TOKEN,
+        "ids": ids,
+    });
+    run("paragon.py", &server, &given);
+    assert!(!server.log().contains(secret), "a credential stands in the log");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The language from outside: what a document compiles to, what is said of a bad one, and that expressions agree with jq.
 
+mod connections;
 mod diagnostics;
 mod documents;
 mod expressions;

@@ -29,8 +29,13 @@ const OF_WORKFLOW_TOKENS: &[(&str, &str, Right)] = &[
 ];
 
 /// What a sender of events reaches.
-const OF_SENDERS: &[(&str, &str)] =
-    &[("POST", "/events"), ("OPTIONS", "/events"), ("POST", "/events/{workspace}"), ("OPTIONS", "/events/{workspace}")];
+const OF_SENDERS: &[(&str, &str)] = &[
+    ("POST", "/events"),
+    ("OPTIONS", "/events"),
+    ("POST", "/events/{workspace}"),
+    ("OPTIONS", "/events/{workspace}"),
+    ("POST", "/api/v1/users/{user}/events"),
+];
 
 /// What is the whole instance's: for operators alone.
 const OF_OPERATORS: &[(&str, &str)] = &[("GET", "/api/v1/backup"), ("PUT", "/api/v1/workspaces/{workspace}")];
@@ -197,6 +202,8 @@ mod tests {
             (Scope::Admin, Method::GET, "/metrics", false),
             (Scope::Read, Method::GET, "/metrics", false),
             (Scope::Events, Method::POST, "/events", true),
+            (Scope::Events, Method::POST, "/api/v1/users/{user}/events", true),
+            (Scope::Events, Method::PUT, "/api/v1/users/{user}", false),
             (Scope::Events, Method::POST, "/api/v1/events", false),
             (Scope::Events, Method::GET, "/api/v1/workflows", false),
             (Scope::Read, Method::POST, "/events", false),

@@ -11,21 +11,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use camshaft_model::connection::ConnectionRef;
+use camshaft_model::connection::{Connection, ConnectionRef};
 use camshaft_model::ids::{Digest, Name, ResourceId, SecretName, UserId};
 use camshaft_model::invocation::{DeliveryKey, Reply, SeenDelivery, TriggerSource};
 use camshaft_model::limits::{
     CONNECTIONS_MAX, CREDENTIALS_MAX, ENABLED_MAX, METADATA_BYTES_MAX, PAGE_MAX, SECRET_BYTES_MAX, SETTINGS_BYTES_MAX,
     USERS_MAX,
 };
-use camshaft_model::resource::{Change, Expect, ResourceKind};
-use camshaft_model::seams::{DispatchError, DispatchRequest};
+use camshaft_model::matching::Match;
+use camshaft_model::resource::{Change, Expect, ResourceKey, ResourceKind};
+use camshaft_model::seams::{Directory, DispatchError, DispatchRequest};
 use camshaft_model::time::Timestamp;
 use camshaft_model::{Map, Value, json};
 
 use super::problem::{Fault, Problem};
 use super::{App, check_generation};
 use crate::catalog::specs::{self, ConnectionSpec, Kept, UserSpec};
+use crate::vault::Sealed;
 
 /// What of a connection shall be otherwise.
 #[derive(Default)]
@@ -196,17 +198,13 @@ fn user_of(app: &App, of: &ConnectionRef) -> Result<Of, Problem> {
 }
 
 /// No more credentials than a connection may have, in number and in bytes.
-fn check_credentials(
-    app: &App,
-    key: &camshaft_model::resource::ResourceKey,
-    spec: &ConnectionSpec,
-) -> Result<(), Problem> {
+fn check_credentials(app: &App, key: &ResourceKey, spec: &ConnectionSpec) -> Result<(), Problem> {
     let count = spec.credentials.len();
     if count > CREDENTIALS_MAX {
         let detail = format!("the connection would have {count} credentials; {CREDENTIALS_MAX} is the limit");
         return Err(Problem::new(Fault::Invalid, detail));
     }
-    let opened = |(name, sealed): (&SecretName, &crate::vault::Sealed)| {
+    let opened = |(name, sealed): (&SecretName, &Sealed)| {
         app.catalog.vault().unseal(&specs::credential_place(key, name), sealed).map_or(0, |value| value.len())
     };
     let bytes: usize = spec.credentials.iter().map(opened).sum();
@@ -285,7 +283,7 @@ async fn tell(app: &App, of: &ConnectionRef, id: ResourceId) -> Result<(), Probl
         "integration": of.integration,
     }));
     let source = || TriggerSource::Connected { integration: of.integration.clone() };
-    let start = |matched: camshaft_model::matching::Match| {
+    let start = |matched: Match| {
         let started = matched.start(source(), &event);
         let workflow = &matched.published.revision.workflow;
         started.map_err(|faults| tracing::warn!(%workflow, "not started by a connection: {}", faults.join("; "))).ok()
@@ -327,8 +325,7 @@ pub fn enabling(
     user: &UserId,
     integration: Option<&Name>,
     (workflow, name): (ResourceId, &str),
-) -> Result<Arc<camshaft_model::connection::Connection>, Problem> {
-    use camshaft_model::seams::Directory;
+) -> Result<Arc<Connection>, Problem> {
     let all = app.catalog.connections(&app.workspace, user);
     let is_meant = |of: &ConnectionRef| integration.is_none_or(|integration| of.integration == *integration);
     let mut enabling = all.into_iter().filter(|one| one.enables(workflow) && is_meant(&one.of));

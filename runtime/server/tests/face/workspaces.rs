@@ -60,6 +60,14 @@ async fn an_operator_makes_workspaces_and_everybody_else_sees_their_own() {
     within(&bench, "nothing", "GET", "/api/v1/workflows", "").await.problem(404, &["`nothing`"]);
 }
 
+/// What was made, without what no two have in common: its id and its times.
+fn made(text: &str) -> String {
+    let mut value: Value = serde_json::from_str(text).unwrap();
+    let fields = value.as_object_mut().unwrap();
+    fields.retain(|key, _| key != "id" && !key.ends_with("_at"));
+    value.to_string()
+}
+
 #[tokio::test]
 async fn a_token_of_one_workspace_neither_sees_nor_learns_of_anything_in_another() {
     let bench = Bench::new().await;
@@ -79,6 +87,13 @@ async fn a_token_of_one_workspace_neither_sees_nor_learns_of_anything_in_another
     let tokens = bench.call_as(&acme, "GET", "/api/v1/tokens", Body::empty()).await.json();
     let token = tokens["items"][0]["id"].clone();
     bench.app.dispatch.outcome(execution.as_str().unwrap().parse().unwrap(), Duration::from_secs(60)).await.unwrap();
+    // Of users there are none but those of one's own workspace, whatever others call theirs.
+    bench.call_as(&acme, "PUT", "/api/v1/integrations/only-acme", r#"{"adapter": "generic"}"#).await.is(201);
+    let connection = "/api/v1/users/ada-of-acme/connections/only-acme";
+    let credential = r#"{"credentials": {"key": "s3cret"}}"#;
+    bench.call_as(&acme, "PUT", connection, credential).await.is(201);
+    let key = json!({"public_key": include_str!("../keys/first.pem")}).to_string();
+    bench.call_as(&acme, "PUT", "/api/v1/signing-keys/key-of-acme", key).await.is(201);
     let rerun = r#"{"filter": {"workflow": "only-acme"}}"#;
     let rerun = bench.call_as(&acme, "POST", "/api/v1/executions/rerun", rerun).await.is(202).json()["id"].clone();
     let subscription = r#"{"url": "https://only.example"}"#;
@@ -108,6 +123,9 @@ async fn a_token_of_one_workspace_neither_sees_nor_learns_of_anything_in_another
                 ("{to}", "green", "green"),
                 ("{letter}", &letter, "01890000-0000-7000-8000-000000000000-1"),
                 ("{subscription}", "only-acme", "01890000-0000-7000-8000-000000000000"),
+                ("{user}", "ada-of-acme", "eve-of-nobody"),
+                ("{integration}", "only-acme", "only-nobody"),
+                ("{key}", "key-of-acme", "key-of-nobody"),
             ] {
                 there = there.replace(hole, id);
                 not_there = not_there.replace(hole, other);
@@ -120,17 +138,32 @@ async fn a_token_of_one_workspace_neither_sees_nor_learns_of_anything_in_another
             let ask = async |path: &str| {
                 let answer = bench.call_as(&blue, &method, path, "{}").await;
                 let text = own.iter().fold(answer.text(), |text, id| text.replace(id, "ID"));
-                (answer.status, text.replace("01890000-0000-7000-8000-000000000000", "ID").replace("only-acme", "ID"))
+                let text = if answer.status == 202 || answer.status == 201 { made(&text) } else { text };
+                let text = text.replace("01890000-0000-7000-8000-000000000000", "ID").replace("only-acme", "ID");
+                let others = ["ada-of-acme", "eve-of-nobody", "only-nobody", "key-of-acme", "key-of-nobody"];
+                (answer.status, others.iter().fold(text, |text, other| text.replace(other, "ID")))
             };
             assert_eq!(ask(&there).await, ask(&not_there).await, "{method} {path}");
         }
     }
     assert!(asked > 15, "{asked}");
 
-    for list in ["workflows", "executions", "secrets", "reruns", "approvals", "integrations", "subscriptions", "shares"]
-    {
+    for list in [
+        "workflows",
+        "executions",
+        "secrets",
+        "reruns",
+        "approvals",
+        "integrations",
+        "subscriptions",
+        "shares",
+        "users",
+        "connections",
+        "signing-keys",
+    ] {
         let items = bench.call_as(&blue, "GET", &format!("/api/v1/{list}"), Body::empty()).await.is(200).text();
-        for id in own.iter().map(String::as_str).chain(["only-acme", "s3cret", "only.example"]) {
+        let others = ["only-acme", "s3cret", "only.example", "ada-of-acme", "key-of-acme"];
+        for id in own.iter().map(String::as_str).chain(others) {
             assert!(!items.contains(id), "{list}: {items}");
         }
     }
