@@ -6,13 +6,12 @@ use std::time::Duration;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Json, response::IntoResponse, response::Response};
-use camshaft_model::connection::Connection;
-use camshaft_model::ids::{ExecutionId, IdOrName, Name, UserId};
+use camshaft_model::ids::{ExecutionId, IdOrName, Name, ResourceId, UserId};
 use camshaft_model::invocation::{Reply, TriggerSource};
 use camshaft_model::limits;
-use camshaft_model::matching;
+use camshaft_model::matching::{self, Evaluator};
 use camshaft_model::outcome::Failure;
-use camshaft_model::seams::{Directory, DispatchRequest, Published, Start};
+use camshaft_model::seams::{Directory, DispatchRequest, Start};
 use camshaft_model::{Value, json};
 use camshaft_triggers::http::Room;
 use serde::Deserialize;
@@ -118,7 +117,7 @@ pub async fn send_for(
         "time": app.clock.now().to_string(),
         "body": event.payload,
     }));
-    let starts = starts(app, user, environment, &name, &value);
+    let starts = starts(app, user, environment, &name, &value).await?;
     let mut sent = Sent { id, executions: Vec::new(), replayed: false, room: None };
     if starts.is_empty() {
         return Ok(sent);
@@ -139,31 +138,32 @@ pub async fn send_for(
 }
 
 /// Each workflow that the user has enabled and that asks for the event, with the connection that has it enabled.
-fn starts(app: &App, user: &UserId, environment: &Name, name: &str, event: &Arc<Value>) -> Vec<Start> {
-    let jq = &*app.triggers.jq;
-    let start = |connection: &Connection, published: &Arc<Published>| {
-        let faulty = |failure: &Failure| {
-            tracing::warn!(%name, "a trigger's `when` failed and counts as not holding: {}", failure.message);
-        };
-        let matched = matching::matched_app_event(published, connection, event, jq, &faulty)?;
-        match matched.start(TriggerSource::AppEvent { name: name.to_owned() }, event) {
-            Ok(start) => Some(start),
-            Err(faults) => {
-                let workflow = &matched.published.revision.workflow;
-                tracing::warn!(%workflow, "not started by an app event: {}", faults.join("; "));
-                None
-            }
-        }
-    };
+async fn starts(
+    app: &App,
+    user: &UserId,
+    environment: &Name,
+    name: &str,
+    event: &Arc<Value>,
+) -> Result<Vec<Start>, Problem> {
     let mut starts = Vec::new();
     for connection in app.catalog.connections(&app.workspace, user) {
-        let enabled = connection
-            .enabled
-            .keys()
-            .filter_map(|id| app.catalog.published(&app.workspace, &IdOrName::Id(*id), environment));
-        let mut enabled: Vec<_> = enabled.collect();
+        let enabled = connection.enabled.keys();
+        let published = |id: &ResourceId| app.catalog.published(&app.workspace, &IdOrName::Id(*id), environment);
+        let mut enabled: Vec<_> = enabled.filter_map(published).collect();
         enabled.sort_by(|a, b| a.revision.workflow.cmp(&b.revision.workflow));
-        starts.extend(enabled.iter().filter_map(|published| start(&connection, published)));
+        for published in enabled {
+            let workflow = &published.revision.workflow;
+            let faulty = |failure: &Failure| {
+                tracing::warn!(%workflow, "a trigger's `when` failed and counts as not holding: {}", failure.message);
+            };
+            let evaluator = Evaluator { jq: &*app.triggers.jq, places: &app.triggers.places, faulty: &faulty };
+            let matched = matching::matched_app_event(&published, &connection, event, evaluator).await;
+            let Some(matched) = matched.map_err(|failure| Problem::busy(&failure))? else { continue };
+            match matched.start(TriggerSource::AppEvent { name: name.to_owned() }, event) {
+                Ok(start) => starts.push(start),
+                Err(faults) => tracing::warn!(%workflow, "not started by an app event: {}", faults.join("; ")),
+            }
+        }
     }
-    starts
+    Ok(starts)
 }

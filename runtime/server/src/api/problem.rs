@@ -7,6 +7,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use camshaft_model::ids::Malformed;
 use camshaft_model::language::nearest;
+use camshaft_model::outcome::Failure;
 use camshaft_model::seams::{DispatchError, StoreError, TellError};
 use camshaft_model::{Map, Value};
 use camshaft_triggers::cloudevents::NotTaken;
@@ -187,6 +188,11 @@ impl Problem {
     /// Something of ours failed: the caller learns that, the log learns what.
     pub fn internal(what: impl std::fmt::Display) -> Self {
         Self::new(Fault::Internal, "the server's log tells more under the request's id").because(what)
+    }
+
+    /// Nothing can be evaluated now.
+    pub fn busy(failure: &Failure) -> Self {
+        Self::new(Fault::Unavailable, "the server has too much to do now; nothing was started, try again").because(failure)
     }
 
     /// With what the log shall tell and the caller not.
