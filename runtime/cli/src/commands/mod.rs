@@ -15,6 +15,7 @@ mod serve;
 mod share;
 mod subscription;
 mod signing_key;
+mod subscription;
 mod test;
 mod token;
 mod trigger;

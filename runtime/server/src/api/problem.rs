@@ -192,7 +192,8 @@ impl Problem {
 
     /// Nothing can be evaluated now.
     pub fn busy(failure: &Failure) -> Self {
-        Self::new(Fault::Unavailable, "the server has too much to do now; nothing was started, try again").because(failure)
+        Self::new(Fault::Unavailable, "the server has too much to do now; nothing was started, try again")
+            .because(failure)
     }
 
     /// With what the log shall tell and the caller not.
