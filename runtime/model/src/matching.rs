@@ -83,27 +83,26 @@ pub async fn matched(
     directory: &dyn Directory,
     evaluator: Evaluator<'_>,
 ) -> Result<Vec<(Match, TriggerSource)>, Failure> {
+    let alone = |by| with(published, by, &Arc::default());
     for (by, trigger) in deliveries(published, integration) {
+        let (Trigger::Webhook { when, .. } | Trigger::Resource { when, .. }) = trigger else { continue };
+        if !holds(published, when.as_ref(), event, evaluator).await? {
+            continue;
+        }
+        let integration = integration.clone();
         match trigger {
-            Trigger::Webhook { when, failure_status, .. } => {
-                if holds(published, when.as_ref(), event, evaluator).await? {
-                    let one = Match { failure_status: *failure_status, ..with(published, by, &Arc::default()) };
-                    return Ok(vec![(one, TriggerSource::Webhook { integration: integration.clone() })]);
-                }
+            Trigger::Webhook { failure_status, .. } => {
+                let one = Match { failure_status: *failure_status, ..alone(by) };
+                return Ok(vec![(one, TriggerSource::Webhook { integration })]);
             }
-            Trigger::Resource { user, when, .. } => {
-                if !holds(published, when.as_ref(), event, evaluator).await? {
-                    continue;
-                }
-                let source = || TriggerSource::Resource { integration: integration.clone() };
-                let Some(user) = user else { return Ok(vec![(with(published, by, &Arc::default()), source())]) };
-                if let Some(user) = named(published, user, event, evaluator).await? {
-                    let connections = directory.connections(&published.workspace, &user);
-                    let enabling = connections.iter().filter(|one| one.enables(published.revision.workflow_id));
-                    return Ok(enabling.map(|one| (with(published, by, &one.value), source())).collect());
-                }
+            Trigger::Resource { user: Some(user), .. } => {
+                let Some(user) = named(published, user, event, evaluator).await? else { continue };
+                let connections = directory.connections(&published.workspace, &user);
+                let enabling = connections.iter().filter(|one| one.enables(published.revision.workflow_id));
+                let source = TriggerSource::Resource { integration };
+                return Ok(enabling.map(|one| (with(published, by, &one.value), source.clone())).collect());
             }
-            _ => {}
+            _ => return Ok(vec![(alone(by), TriggerSource::Resource { integration })]),
         }
     }
     Ok(Vec::new())
