@@ -13,7 +13,6 @@ mod schedule;
 mod secret;
 mod serve;
 mod share;
-mod subscription;
 mod signing_key;
 mod subscription;
 mod test;
