@@ -77,3 +77,13 @@ fn an_address_or_a_variable_that_is_none_is_named() {
         assert!(output.status.code() == Some(1) && said.contains(named), "{output:?}");
     }
 }
+
+#[test]
+fn adapters_are_listed_with_their_vendors_and_events() {
+    let server = Server::start();
+    let listed = server.cli(&["plugin", "ls", "--kind", "adapter"]);
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let github = text.lines().find(|line| line.trim_start().starts_with("github ")).unwrap_or_else(|| panic!("{text}"));
+    assert!(github.contains("GitHub") && github.contains("issues.opened") && github.contains(" more"), "{github}");
+    assert!(!text.contains("echo"), "{text}");
+}

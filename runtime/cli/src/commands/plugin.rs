@@ -11,6 +11,9 @@ use crate::arguments::{Kind, Plugin};
 use crate::client::escape;
 use crate::view::{pairs, table, text};
 
+/// Events of an adapter that a line of the list names.
+const EVENTS_SHOWN: usize = 4;
+
 pub(super) fn run(session: &Session, command: Plugin) -> Result<()> {
     let client = &session.client;
     match command {
@@ -22,18 +25,21 @@ pub(super) fn run(session: &Session, command: Plugin) -> Result<()> {
             Ok(())
         }
         Plugin::Ls { kind } => {
-            let kind = match kind {
+            let filter = match kind {
                 None => "",
                 Some(Kind::Task) => "?kind=task",
                 Some(Kind::Adapter) => "?kind=adapter",
             };
-            let items = client.list(&format!("/api/v1/plugins{kind}"))?;
+            let items = client.list(&format!("/api/v1/plugins{filter}"))?;
             session.print(&Value::Array(items), |items| {
                 let rows = items.as_array().into_iter().flatten();
-                table(
-                    &["name", "version", "kind", "summary"],
-                    rows.map(|p| ["name", "version", "kind", "summary"].map(|k| text(&p[k])).into()),
-                )
+                match kind {
+                    Some(Kind::Adapter) => table(&["name", "vendor", "version", "events"], rows.map(adapter_row)),
+                    _ => table(
+                        &["name", "version", "kind", "summary"],
+                        rows.map(|p| ["name", "version", "kind", "summary"].map(|k| text(&p[k])).into()),
+                    ),
+                }
             })
         }
         Plugin::Show { name } => show(session, &name),
@@ -43,6 +49,17 @@ pub(super) fn run(session: &Session, command: Plugin) -> Result<()> {
             session.print(&granted, |_| format!("{name} may reach {}", grant_text(&grant)))
         }
     }
+}
+
+/// Some of its events, and how many more there are.
+fn adapter_row(plugin: &Value) -> Vec<String> {
+    let descriptor = &plugin["descriptor"];
+    let events: Vec<_> =
+        descriptor["events"].as_array().into_iter().flatten().map(|event| text(&event["name"])).collect();
+    let shown = events.iter().take(EVENTS_SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let more = events.len().saturating_sub(EVENTS_SHOWN);
+    let events = if more == 0 { shown } else { format!("{shown} and {more} more") };
+    vec![text(&plugin["name"]), text(&descriptor["vendor"]), text(&plugin["version"]), events]
 }
 
 /// Uploads one; tells whether it was new.
