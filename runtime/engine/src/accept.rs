@@ -163,7 +163,8 @@ impl Engine {
         let mut entries = vec![Entry::Accepted { time: now, invocation }];
         if let Some(seed) = &start.seed {
             let (outputs, variables) = (seed.outputs.clone(), seed.variables.clone());
-            entries.push(Entry::Seeded { time: now, outputs, variables, next: seed.next });
+            let last = Some(seed.last.clone());
+            entries.push(Entry::Seeded { time: now, outputs, variables, next: seed.next, last });
         }
         let limits = &published.workflow.limits;
         if let Some(limit) = limits.concurrency {

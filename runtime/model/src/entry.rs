@@ -110,6 +110,9 @@ pub enum Entry {
         variables: Arc<Map<String, Value>>,
         /// Index in the root block of the step to begin with.
         next: u32,
+        /// What the root block had come to: its output, if nothing more puts one out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last: Option<Arc<Value>>,
     },
     /// It stands in line for its workflow's concurrency.
     Queued {

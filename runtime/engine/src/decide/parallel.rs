@@ -42,8 +42,8 @@ impl Moment<'_> {
             return;
         }
         let last = forked.branches.iter().rev().find_map(|branch| branch.as_ref()?.as_ref().err());
-        if let Some(failure) = last {
-            actions.push(self.fail(at, failure.clone()));
+        if let Some(leaving) = last {
+            actions.push(self.end_as(at, Passed::Left(leaving.clone())));
             return;
         }
         let outputs = named().map(|(name, branch)| {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use camshaft_model::Map;
 use camshaft_model::entry::{At, Entry};
 use camshaft_model::language::expression::Scope;
 use camshaft_model::language::template::{Template, weight};
 use camshaft_model::outcome::Failure;
+use camshaft_model::{Map, Value};
 
-use super::bounds::room_for;
+use super::bounds::{room_for, within_bounds};
 use super::{Action, Moment};
 
 impl Moment<'_> {
@@ -26,6 +26,9 @@ impl Moment<'_> {
             room_for(self.state, bytes)?;
             rendered.insert(name.clone(), value);
         }
+        let output = Value::Object(rendered);
+        within_bounds(&output)?;
+        let Value::Object(rendered) = output else { unreachable!("it was made an object") };
         Ok(Action::Record(Entry::VariablesSet { time: self.now, at, values: Arc::new(rendered) }))
     }
 }

@@ -98,7 +98,8 @@ fn duration(value: &Value) -> Result<Duration, Failure> {
 
 fn time(value: &Value) -> Result<Timestamp, Failure> {
     value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
-        let message = format!("`wait: until` is {value}, which is no time; write 2026-12-24T18:00:00Z");
+        let message =
+            format!("`wait: until` is {value}, which is no time from 1970 to 9999; write 2026-12-24T18:00:00Z");
         Failure::new(FailureKind::Failed, message)
     })
 }

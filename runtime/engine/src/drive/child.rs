@@ -138,9 +138,16 @@ impl Driver {
         for (at, child) in self.children.clone() {
             let (engine, id) = (self.engine.clone(), self.id);
             tokio::spawn(async move {
-                if let Ok(Some((workflow, outcome))) = engine.ended(child).await {
-                    engine.tell(id, Command::ChildEnded(at, child, as_step(&workflow, &outcome))).await;
-                }
+                let outcome = match engine.ended(child).await {
+                    Ok(Some((workflow, outcome))) => as_step(&workflow, &outcome),
+                    // It was there in the same append as the step, and only what has ended is ever forgotten.
+                    Ok(None) if matches!(engine.parts.store.summary(child).await, Ok(None)) => {
+                        let why = format!("execution {child} has ended, and how is not kept any more");
+                        AttemptOutcome::Failed(Failure::new(FailureKind::Lost, why))
+                    }
+                    _ => return,
+                };
+                engine.tell(id, Command::ChildEnded(at, child, outcome)).await;
             });
         }
     }

@@ -246,3 +246,16 @@ async fn neither_open_steps_nor_one_step_of_many_values_fill_the_memory() {
         assert!(used < limit + (16 << 20), "{steps:.60}: {used}");
     }
 }
+
+#[tokio::test]
+async fn what_one_set_writes_is_no_more_than_a_step_may_put_out() {
+    let world = World::of(&[
+        "name: wide\nsteps: [ { set: { a: '{{ $.event.body }}' } }, { set: { b: '{{ $.vars.a }}', c: '{{ $.vars.a }}' } } ]",
+    ])
+    .await;
+    let within = world.run(json!("x".repeat(limits::OUTPUT_BYTES_MAX / 2 - 10))).await;
+    assert_eq!(within.ending, Ending::Succeeded, "{:?}", within.failure);
+    let outcome = world.run(json!("x".repeat(limits::OUTPUT_BYTES_MAX / 2))).await;
+    let failure = outcome.failure.as_ref().unwrap();
+    assert_eq!((failure.kind, outcome.step.as_deref()), (FailureKind::Budget, Some("1")), "{failure}");
+}

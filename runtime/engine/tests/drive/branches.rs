@@ -1,5 +1,7 @@
 //! `parallel` and `try`, and how failures and exits go up through them.
 
+use std::time::Duration;
+
 use camshaft_model::outcome::{Ending, FailureKind};
 use camshaft_model::seams::Dispatch;
 use camshaft_model::{Value, json};
@@ -247,4 +249,24 @@ async fn when_the_whole_execution_is_cancelled_no_finally_is_run() {
     world.rest().await;
     assert_eq!(world.calls(), 1);
     assert_eq!(world.hold.dropped(), ["x"]);
+}
+
+#[tokio::test]
+async fn where_no_branch_of_any_succeeds_the_step_that_failed_in_the_last_one_is_told() {
+    let parallel = "join: any, parallel: { a: [ { id: fa, task: fails, with: { message: A } } ], \
+                    b: [ { wait: 1s }, { id: fb, task: fails, with: { message: B } } ] }";
+    let world = World::of(&[&format!("name: both\nsteps: [ {{ {parallel} }} ]\n")]).await;
+    let id = world.start(json!(null)).await;
+    world.pass(Duration::from_secs(1)).await;
+    let outcome = world.outcome(id).await;
+    assert_eq!(outcome.step.as_deref(), Some("fb"), "{outcome:?}");
+
+    let caught = format!(
+        "name: caught\nsteps: [ {{ try: [ {{ {parallel} }} ], catch: [ {{ exit: {{ body: '{{{{ $.error }}}}' }} }} ] }} ]\n"
+    );
+    let world = World::of(&[&caught]).await;
+    let id = world.start(json!(null)).await;
+    world.pass(Duration::from_secs(1)).await;
+    let error = world.outcome(id).await.output["body"].clone();
+    assert_eq!((&error["step"], &error["message"]), (&json!("fb"), &json!("B")), "{error}");
 }

@@ -47,6 +47,28 @@ async fn a_step_waits_for_its_child_and_has_its_outputs() {
 }
 
 #[tokio::test]
+async fn a_child_that_was_forgotten_before_its_parent_heard_of_its_end_is_lost() {
+    let world = World::of(&[PARENT, CHILD]).await;
+    let id = world.start(json!("kim")).await;
+    world.rest().await;
+    world.hold.open("kim");
+    world.outcome(id).await;
+    let child = child_of(&world, id);
+    let between = |n: &usize| {
+        let disk = world.disk.cut(*n);
+        disk.words(child).contains(&"ended") && !disk.words(id).contains(&"child_ended")
+    };
+    let cut = (0..=world.disk.appends()).find(between).unwrap();
+    let after = world.crashed(cut);
+    after.disk.forget(child);
+    after.engine.recover().await.unwrap();
+    let outcome = after.outcome(id).await;
+    let failure = outcome.failure.as_ref().unwrap();
+    assert_eq!(failure.kind, FailureKind::Lost, "{failure}");
+    assert!(failure.message.contains(&child.to_string()), "{failure}");
+}
+
+#[tokio::test]
 async fn a_child_that_fails_fails_its_step_with_the_same_kind() {
     let child = "name: child\nsteps: [ { task: fails, with: { kind: denied, message: no } } ]";
     let world = World::of(&["name: parent\nsteps: [ { id: c, workflow: child } ]", child]).await;

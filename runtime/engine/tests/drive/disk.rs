@@ -74,6 +74,13 @@ impl Disk {
         Arc::new(Self { kept: Mutex::new(kept), ..Self::default() })
     }
 
+    /// As retention does with what has ended.
+    pub fn forget(&self, id: ExecutionId) {
+        let mut kept = self.kept.lock().unwrap();
+        kept.journals.remove(&id);
+        kept.summaries.remove(&id);
+    }
+
     pub fn journal(&self, id: ExecutionId) -> Vec<Entry> {
         let kept = self.kept.lock().unwrap();
         kept.journals.get(&id).into_iter().flatten().map(|entry| (**entry).clone()).collect()

@@ -53,8 +53,8 @@ pub(crate) fn duration(faults: &mut Faults, node: &Node, what: &str) -> Option<D
 pub(crate) fn waiting_time(faults: &mut Faults, node: &Node, what: &str) -> Option<Duration> {
     let found = duration(faults, node, what)?;
     (found <= limits::WAIT_MAX).then_some(found).or_else(|| {
-        let limit = humantime::format_duration(limits::WAIT_MAX);
-        faults.add(node.mark, format!("{what} is {}; {limit} is the longest wait", node.describe()));
+        let limit = limits::WAIT_MAX.as_secs() / (24 * 60 * 60);
+        faults.add(node.mark, format!("{what} is {}; {limit} days is the longest wait", node.describe()));
         None
     })
 }

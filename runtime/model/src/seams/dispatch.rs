@@ -46,6 +46,8 @@ pub struct Seed {
     pub variables: Arc<serde_json::Map<String, Value>>,
     /// Index in the root block of the step to begin with.
     pub next: u32,
+    /// What the root block had come to.
+    pub last: Arc<Value>,
 }
 
 /// Everything that one request starts: accepted in one append, or not at all.

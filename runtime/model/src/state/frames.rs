@@ -113,7 +113,11 @@ impl State {
         let absent = || format!("frame {} is no block of this step", frame.0);
         let result = match outcome {
             AttemptOutcome::Succeeded(output) => Ok(output.clone()),
-            AttemptOutcome::Failed(failure) => Err(failure.clone()),
+            AttemptOutcome::Failed(failure) => {
+                let leaving = self.frames.get(&frame).and_then(|frame| frame.leaving.clone());
+                let own = || Leaving::Failed { origin: at, attempt: self.attempt(at), failure: failure.clone() };
+                Err(leaving.unwrap_or_else(own))
+            }
         };
         match (self.open.get_mut(&at).map(|open| &mut open.stage), result) {
             (Some(Stage::Looping(looping)), Ok(output)) => {
@@ -189,12 +193,18 @@ impl State {
 
     /// How the parts of a step were left.
     fn left_by<'a>(&'a self, at: At, frames: &'a [FrameId]) -> impl Iterator<Item = &'a Leaving> {
-        let pending = match self.open.get(&at).map(|open| &open.stage) {
+        let stage = self.open.get(&at).map(|open| &open.stage);
+        let pending = match stage {
             Some(Stage::Trying(Trying { pending: Some(Passed::Left(leaving)), .. })) => Some(leaving),
             _ => None,
         };
+        let branches = match stage {
+            Some(Stage::Forked(forked)) => forked.branches.as_slice(),
+            _ => &[],
+        };
+        let branches = branches.iter().rev().filter_map(|branch| branch.as_ref()?.as_ref().err());
         let frames = frames.iter().filter_map(|frame| self.frames.get(frame)?.leaving.as_ref());
-        frames.chain(pending)
+        frames.chain(pending).chain(branches)
     }
 
     /// The step is done; its frame goes on to the next.

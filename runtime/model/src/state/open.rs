@@ -159,7 +159,7 @@ pub struct Forked {
     /// Branches under way.
     pub frames: BTreeMap<FrameId, u32>,
     /// How branches ended, by their index; as many as have begun.
-    pub branches: Vec<Option<Result<Arc<Value>, Failure>>>,
+    pub branches: Vec<Option<Result<Arc<Value>, Leaving>>>,
 }
 
 /// A `try` under way.

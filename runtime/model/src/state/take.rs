@@ -20,7 +20,7 @@ impl State {
         }
         match entry {
             Entry::Accepted { .. } => return refuse("the execution is accepted already"),
-            Entry::Seeded { outputs, variables, next, .. } => {
+            Entry::Seeded { outputs, variables, next, last, .. } => {
                 if self.next_sequence != 1 {
                     return refuse("an execution is seeded before anything else");
                 }
@@ -31,7 +31,9 @@ impl State {
                 self.kept_bytes += weight(&self.variables);
                 if let Some(frame) = self.frames.get_mut(&FrameId::ROOT) {
                     frame.next = *next;
-                    frame.last = outputs.last().map(|(_, output)| output.clone()).unwrap_or_default();
+                    // An entry of an older release does not say.
+                    let of_outputs = || outputs.last().map(|(_, output)| output.clone()).unwrap_or_default();
+                    frame.last = last.clone().unwrap_or_else(of_outputs);
                 }
             }
             Entry::Queued { time } => {

@@ -220,15 +220,20 @@ fn seed(published: &Published, entries: &[Entry], from: &str) -> Result<Seed, Pr
             None => break,
         }
     }
-    match state.frames.get(&FrameId::ROOT) {
-        Some(root) if root.next as usize == next => {}
+    let last = match state.frames.get(&FrameId::ROOT) {
+        Some(root) if root.next as usize == next => root.last.clone(),
+        Some(root) if root.next as usize > next => {
+            let original = state.invocation.repeats.map(|id| format!("; run {id} again instead")).unwrap_or_default();
+            let detail = format!("the execution began itself behind step `{from}`{original}");
+            return Err(Problem::new(Fault::Invalid, detail));
+        }
         _ => {
             let detail = format!("the execution has not come to step `{from}`, so there is nothing to begin it with");
             return Err(Problem::new(Fault::Invalid, detail));
         }
-    }
+    };
     let Value::Object(variables) = state.variables.clone() else {
         return Err(Problem::internal("the variables of an execution are no object"));
     };
-    Ok(Seed { outputs: state.root_outputs(), variables: Arc::new(variables), next: next as u32 })
+    Ok(Seed { outputs: state.root_outputs(), variables: Arc::new(variables), next: next as u32, last })
 }

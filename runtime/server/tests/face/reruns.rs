@@ -212,3 +212,30 @@ async fn the_draft_is_tried_out_with_an_event_or_with_one_that_came_before() {
     let begun = bench.call("POST", "/api/v1/workflows/failing/test", "{}").await.is(201).json();
     assert_eq!(bench.ended(begun["execution_id"].as_str().unwrap()).await["status"], "failed");
 }
+
+#[tokio::test]
+async fn what_the_steps_before_came_to_is_the_output_where_nothing_more_puts_one_out() {
+    let bench = Bench::new().await;
+    let document = "
+name: out
+triggers: [ { manual: {} } ]
+steps:
+  - try: [ { id: x, task: fail@1 } ]
+    catch: [ { id: y, task: echo@1, with: answer } ]
+    finally: [ { id: z, task: echo@1, with: cleanup } ]
+  - { id: notify, when: 'false', task: echo@1, with: never }
+  - { id: again, when: 'false', task: echo@1, with: never }
+";
+    bench.publish("out", document).await;
+    let first = bench.run("out", "{}").await;
+    assert_eq!(first["output"], json!("answer"));
+    let rerun = async |id: &Value, from: &str| {
+        let path = format!("/api/v1/executions/{}/rerun", id.as_str().unwrap());
+        bench.call("POST", &path, json!({"from": from}).to_string()).await
+    };
+    let begun = rerun(&first["id"], "again").await.is(201).json();
+    let second = bench.ended(begun["execution_id"].as_str().unwrap()).await;
+    assert_eq!(second["output"], json!("answer"));
+    // It has nothing of what came before the step that it began with; the one that it repeats has.
+    rerun(&second["id"], "notify").await.problem(422, &["`notify`", first["id"].as_str().unwrap()]);
+}
