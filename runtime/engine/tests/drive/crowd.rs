@@ -65,7 +65,8 @@ steps:
     // It hears this while it stands in line.
     world.dispatcher.send_to(id, message("t", "1", json!(null))).await.unwrap();
     world.crowd.end();
-    assert_eq!(world.outcome(id).await.ending, Ending::Succeeded);
+    let outcome = world.dispatcher.outcome(id, Duration::from_secs(60)).await.unwrap().unwrap();
+    assert_eq!(outcome.ending, Ending::Succeeded);
     let order = inside.borrow().clone();
     let place = order.iter().position(|body| *body == json!("other")).unwrap();
     assert!(place < 6, "{order:?}");
