@@ -89,7 +89,8 @@ impl Hold {
 #[derive(Default)]
 pub struct Crowd {
     inside: watch::Sender<Vec<Value>>,
-    is_over: Mutex<bool>,
+    /// How many may end.
+    may_end: Mutex<usize>,
     over: Condvar,
 }
 
@@ -99,7 +100,8 @@ impl Crowd {
         let context: Value = serde_json::from_str(context).unwrap();
         self.inside.send_modify(|inside| inside.push(context["event"]["body"].clone()));
         tokio::task::block_in_place(|| {
-            drop(self.over.wait_while(self.is_over.lock().unwrap(), |is_over| !*is_over));
+            let mut may_end = self.over.wait_while(self.may_end.lock().unwrap(), |may_end| *may_end == 0).unwrap();
+            *may_end -= 1;
         });
     }
 
@@ -108,8 +110,15 @@ impl Crowd {
         self.inside.subscribe()
     }
 
+    /// One ends.
+    pub fn end_one(&self) {
+        *self.may_end.lock().unwrap() += 1;
+        self.over.notify_one();
+    }
+
+    /// All end, those to come too.
     pub fn end(&self) {
-        *self.is_over.lock().unwrap() = true;
+        *self.may_end.lock().unwrap() = usize::MAX;
         self.over.notify_all();
     }
 }
