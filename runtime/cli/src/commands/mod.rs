@@ -15,7 +15,6 @@ mod serve;
 mod share;
 mod signing_key;
 mod subscription;
-mod subscription;
 mod test;
 mod token;
 mod trigger;
