@@ -187,7 +187,8 @@ async fn a_proof_that_is_missing_doubled_or_malformed_proves_nothing() {
         for name in vendor.proofs {
             let right = value(&vendor.delivery, name);
             vendor.assert_unauthorized(&world, &[vendor.key], &with(&vendor.delivery, name, &[])).await;
-            for wrong in [b"", &b" "[..], b"0", &right[1..], &right[..right.len() - 1]] {
+            // Base64 without its padding says the same, so two are cut off.
+            for wrong in [b"", &b" "[..], b"0", &right[1..], &right[..right.len() - 2]] {
                 vendor.assert_unauthorized(&world, &[vendor.key], &with(&vendor.delivery, name, &[wrong])).await;
             }
             // Which of two was signed, nobody knows; nor what bytes that are no text stand for.
