@@ -51,7 +51,7 @@ pub struct State {
     pub cancel: Option<String>,
     /// How it ended.
     pub outcome: Option<Arc<Outcome>>,
-    /// How much it keeps, bytes of JSON, roughly: outputs, variables, what loops go over and collect, events.
+    /// Memory that it keeps, bytes, roughly: outputs, variables, what loops go over and collect, what open steps hold, events.
     pub kept_bytes: usize,
     turns: HashMap<FrameId, Turn>,
     execution: Value,
