@@ -12,7 +12,7 @@ use camshaft_model::seams::Directory;
 use camshaft_model::{Map, Value, json, limits};
 
 use super::refused::Refused;
-use super::{Called, Door, carried_out};
+use super::{Called, Door, carried_out, me};
 use crate::api::connect::{self, Changed};
 use crate::api::{App, body};
 use crate::catalog::specs::{ConnectionSpec, Kept};
@@ -42,12 +42,7 @@ pub(super) async fn integrations(
     let workflows = app.catalog.workflows(&app.workspace);
     let all = app.catalog.integrations(&app.workspace);
     let one = |name: &str, id: String| {
-        let for_it = workflows.iter().filter(|kept| {
-            kept.spec.triggers.iter().any(|trigger| {
-                let of_connections = matches!(trigger.kind.as_str(), "app_event" | "connected" | "schedule");
-                of_connections && trigger.integration.as_ref().is_some_and(|to| to.as_str() == name)
-            })
-        });
+        let for_it = workflows.iter().filter(|kept| me::integrations(&kept.spec).any(|to| to.as_str() == name));
         let workflows: Vec<_> = for_it.map(|kept| json!({"id": kept.id, "name": kept.key.name})).collect();
         let connected = Name::new(name).ok().is_some_and(|integration| {
             let of = ConnectionRef { user: user.clone(), integration };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Request, State};
 use camshaft_model::connection::ConnectionRef;
-use camshaft_model::ids::UserId;
+use camshaft_model::ids::{Name, UserId};
 use camshaft_model::{Map, Value, json, limits};
 
 use super::refused::Refused;
@@ -107,11 +107,16 @@ async fn switch(
 /// The connections of a user that a workflow is for: those to integrations that its triggers name, or all of them where they name
 /// none.
 fn meant(app: &App, user: &UserId, workflow: &Kept<WorkflowSpec>) -> Vec<ConnectionRef> {
-    let of_connections = |kind: &str| matches!(kind, "app_event" | "connected" | "schedule");
-    let triggers = workflow.spec.triggers.iter().filter(|trigger| of_connections(&trigger.kind));
-    let named: Vec<_> = triggers.filter_map(|trigger| trigger.integration.as_ref()).collect();
+    let named: Vec<_> = integrations(&workflow.spec).collect();
     let all = app.catalog.connections_of(&app.workspace, user).into_iter().map(|kept| kept.spec.of.clone());
     all.filter(|of| named.is_empty() || named.contains(&&of.integration)).collect()
+}
+
+/// The integrations that a workflow's triggers run for the connections of.
+pub(super) fn integrations(workflow: &WorkflowSpec) -> impl Iterator<Item = &Name> {
+    let of_connections = |kind: &str| matches!(kind, "app_event" | "connected" | "schedule");
+    let triggers = workflow.triggers.iter().filter(move |trigger| of_connections(&trigger.kind));
+    triggers.filter_map(|trigger| trigger.integration.as_ref())
 }
 
 impl From<camshaft_model::ids::Malformed> for Refused {
