@@ -19,7 +19,8 @@ pub(crate) fn default_port(scheme: &str) -> u16 {
     if scheme == "https" { 443 } else { 80 }
 }
 
-/// Whether a grant names this origin: exactly, as a subdomain of `https://*.example.com`, or as `*`.
+/// Whether a grant names this origin: exactly, as a subdomain of `https://*.example.com`, with any one label in the place of
+/// `https://api.*.example.com`, or as `*`.
 pub(crate) fn granted(grant: &Grant, origin: &Origin<'_>) -> bool {
     grant.hosts.iter().any(|pattern| matches(pattern, origin))
 }
@@ -44,8 +45,15 @@ fn matches(pattern: &str, origin: &Origin<'_>) -> bool {
     }
     match host.strip_prefix("*.") {
         Some(parent) => origin.host.strip_suffix(parent).is_some_and(|sub| sub.len() > 1 && sub.ends_with('.')),
-        None => host == origin.host,
+        None => fits(host, origin.host),
     }
+}
+
+/// Whether a host has the labels of a pattern, in which `*` is any one label.
+fn fits(pattern: &str, host: &str) -> bool {
+    let mut labels = host.split('.');
+    let same = |wanted: &str, label: &str| if wanted == "*" { !label.is_empty() } else { wanted == label };
+    pattern.split('.').all(|wanted| labels.next().is_some_and(|label| same(wanted, label))) && labels.next().is_none()
 }
 
 /// Why an address is not reached.
@@ -183,6 +191,14 @@ mod tests {
             ("https://*.example.com", origin("https", "a.b.example.com", 443), true),
             ("https://*.example.com", origin("https", "example.com", 443), false),
             ("https://*.example.com", origin("https", "evilexample.com", 443), false),
+            ("https://sns.*.amazonaws.com", origin("https", "sns.eu-west-1.amazonaws.com", 443), true),
+            ("https://sns.*.amazonaws.com", origin("https", "sns.a.b.amazonaws.com", 443), false),
+            ("https://sns.*.amazonaws.com", origin("https", "sns..amazonaws.com", 443), false),
+            ("https://sns.*.amazonaws.com", origin("https", "sns.amazonaws.com", 443), false),
+            ("https://sns.*.amazonaws.com", origin("https", "sns.eu-west-1.amazonaws.com.evil.org", 443), false),
+            ("https://sns.*.amazonaws.com", origin("https", "evil.sns.eu-west-1.amazonaws.com", 443), false),
+            ("https://sns.*.amazonaws.com", origin("https", "s3.eu-west-1.amazonaws.com", 443), false),
+            ("https://sns.*.amazonaws.com", origin("http", "sns.eu-west-1.amazonaws.com", 80), false),
             ("http://127.0.0.1:9000", origin("http", "127.0.0.1", 9000), true),
             ("http://[::1]:9000", origin("http", "::1", 9000), true),
             ("*", origin("http", "anything.org", 1234), true),

@@ -255,6 +255,7 @@ fn adapter(d: guest_adapter::Descriptor) -> Described {
         secrets: d.secrets.into_iter().map(field).collect(),
         events: d.events.into_iter().map(event).collect::<Result<_, UploadError>>()?,
         docs: d.docs,
+        hosts: d.hosts,
     };
     Ok((d.name, d.version, Descriptor::Adapter(descriptor)))
 }

@@ -51,12 +51,17 @@ impl Host {
         let (returned, _) = within(wall, running).await;
         let state = store.data_mut();
         state.log_what_was_printed();
+        let name = integration.name.as_str();
         for line in std::mem::take(&mut state.log) {
-            tell(integration.name.as_str(), &line);
+            tell(name, &line);
+        }
+        // What the caller reads is the adapter's word; why a request did not go out is for the operator.
+        if let Some(outside) = state.outbound.verdict().take() {
+            tracing::warn!(integration = name, "{outside}");
         }
         let breach = state.meter.breach.map(Breach::failure);
         let received = match returned {
-            Returned::Value(Ok(receipt)) => lift(receipt, self.budget.output_bytes).map_err(Refusal::Broken),
+            Returned::Value(Ok(receipt)) => lift(receipt, self.budget.output_bytes),
             Returned::Value(Err(rejection)) => Err(refused(rejection)),
             Returned::Trapped(error) => Err(Refusal::Broken(breach.unwrap_or_else(|| trapped(&error)))),
             Returned::OutOfTime => Err(Refusal::Broken(out_of_time(wall))),
@@ -99,34 +104,38 @@ fn refused(rejection: guest::Rejection) -> Refusal {
         guest::Rejection::Unauthorized(message) => Refusal::Unauthorized(message),
         guest::Rejection::Malformed(message) => Refusal::Malformed(message),
         guest::Rejection::Unsupported(message) => Refusal::Unsupported(message),
+        guest::Rejection::Unavailable(message) => Refusal::Unavailable(message),
     }
 }
 
-/// The receipt as everybody else knows it; what an adapter may not say is its failure.
-fn lift(receipt: guest::Receipt, bytes_max: usize) -> Result<Receipt, Failure> {
+/// The receipt as everybody else knows it; what an adapter may not say is its failure. How many events there are, and how deep
+/// their bodies, is the delivery's doing.
+fn lift(receipt: guest::Receipt, bytes_max: usize) -> Result<Receipt, Refusal> {
     if receipt.events.len() > limits::EVENTS_PER_DELIVERY_MAX {
-        let (limit, used) = (limits::EVENTS_PER_DELIVERY_MAX as u64, receipt.events.len() as u64);
-        return Err(Breach { bound: "events", limit, used, unit: "events" }.failure());
+        let (most, found) = (limits::EVENTS_PER_DELIVERY_MAX, receipt.events.len());
+        return Err(Refusal::Malformed(format!("the delivery holds {found} events, more than {most}")));
     }
     let bodies: usize = receipt.events.iter().filter_map(|event| event.body.as_ref()).map(String::len).sum();
     let answer = receipt.respond.as_ref().map_or(0, |response| response.body.len());
     if bodies + answer > bytes_max {
         let used = (bodies + answer) as u64;
-        return Err(Breach { bound: "output", limit: bytes_max as u64, used, unit: "bytes" }.failure());
+        let breach = Breach { bound: "output", limit: bytes_max as u64, used, unit: "bytes" };
+        return Err(Refusal::Broken(breach.failure()));
     }
     let events = receipt.events.into_iter().map(lift_event).collect::<Result<_, _>>()?;
-    let respond = receipt.respond.map(lift_response).transpose()?;
+    let respond = receipt.respond.map(lift_response).transpose().map_err(Refusal::Broken)?;
     Ok(Receipt { events, respond })
 }
 
-fn lift_event(event: guest::Event) -> Result<AdapterEvent, Failure> {
-    let body =
-        event.body.map(|body| serde_json::from_str(&body)).transpose().map_err(|error| {
-            Failure::new(FailureKind::Failed, format!("the adapter's event body is no JSON: {error}"))
-        })?;
+fn lift_event(event: guest::Event) -> Result<AdapterEvent, Refusal> {
+    let body = event
+        .body
+        .map(|body| serde_json::from_str(&body))
+        .transpose()
+        .map_err(|error| broken(&format!("the adapter's event body is no JSON: {error}")))?;
     if body.as_ref().is_some_and(|body| depth(body) > limits::VALUE_DEPTH_MAX) {
-        let message = format!("the adapter's event body is nested deeper than {} levels", limits::VALUE_DEPTH_MAX);
-        return Err(Failure::new(FailureKind::Failed, message));
+        let message = format!("the body of an event is nested deeper than {} levels", limits::VALUE_DEPTH_MAX);
+        return Err(Refusal::Malformed(message));
     }
     Ok(AdapterEvent {
         id: event.id,
@@ -173,6 +182,7 @@ fn masked_refusal(refusal: Refusal, mask: &Mask) -> Refusal {
         Refusal::Unauthorized(message) => Refusal::Unauthorized(safe(message)),
         Refusal::Malformed(message) => Refusal::Malformed(safe(message)),
         Refusal::Unsupported(message) => Refusal::Unsupported(safe(message)),
+        Refusal::Unavailable(message) => Refusal::Unavailable(safe(message)),
         Refusal::Broken(failure) => Refusal::Broken(Failure {
             message: safe(failure.message),
             details: failure.details.map(|details| mask.value(details)),

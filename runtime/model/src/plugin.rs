@@ -156,6 +156,9 @@ pub struct AdapterDescriptor {
     /// The vendor's documentation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docs: Option<String>,
+    /// Outbound hosts that it wants.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 /// A secret of an integration.
@@ -185,8 +188,9 @@ pub struct EventType {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
-    /// Origins that outbound HTTP may go to: `https://api.example.com`, `https://*.example.com`, `http://127.0.0.1:9000`;
-    /// `*` is every public host over https or http.
+    /// Origins that outbound HTTP may go to: `https://api.example.com`, `http://127.0.0.1:9000`, any subdomain with
+    /// `https://*.example.com`, any one name in a place with `https://api.*.example.com`; `*` is every public host over https
+    /// or http.
     #[serde(default)]
     pub hosts: Vec<String>,
     /// Whether the hosts above may resolve to private, loopback or link-local addresses. Metadata services never.

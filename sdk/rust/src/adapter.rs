@@ -16,6 +16,7 @@ pub use schema::{made_schema, written_schema};
 pub use time::rfc3339;
 pub use xml::Element;
 
+use crate::http::HttpError;
 use crate::json;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -185,6 +186,8 @@ pub enum Rejection {
     Malformed(String),
     /// The adapter does not take this method or kind of delivery.
     Unsupported(String),
+    /// Something that verifying needs is not there now; the same delivery may be taken later.
+    Unavailable(String),
 }
 
 impl Rejection {
@@ -196,8 +199,18 @@ impl Rejection {
     /// The message.
     pub fn message(&self) -> &str {
         match self {
-            Self::Unauthorized(message) | Self::Malformed(message) | Self::Unsupported(message) => message,
+            Self::Unauthorized(message)
+            | Self::Malformed(message)
+            | Self::Unsupported(message)
+            | Self::Unavailable(message) => message,
         }
+    }
+}
+
+/// What could not be asked may be there later; the vendor sends the delivery again.
+impl From<HttpError> for Rejection {
+    fn from(error: HttpError) -> Self {
+        Self::Unavailable(error.to_string())
     }
 }
 

@@ -96,6 +96,7 @@ impl<A: Adapter + Named> adapter_exports::Guest for AdapterExport<A> {
             secrets: description.secrets.into_iter().map(secret).collect(),
             events: description.events.into_iter().map(event).collect(),
             docs: description.docs,
+            hosts: description.hosts,
         }
     }
 
@@ -145,6 +146,7 @@ fn rejection(rejection: adapter::Rejection) -> adapter_exports::Rejection {
         adapter::Rejection::Unauthorized(message) => adapter_exports::Rejection::Unauthorized(message),
         adapter::Rejection::Malformed(message) => adapter_exports::Rejection::Malformed(message),
         adapter::Rejection::Unsupported(message) => adapter_exports::Rejection::Unsupported(message),
+        adapter::Rejection::Unavailable(message) => adapter_exports::Rejection::Unavailable(message),
     }
 }
 

@@ -265,3 +265,21 @@ async fn generic_takes_everything_only_while_nothing_is_configured() {
     let received = receive(json!({"Auth": {"header": "X-Token"}}), &[]).await;
     assert!(matches!(received, Err(Refusal::Unsupported(_))), "{received:?}");
 }
+
+#[tokio::test]
+async fn what_is_nested_too_deep_or_too_many_is_the_delivery_s_fault_and_not_the_adapter_s() {
+    let world = World::new(Budget::default());
+    let integration = world.integration(shipped("okta"), json!({}), &[("header_value", &["a-long-token"])]);
+    let receive = async |events: String| {
+        let body = format!(r#"{{"data":{{"events":[{events}]}}}}"#);
+        world.host.receive(&integration, &delivery(&[("Authorization", "a-long-token")], &body, 0)).await
+    };
+    let nested = |levels: usize| format!(r#"{{"eventType":"a","x":{}1{}}}"#, "[".repeat(levels), "]".repeat(levels));
+    assert_eq!(receive(nested(99)).await.unwrap().events.len(), 1);
+    let deep = receive(nested(100)).await;
+    assert!(matches!(&deep, Err(Refusal::Malformed(why)) if why.contains("deeper than 100 levels")), "{deep:?}");
+    let many = |count: usize| vec![r#"{"eventType":"a"}"#; count].join(",");
+    assert_eq!(receive(many(1000)).await.unwrap().events.len(), 1000);
+    let crowd = receive(many(1001)).await;
+    assert!(matches!(&crowd, Err(Refusal::Malformed(why)) if why.contains("1001 events, more than 1000")), "{crowd:?}");
+}

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 use camshaft_model::json;
 use camshaft_model::limits::Budget;
 use camshaft_model::outcome::FailureKind;
-use camshaft_model::plugin::Grant;
+use camshaft_model::plugin::{Descriptor, Grant};
+use camshaft_model::seams::{Plugins, Receipt, Refusal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::world::{World, breach, failure, guest};
+use crate::world::{World, breach, delivery, failure, guest};
 
 /// A server that answers everything alike and keeps what it was sent.
 struct Server {
@@ -183,4 +184,36 @@ async fn a_server_that_never_answers_ends_at_the_call_s_wall_clock() {
     let done = world.call(guest("call-host"), json!({"url": origin})).await;
     failure(&done, FailureKind::Timeout);
     world.assert_next_call_is_unhurt().await;
+}
+
+/// What `calling-adapter` makes of a delivery.
+async fn receive(world: &World, url: &str) -> Result<Receipt, Refusal> {
+    let integration = world.integration(guest("calling-adapter"), json!({"url": url}), &[]);
+    world.host.receive(&integration, &delivery(&[], "", 0)).await
+}
+
+#[tokio::test]
+async fn an_adapter_says_whom_it_calls_and_reaches_what_is_granted_alone() {
+    let world = World::new(Budget { response_bytes: 1000, ..Budget::default() });
+    let release = world.host.inspect(guest("calling-adapter")).await.unwrap();
+    assert!(release.wants_http() && release.observable, "{:?}", release.imports);
+    let Descriptor::Adapter(descriptor) = release.descriptor else { panic!("an adapter: {:?}", release.kind) };
+    assert_eq!(descriptor.hosts, ["https://keys.*.example.com"]);
+
+    let server = Server::start(ok("hello")).await;
+    for others in [grant(&[], true), grant(&["http://127.0.0.1:1"], true), grant(&[&server.origin], false)] {
+        world.grant(others);
+        let received = receive(&world, &server.origin).await;
+        let told = format!("{} is not granted to this plugin", server.origin);
+        assert_eq!(received, Err(Refusal::Unavailable(told)));
+    }
+    assert!(server.heads().is_empty());
+
+    world.grant(grant(&[&server.origin], true));
+    let receipt = receive(&world, &server.origin).await.unwrap();
+    assert_eq!(receipt.events[0].body, Some(json!({"status": 200, "bytes": 5, "start": "hello"})));
+    let large = Server::start(ok(&"x".repeat(1001))).await;
+    world.grant(grant(&[&large.origin], true));
+    let received = receive(&world, &large.origin).await;
+    assert!(matches!(received, Err(Refusal::Unavailable(_))), "{received:?}");
 }

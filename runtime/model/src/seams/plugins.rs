@@ -161,6 +161,8 @@ pub enum Refusal {
     Malformed(String),
     /// 400: not what the adapter takes.
     Unsupported(String),
+    /// 503: cannot be verified now; the same delivery may be taken later.
+    Unavailable(String),
     /// 500: the adapter itself failed.
     Broken(Failure),
 }

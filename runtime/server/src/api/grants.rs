@@ -23,8 +23,8 @@ const NAMES_MAX: usize = 1_000;
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrantBody {
-    /// Origins that it may call: `https://api.example.com`, `https://*.example.com`, `http://127.0.0.1:9000`; `*` is every
-    /// public host.
+    /// Origins that it may call: `https://api.example.com`, `http://127.0.0.1:9000`, any subdomain with `https://*.example.com`,
+    /// any one name in a place with `https://api.*.example.com`; `*` is every public host.
     #[serde(default)]
     pub hosts: Vec<String>,
     /// Whether these hosts may have private addresses.
@@ -115,7 +115,8 @@ fn check(grant: &GrantBody) -> Result<(), Problem> {
     }
     for host in &grant.hosts {
         if !is_origin(host) {
-            let rule = "write `https://api.example.com`, `https://*.example.com`, `http://127.0.0.1:9000` or `*`";
+            let rule = "write `https://api.example.com`, `https://*.example.com`, `https://api.*.example.com`, \
+                        `http://127.0.0.1:9000` or `*`";
             return Err(Problem::new(Fault::Invalid, format!("host `{host}` cannot be granted: {rule}")));
         }
     }
@@ -125,20 +126,27 @@ fn check(grant: &GrantBody) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Scheme, host and port; `*.` may stand before the host, `*` for everything.
+/// Scheme, host and port; `*.` may stand before the host, or `*` in the place of one label within it, `*` for everything.
 fn is_origin(text: &str) -> bool {
     if text == "*" {
         return true;
     }
     let Some((scheme, rest)) = text.split_once("://") else { return false };
-    let plain = rest.strip_prefix("*.").unwrap_or(rest);
+    let (plain, is_subdomain) = rest.strip_prefix("*.").map_or((rest, false), |parent| (parent, true));
     let Ok(authority) = plain.parse::<http::uri::Authority>() else { return false };
     let host = authority.host();
     let port = plain.strip_prefix(host).unwrap_or("no");
     matches!(scheme, "http" | "https")
         && !host.is_empty()
-        && !host.contains('*')
+        && (!host.contains('*') || !is_subdomain && has_one_open_label(host))
         && (port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()))
+}
+
+/// Whether one label of a host is `*`, with a label before it and two behind: a grant never opens all that a registry gives out.
+fn has_one_open_label(host: &str) -> bool {
+    let labels: Vec<_> = host.split('.').collect();
+    let open = labels.iter().position(|label| *label == "*");
+    host.matches('*').count() == 1 && open.is_some_and(|at| at > 0 && at + 2 < labels.len())
 }
 
 #[cfg(test)]
@@ -147,7 +155,15 @@ mod tests {
 
     #[test]
     fn only_origins_can_be_granted() {
-        for good in ["*", "https://a.example", "https://*.a.example", "http://127.0.0.1:9000", "http://[::1]:80"] {
+        for good in [
+            "*",
+            "https://a.example",
+            "https://*.a.example",
+            "https://a.*.b.example",
+            "https://a.*.b.example:8443",
+            "http://127.0.0.1:9000",
+            "http://[::1]:80",
+        ] {
             assert!(is_origin(good), "{good}");
         }
         for bad in [
@@ -159,6 +175,10 @@ mod tests {
             "https://*",
             "https://u@a.example",
             "https://a.*.example",
+            "https://a.*",
+            "https://*.a.*.b.example",
+            "https://a.*.*.b.example",
+            "https://a.b*.c.example",
             "https://a.example:99999",
             "https://a b",
         ] {

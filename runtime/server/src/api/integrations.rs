@@ -13,6 +13,7 @@ use camshaft_model::ids::Name;
 use camshaft_model::language::TaskMissing;
 use camshaft_model::plugin::{AdapterDescriptor, Descriptor, PluginKind, PluginPin};
 use camshaft_model::resource::{Change, Expect, ResourceKind};
+use camshaft_model::seams::Permissions;
 use camshaft_model::{Map, Value};
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Kind;
@@ -24,6 +25,7 @@ use super::body::{JsonBody, map};
 use super::page::{Asked, Page, PageQuery};
 use super::problem::{Fault, Problem, nearest_of};
 use super::publish::prepare;
+use super::requirements;
 use super::secrets::check_value;
 use super::{App, check_generation, name_in_url, with_generation};
 use crate::catalog::WorkspaceTasks;
@@ -173,7 +175,7 @@ impl IntegrationView {
         (status = 201, description = "made", body = IntegrationView),
         (status = 412, description = "changed meanwhile"),
         (status = 413, description = "too large"),
-        (status = 422, description = "unknown adapter; or `faults` of the configuration; or secrets that are missing or unknown"),
+        (status = 422, description = "unknown adapter, or one that `missing` says what to grant to; or `faults` of the configuration; or secrets that are missing or unknown"),
     )
 )]
 pub async fn put(
@@ -189,6 +191,7 @@ pub async fn put(
     check_generation(&headers, before.as_ref().map_or(0, |kept| kept.generation))?;
 
     let (adapter, descriptor) = adapter(&app, &wanted.adapter)?;
+    check_grant(&app, &adapter)?;
     let config = Value::Object(wanted.config);
     check_config(&adapter, &descriptor, &config)?;
     let kept_secrets = before.as_ref().map(|kept| kept.spec.secrets.clone()).unwrap_or_default();
@@ -245,6 +248,15 @@ fn adapter(app: &App, written: &str) -> Result<(PluginPin, AdapterDescriptor), P
         Some(Descriptor::Adapter(descriptor)) => Ok((pin, descriptor)),
         _ => Err(Problem::internal(format!("adapter `{name}` has no adapter's descriptor"))),
     }
+}
+
+/// Refuses an adapter that calls its vendor and is not granted to: it would refuse every delivery.
+fn check_grant(app: &App, adapter: &PluginPin) -> Result<(), Problem> {
+    let Some(release) = app.catalog.release(&app.workspace, &adapter.name, &adapter.version) else { return Ok(()) };
+    let missing = requirements::missing_grants(&release.spec, &app.catalog.grant(&app.workspace, &adapter.name));
+    let Some(first) = missing.first() else { return Ok(()) };
+    let command = first.command.as_ref().map(|command| format!("; run `{command}`")).unwrap_or_default();
+    Err(Problem::new(Fault::Invalid, format!("{}{command}", first.message)).with("missing", &missing))
 }
 
 /// Holds a configuration against the adapter's JSON Schema, and tells every fault at once.

@@ -311,9 +311,16 @@ pub async fn fits(
     let secrets = compiled.secrets.iter().filter(|name| !catalog.has_secret(workspace, name, environment));
     missing.extend(secrets.map(requirements::missing_secret));
     let integrations = requirements::integrations_of(&compiled.workflow);
-    let absent = integrations.into_iter().filter(|name| catalog.integration_kept(workspace, name).is_none());
-    let absent = absent.filter(|_| whose == Whose::Own);
-    missing.extend(absent.map(requirements::missing_integration));
+    for integration in integrations.into_iter().filter(|_| whose == Whose::Own) {
+        let Some(kept) = catalog.integration_kept(workspace, integration) else {
+            missing.push(requirements::missing_integration(integration));
+            continue;
+        };
+        let adapter = &kept.spec.adapter;
+        if let Some(release) = catalog.release(workspace, &adapter.name, &adapter.version) {
+            missing.extend(requirements::missing_grants(&release.spec, &catalog.grant(workspace, &adapter.name)));
+        }
+    }
     for child in requirements::children_of(&compiled.program) {
         if catalog.published_here(workspace, child, environment).is_none() && !leads_back(app, child, &compiled).await?
         {

@@ -32,7 +32,7 @@ pub struct Missing {
 pub fn missing_grants(release: &PluginRelease, grant: &Grant) -> Vec<Missing> {
     let (hosts, secrets) = match &release.descriptor {
         Descriptor::Task(task) => (task.hosts.as_slice(), task.secrets.as_slice()),
-        Descriptor::Adapter(_) => (&[][..], &[][..]),
+        Descriptor::Adapter(adapter) => (adapter.hosts.as_slice(), &[][..]),
     };
     let plugin = &release.name;
     let mut missing = Vec::new();

@@ -447,6 +447,7 @@ fn release(value: &Value, bytes: &Bytes) -> PluginRelease {
             }],
             events: vec![],
             docs: None,
+            hosts: vec!["https://keys.*.example.com".to_owned()],
         }),
     };
     let imports = value["imports"].as_array().unwrap().iter();

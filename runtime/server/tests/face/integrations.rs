@@ -3,7 +3,7 @@
 use axum::body::Body;
 use camshaft_model::json;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, component};
 
 const SHOP: &str = "/api/v1/integrations/shop";
 
@@ -72,6 +72,27 @@ async fn adapters_configurations_and_secrets_that_cannot_be_are_refused_by_name(
     let two = r#"{"adapter": "generic", "config": {"tolerance_s": -1, "colour": 1}}"#;
     let problem = bench.call("PUT", SHOP, two).await.problem(422, &["1 more"]);
     assert_eq!(problem["faults"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_adapter_that_calls_its_vendor_needs_a_grant_before_it_is_of_any_use() {
+    let bench = Bench::new().await;
+    let calling = component("calling", "1.0.0", "adapter", &["wasi:http/outgoing-handler@0.2.3"]);
+    bench.call("POST", "/api/v1/plugins", calling).await.is(201);
+    let grant = "/api/v1/plugins/calling/grant";
+    let command = "camshaft plugin grant calling --host https://keys.*.example.com";
+    let problem = bench.call("PUT", SHOP, r#"{"adapter": "calling"}"#).await.problem(422, &["`calling`", command]);
+    assert_eq!(problem["missing"][0]["import"], "wasi:http/outgoing-handler@0.2.3");
+    bench.call("GET", SHOP, Body::empty()).await.problem(404, &["`shop`"]);
+
+    bench.call("PUT", grant, r#"{"hosts": ["https://keys.*.example.com"]}"#).await.is(200);
+    bench.call("PUT", SHOP, r#"{"adapter": "calling"}"#).await.is(201);
+
+    // What was taken away again is missed by the next workflow that wants it.
+    bench.call("PUT", grant, "{}").await.is(200);
+    let document = "name: w\ntriggers:\n  - webhook: { integration: shop }\nsteps:\n  - exit: {}\n";
+    bench.call("PUT", "/api/v1/workflows/w", document).await.is(201);
+    bench.call("POST", "/api/v1/workflows/w/publish", "{}").await.problem(422, &["`w`", "`calling`", command]);
 }
 
 #[tokio::test]

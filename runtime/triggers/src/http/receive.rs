@@ -223,6 +223,7 @@ impl Receiver {
         let receipt = self.parts.plugins.receive(integration, webhook).await.map_err(|refusal| match refusal {
             Refusal::Unauthorized(why) => Refused::Unauthorized(why),
             Refusal::Malformed(why) | Refusal::Unsupported(why) => Refused::Malformed(why),
+            Refusal::Unavailable(why) => Refused::Unavailable(why),
             Refusal::Broken(failure) => Refused::Internal(format!("adapter `{}`: {failure}", integration.adapter.name)),
         })?;
         match receipt.events.len() {

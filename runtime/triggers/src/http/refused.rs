@@ -40,6 +40,9 @@ pub(crate) enum Refused {
     /// What it asks for cannot be kept now.
     #[error("the delivery cannot be made durable now; nothing was lost, send it again")]
     NotDurable(#[source] DispatchError),
+    /// The adapter cannot verify it now.
+    #[error("{0}")]
+    Unavailable(String),
     /// A `when` cannot be looked at now.
     #[error("the server has no room to look at a `when` now; nothing was started, send it again")]
     Busy(Failure),
@@ -60,7 +63,7 @@ impl Refused {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::LimitReached(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::NotDurable(_) | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotDurable(_) | Self::Unavailable(_) | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -107,7 +110,7 @@ impl IntoResponse for Refused {
                 seconds(room.wait)
             }
             Self::LimitReached(LimitReached { retry_after_s, .. }) => retry_after_s,
-            Self::NotDurable(_) | Self::Busy(_) => 1,
+            Self::NotDurable(_) | Self::Unavailable(_) | Self::Busy(_) => 1,
             _ => return response,
         };
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after_s));

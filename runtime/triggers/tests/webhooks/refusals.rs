@@ -117,6 +117,16 @@ async fn what_the_adapter_does_not_take_is_400() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_verified_now_is_503_so_that_the_vendor_sends_it_again() {
+    let away = |_: &_| Err(Refusal::Unavailable("https://keys.example.com did not answer within 5000 ms".into()));
+    let front = World::default().adapter(away).open();
+    let answer = front.post(ALL, &[], "{}").await;
+    answer.refused(503, "keys.example.com did not answer");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert_eq!(front.counts().refused, 1);
+}
+
+#[tokio::test]
 async fn a_broken_adapter_is_500_and_tells_the_outside_nothing() {
     let trap = |_: &_| Err(Refusal::Broken(Failure::new(FailureKind::Trap, "wasm trap: unreachable at 0x1f")));
     let front = World::default().adapter(trap).open();

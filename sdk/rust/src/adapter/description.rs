@@ -13,6 +13,8 @@ pub struct Description {
     pub events: Vec<EventType>,
     /// The vendor's own documentation.
     pub docs: Option<String>,
+    /// Hosts that it calls.
+    pub hosts: Vec<String>,
 }
 
 impl Description {
@@ -24,12 +26,19 @@ impl Description {
             secrets: Vec::new(),
             events: Vec::new(),
             docs: None,
+            hosts: Vec::new(),
         }
     }
 
     /// The vendor's own documentation.
     pub fn docs(mut self, url: &str) -> Self {
         self.docs = Some(url.to_owned());
+        self
+    }
+
+    /// Adds a host that the adapter calls, as an origin: `https://api.example.com`. An operator has to grant it.
+    pub fn host(mut self, origin: &str) -> Self {
+        self.hosts.push(origin.to_owned());
         self
     }
 

@@ -9,7 +9,7 @@
 //!   "output": { "text": "Hello, Ada!" } }
 //! ```
 //!
-//! A case of an adapter:
+//! A case of an adapter, which may have `http` too; the body of an answer may be a file of the crate, `body_file`:
 //!
 //! ```json
 //! { "name": "a push", "config": {}, "secrets": { "signing_secret": ["s3cret"] },
@@ -98,13 +98,9 @@ struct Exchange {
 
 impl TaskCase {
     fn check<T: Task>(&self) -> Result<(), String> {
-        let mut host = Host::new();
+        let mut host = answering(&self.http)?;
         for (name, value) in &self.secrets {
             host = host.secret(name, value.as_str().ok_or("a secret is a string")?);
-        }
-        for Exchange { request, answer } in &self.http {
-            let text = |key: &str| request[key].as_str().ok_or(format!("a request needs `{key}`"));
-            host = host.answer(text("method")?, text("url")?, canned(answer));
         }
         let found = match host.run(|| super::call::<T>(self.input.clone())) {
             Ok(output) => json!({ "output": output }),
@@ -116,20 +112,33 @@ impl TaskCase {
             _ => return Err("a case has either `output` or `failure`".to_owned()),
         };
         same("result", &expected, &found)?;
-        let sent = host.requests();
-        if sent.len() != self.http.len() {
-            return Err(format!("{} requests were sent; the case has {}", sent.len(), self.http.len()));
-        }
-        for (Exchange { request, .. }, sent) in self.http.iter().zip(&sent) {
-            for (name, value) in request["headers"].as_object().into_iter().flatten() {
-                same(&format!("header `{name}`"), value, &json!(sent.header(name)))?;
-            }
-            if let Some(body) = request.get("body") {
-                same("request body", body, &text_or_json(&sent.body, body))?;
-            }
-        }
-        Ok(())
+        asked(&self.http, &host)
     }
+}
+
+/// A mock host with the answers of a case.
+fn answering(http: &[Exchange]) -> Result<Host, String> {
+    http.iter().try_fold(Host::new(), |host, Exchange { request, answer }| {
+        let text = |key: &str| request[key].as_str().ok_or(format!("a request needs `{key}`"));
+        Ok(host.answer(text("method")?, text("url")?, canned(answer)?))
+    })
+}
+
+/// Whether the requests of a case were sent, and no others.
+fn asked(http: &[Exchange], host: &Host) -> Result<(), String> {
+    let sent = host.requests();
+    if sent.len() != http.len() {
+        return Err(format!("{} requests were sent; the case has {}", sent.len(), http.len()));
+    }
+    for (Exchange { request, .. }, sent) in http.iter().zip(&sent) {
+        for (name, value) in request["headers"].as_object().into_iter().flatten() {
+            same(&format!("header `{name}`"), value, &json!(sent.header(name)))?;
+        }
+        if let Some(body) = request.get("body") {
+            same("request body", body, &text_or_json(&sent.body, body))?;
+        }
+    }
+    Ok(())
 }
 
 /// A body as the case writes it: a string is compared as text, anything else as JSON.
@@ -142,24 +151,25 @@ fn text_or_json(bytes: &[u8], like: &Value) -> Value {
 }
 
 /// `{"error": "unavailable", "message": …}`, or status, headers and body.
-fn canned(answer: &Value) -> Answer {
+fn canned(answer: &Value) -> Result<Answer, String> {
     let message = answer["message"].as_str().unwrap_or("no answer").to_owned();
     match answer["error"].as_str() {
-        Some("denied") => return Answer::error(HttpError::Denied(message)),
-        Some("timeout") => return Answer::error(HttpError::Timeout(message)),
-        Some(_) => return Answer::error(HttpError::Unavailable(message)),
+        Some("denied") => return Ok(Answer::error(HttpError::Denied(message))),
+        Some("timeout") => return Ok(Answer::error(HttpError::Timeout(message))),
+        Some(_) => return Ok(Answer::error(HttpError::Unavailable(message))),
         None => {}
     }
     let status = answer["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(200);
-    let body = match &answer["body"] {
-        Value::Null => Vec::new(),
-        Value::String(text) => text.clone().into_bytes(),
-        other => other.to_string().into_bytes(),
+    let body = match (&answer["body"], answer["body_file"].as_str()) {
+        (_, Some(file)) => fs::read(file).map_err(|error| format!("`{file}`: {error}"))?,
+        (Value::Null, None) => Vec::new(),
+        (Value::String(text), None) => text.clone().into_bytes(),
+        (other, None) => other.to_string().into_bytes(),
     };
     let headers = answer["headers"].as_object().into_iter().flatten();
-    headers.fold(Answer::bytes(status, body), |answer, (name, value)| {
+    Ok(headers.fold(Answer::bytes(status, body), |answer, (name, value)| {
         answer.header(name, value.as_str().unwrap_or_default())
-    })
+    }))
 }
 
 fn told(failure: &Failure) -> Value {
@@ -187,6 +197,8 @@ struct AdapterCase {
     config: Value,
     #[serde(default)]
     secrets: Map<String, Value>,
+    #[serde(default)]
+    http: Vec<Exchange>,
     request: Delivery,
     receipt: Option<Value>,
     rejection: Option<Value>,
@@ -244,7 +256,8 @@ impl AdapterCase {
         let values: Vec<(&str, Vec<&str>)> =
             self.secrets.iter().map(|(name, values)| (name.as_str(), texts(values))).collect();
         let secrets: Vec<(&str, &[&str])> = values.iter().map(|(name, values)| (*name, values.as_slice())).collect();
-        let found = match super::receive::<A>(&request, self.config.clone(), &secrets) {
+        let host = answering(&self.http)?;
+        let found = match host.run(|| super::receive::<A>(&request, self.config.clone(), &secrets)) {
             Ok(receipt) => json!({ "receipt": receipt_told(&receipt) }),
             Err(rejection) => json!({ "rejection": rejection_told(&rejection) }),
         };
@@ -253,7 +266,8 @@ impl AdapterCase {
             (None, Some(rejection)) => json!({ "rejection": rejection }),
             _ => return Err("a case has either `receipt` or `rejection`".to_owned()),
         };
-        same("result", &expected, &found)
+        same("result", &expected, &found)?;
+        asked(&self.http, &host)
     }
 }
 
@@ -264,7 +278,8 @@ impl AdapterCase {
 ///   "request": { "headers": { "x-github-event": "push" }, "body": "{}", "received_at": 1767225600000 } }
 /// ```
 ///
-/// Each is taken as it is; with a bit of the body or another secret, it is not.
+/// Each is taken as it is; with a bit of the body changed, or without the secret, it is not. A vendor that signs with a key of its own
+/// has no `secret`, and may have `http` as in a case, for each time that the delivery is looked at.
 ///
 /// # Panics
 /// With every line that does not hold, and where the table has none for this adapter.
@@ -286,26 +301,30 @@ struct Line {
     version: String,
     #[serde(default)]
     config: Value,
-    secret: (String, String),
+    secret: Option<(String, String)>,
+    #[serde(default)]
+    http: Vec<Exchange>,
     request: Delivery,
 }
 
 impl Line {
     fn check<A: Adapter>(&self) -> Result<(), String> {
         let request = self.request.request()?;
-        let (field, secret) = &self.secret;
-        let with =
-            |request: &Request, secrets: &[(&str, &[&str])]| super::receive::<A>(request, self.config.clone(), secrets);
+        let with = |request: &Request, secrets: &[(&str, &[&str])]| {
+            let host = answering(&self.http)?;
+            Ok::<_, String>(host.run(|| super::receive::<A>(request, self.config.clone(), secrets)))
+        };
         let told = |what: &str, result: &dyn std::fmt::Debug| {
             format!("{what} of {} {} with {:?}: {result:?}", self.library, self.version, request.headers)
         };
-        let own: &[(&str, &[&str])] = &[(field, &[secret])];
-        let taken = with(&request, own);
+        let secret = self.secret.as_ref().map(|(field, secret)| (field.as_str(), [secret.as_str()]));
+        let own: Vec<(&str, &[&str])> = secret.iter().map(|(field, values)| (*field, &values[..])).collect();
+        let taken = with(&request, &own)?;
         if taken.is_err() {
             return Err(told("a delivery", &taken));
         }
-        let stripped = with(&request, &[]);
-        if !matches!(stripped, Err(Rejection::Unauthorized(_))) {
+        let stripped = with(&request, &[])?;
+        if secret.is_some() && !matches!(stripped, Err(Rejection::Unauthorized(_))) {
             return Err(told("without the secret, a delivery", &stripped));
         }
         let mut changed = request.clone();
@@ -313,8 +332,10 @@ impl Line {
             Some(last) => *last ^= 1,
             None => changed.body.push(b' '),
         }
-        let changed = with(&changed, own);
-        if !matches!(changed, Err(Rejection::Unauthorized(_))) {
+        let changed = with(&changed, &own)?;
+        // What is signed in parts is read first, and may be no JSON any more.
+        let in_parts = secret.is_none() && matches!(changed, Err(Rejection::Malformed(_)));
+        if !in_parts && !matches!(changed, Err(Rejection::Unauthorized(_))) {
             return Err(told("with one bit changed, a delivery", &changed));
         }
         Ok(())
@@ -345,6 +366,7 @@ fn rejection_told(rejection: &Rejection) -> Value {
         Rejection::Unauthorized(_) => "unauthorized",
         Rejection::Malformed(_) => "malformed",
         Rejection::Unsupported(_) => "unsupported",
+        Rejection::Unavailable(_) => "unavailable",
     };
     json!({ kind: rejection.message() })
 }
