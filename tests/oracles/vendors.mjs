@@ -2,12 +2,14 @@
 //
 //     node vendors.mjs where/the/libraries/are
 
-import { createHmac } from "node:crypto";
+import { createHmac, createSign } from "node:crypto";
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import assert from "node:assert";
+import https from "node:https";
 import path from "node:path";
+import { Readable } from "node:stream";
 
 const folder = path.resolve(process.argv[2]);
 const require = createRequire(path.join(folder, "package.json"));
@@ -87,6 +89,44 @@ async function shopify() {
   }
 }
 
+// AWS signs with a key of its own, so the message, and not a secret, is what the validator takes.
+async function awsSns() {
+  const name = "sns-validator";
+  const keys = path.join(import.meta.dirname, "../../plugins/adapters/aws-sns/keys");
+  const read = (file) => readFileSync(path.join(keys, file), "utf8");
+  const certificate = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0.pem";
+  https.get = (url, answer) => {
+    assert.equal(url, certificate);
+    answer(Object.assign(Readable.from([Buffer.from(read("certificate.pem"))]), { statusCode: 200 }));
+    return { on() {} };
+  };
+  const validator = new (require(name))();
+  const valid = (message) => new Promise((done) => validator.validate(message, (error) => done(!error)));
+  const topic = "arn:aws:sns:eu-west-1:123456789012:orders";
+  const common = { TopicArn: topic, Timestamp: "2026-01-01T00:00:00.000Z", SigningCertURL: certificate };
+  const link = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=t-1";
+  const messages = NOTES.flatMap((Message) => [
+    { Type: "Notification", MessageId: "m-1", Subject: "Grüße", Message, ...common },
+    { Type: "Notification", MessageId: "m-2", Message: JSON.stringify({ Message }), ...common },
+    { Type: "SubscriptionConfirmation", MessageId: "m-3", Token: "t-1", SubscribeURL: link, Message, ...common },
+  ]);
+  for (const [SignatureVersion, algorithm] of [["1", "RSA-SHA1"], ["2", "RSA-SHA256"]]) {
+    for (const message of messages) {
+      const signed = ["Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"];
+      const text = signed.filter((key) => key in message).map((key) => `${key}\n${message[key]}\n`).join("");
+      const Signature = createSign(algorithm).update(text).sign(read("signing-key.pem"), "base64");
+      const whole = { ...message, SignatureVersion, Signature };
+      assert(await valid(whole));
+      assert(!(await valid({ ...whole, Message: message.Message + " " })));
+      const http = [{ request: { method: "GET", url: certificate }, answer: { body_file: "keys/certificate.pem" } }];
+      const request = { headers: {}, received_at: MILLISECONDS, body: JSON.stringify(whole, null, 2) };
+      const config = { topics: [topic], confirm: false };
+      console.log(JSON.stringify({ adapter: "aws-sns", library: name, version: version(name), config, http, request }));
+    }
+  }
+}
+
 await github();
 await linear();
 await shopify();
+await awsSns();

@@ -31,6 +31,7 @@ const FROM_NPM: &[&str] = &[
     "@octokit/webhooks-methods@6.0.0",
     "@linear/sdk@98.0.0",
     "@shopify/shopify-api@13.1.0",
+    "sns-validator@0.3.5",
 ];
 
 /// What to do with the table.
