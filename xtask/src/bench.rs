@@ -11,9 +11,9 @@ use crate::{plugins, progress};
 /// The release whose `serve` we are compared with: the one that the host is made with.
 const WASMTIME: &str = "48";
 
-/// Parts by themselves: expressions that are evaluated natively, fresh instances on one thread and two, appends of one caller
-/// and of many.
-const EXAMPLES: [&str; 3] = ["paths", "instance", "appends"];
+/// Parts by themselves: expressions that are evaluated natively, fresh instances on one thread and two, a webhook verified in the
+/// sandbox and without one, appends of one caller and of many.
+const EXAMPLES: [&str; 4] = ["paths", "instance", "verify", "appends"];
 
 /// What to measure; said to the bench itself.
 #[derive(clap::Args)]
