@@ -1,5 +1,6 @@
 //! `cargo xtask fuzz`: feeds what reads from outside with inputs that libFuzzer makes up, led by which code they reach. Coverage
-//! comes from LLVM's own pass, which every Rust has; so this runs on the stable compiler that everything else is built with.
+//! comes from LLVM's own pass, which every Rust has; so this runs on the stable compiler that everything else is built with. It does
+//! not reach into compiled WebAssembly: what the adapters' components are fed is drawn.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,12 +11,15 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::process::Process;
-use crate::workspace::Workspace;
-use crate::{progress, tools};
+use crate::workspace::{Role, Workspace};
+use crate::{plugins, progress, tools};
 
 /// Each target, and the largest input that is made up for it, bytes.
 const TARGETS: [(&str, u32); 5] =
     [("cloudevents", 4096), ("document", 4096), ("expression", 512), ("journal", 4096), ("json", 4096)];
+
+/// The target that is fed with what is drawn, by the program as everybody builds it.
+const DRAWN: &str = "deliveries";
 
 /// What LLVM puts into the code so that libFuzzer sees where an input gets to.
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -57,15 +61,22 @@ pub fn check(workspace: &Workspace) -> Result<()> {
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let targets: Vec<_> =
         TARGETS.iter().filter(|(name, _)| options.target.as_deref().is_none_or(|wanted| wanted == *name)).collect();
-    if targets.is_empty() {
+    let seed = options.seed.unwrap_or_else(drawn);
+    let wants_drawn = options.target.as_deref().is_none_or(|wanted| wanted == DRAWN);
+    if targets.is_empty() && !wants_drawn {
         bail!(
-            "there is no target `{}`, only {}",
+            "there is no target `{}`, only {}, {DRAWN}",
             options.target.as_deref().unwrap_or_default(),
             TARGETS.map(|t| t.0).join(", ")
         );
     }
+    if wants_drawn {
+        draw(workspace, options.seconds, seed)?;
+    }
+    if targets.is_empty() {
+        return Ok(());
+    }
     let program = build(workspace)?;
-    let seed = options.seed.unwrap_or_else(drawn);
     let title = format!("feeding {} targets for {} s each, from seed {seed}", targets.len(), options.seconds);
     progress::doing(&title, |_| {
         let runs =
@@ -74,6 +85,24 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         let faults: Vec<_> =
             runs.into_iter().filter_map(|run| run.end().err()).map(|fault| format!("{fault:#}")).collect();
         if faults.is_empty() { Ok(()) } else { bail!("fuzzing failed\n{}", faults.join("\n")) }
+    })
+}
+
+/// Feeds the adapters' components.
+fn draw(workspace: &Workspace, seconds: u32, seed: u32) -> Result<()> {
+    plugins::build(workspace, &[Role::Shipped], plugins::Profile::Dev)?;
+    // Features as everything else gets them, so that what is big compiles once.
+    let build = workspace.cargo().args(["build", "--workspace", "--bin", "fuzz"]);
+    progress::step("building what feeds the adapters", &build)?;
+    let folder = workspace.target.join("fuzz").join(DRAWN);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let broken = folder.join(format!("broken-{seed}"));
+    let fed = Process::new(workspace.target.join("debug/fuzz"), &workspace.root)
+        .args([DRAWN.to_owned(), "--draw".to_owned(), seconds.to_string(), seed.to_string()])
+        .arg(&broken);
+    progress::doing(&format!("feeding `{DRAWN}` for {seconds} s, from seed {seed}"), |_| {
+        println!("    {DRAWN}: {} inputs", fed.read()?.trim());
+        Ok(())
     })
 }
 
