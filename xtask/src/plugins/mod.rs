@@ -9,7 +9,7 @@ mod toolchain;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -51,7 +51,7 @@ fn compile(workspace: &Workspace, toolchain: &Toolchain, profile: &str, componen
         .args(packages)
         .env("CARGO_TARGET_DIR", &workspace.target_wasm)
         // This variable wins over every other way to give flags, so what is built does not hang on who builds it.
-        .env("CARGO_ENCODED_RUSTFLAGS", format!("-Clink-arg=-zstack-size={STACK_BYTES}"));
+        .env("CARGO_ENCODED_RUSTFLAGS", flags()?.join("\u{1f}"));
     let said = progress::step(&format!("building {} {profile}s to WebAssembly", components.len()), &cargo)?;
     if said.contains("warning") {
         println!("{}", said.trim_end());
@@ -64,6 +64,21 @@ fn compile(workspace: &Workspace, toolchain: &Toolchain, profile: &str, componen
         write_changed(&component.file(), &bytes)?;
     }
     Ok(())
+}
+
+/// What the compiler is told besides. Panics name the file of a crate, wherever it is kept here: a component, and so its digest,
+/// is the same whoever builds it.
+fn flags() -> Result<Vec<String>> {
+    let mut flags = vec![format!("-Clink-arg=-zstack-size={STACK_BYTES}")];
+    let own = std::env::home_dir().map(|home| home.join(".cargo"));
+    let kept = std::env::var_os("CARGO_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from).or(own);
+    let sources = kept.context("cargo keeps its sources in CARGO_HOME, or at home")?.join("registry/src");
+    // None yet where nothing was ever built.
+    for index in fs::read_dir(&sources).into_iter().flatten() {
+        flags.push(format!("--remap-path-prefix={}/=", index?.path().display()));
+    }
+    flags[1..].sort();
+    Ok(flags)
 }
 
 fn write_changed(file: &Path, bytes: &[u8]) -> Result<()> {

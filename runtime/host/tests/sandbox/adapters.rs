@@ -283,3 +283,29 @@ async fn what_is_nested_too_deep_or_too_many_is_the_delivery_s_fault_and_not_the
     let crowd = receive(many(1001)).await;
     assert!(matches!(&crowd, Err(Refusal::Malformed(why)) if why.contains("1001 events, more than 1000")), "{crowd:?}");
 }
+
+/// 300 KB.
+const COMPONENT_BYTES_MAX: usize = 300 << 10;
+/// Larger ones, and why.
+const LARGER: [(&str, usize); 2] = [
+    // RSA, and certificates.
+    ("aws-sns", 480 << 10),
+    // Every way to sign that the others have, in one.
+    ("generic", 335 << 10),
+];
+
+#[test]
+fn a_shipped_adapter_is_small_and_tells_nothing_of_who_built_it() {
+    let host = std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
+    let folders = std::fs::read_dir(std::path::Path::new(&host).join("../../plugins/adapters")).unwrap();
+    let names: Vec<_> = folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        let bytes = shipped(&name);
+        let larger = LARGER.iter().find(|(adapter, _)| *adapter == name);
+        let most = larger.map_or(COMPONENT_BYTES_MAX, |(_, most)| *most);
+        assert!(bytes.len() <= most, "`{name}` has {} bytes; {most} are allowed", bytes.len());
+        let told = bytes.windows(13).any(|part| part == b"/registry/src");
+        assert!(!told, "`{name}` names the folder of somebody's crates");
+    }
+}
