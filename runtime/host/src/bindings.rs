@@ -15,11 +15,11 @@ pub mod task {
     });
 }
 
-/// World `adapter-plugin`.
+/// World `signing-adapter-plugin`. An adapter may do without the export `signer`, so each of its exports is looked up by itself.
 pub mod adapter {
     wasmtime::component::bindgen!({
         path: "../../wit",
-        world: "camshaft:plugin/adapter-plugin@1.0.0",
+        world: "camshaft:plugin/signing-adapter-plugin@1.0.0",
         imports: { default: trappable },
         exports: { default: async },
         require_store_data_send: true,

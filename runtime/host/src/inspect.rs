@@ -179,10 +179,10 @@ async fn describe(host: &Host, prepared: &Prepared) -> Result<(String, String, D
             let (returned, _) = within(budget.wall, running).await;
             returned.map(task)
         }
-        Prepared::Adapter(pre) => {
+        Prepared::Adapter(prepared) => {
             let running = async {
-                let instance = pre.instantiate_async(&mut store).await?;
-                instance.camshaft_plugin_adapter().call_describe(&mut store).await
+                let instance = prepared.pre.instantiate_async(&mut store).await?;
+                prepared.adapter.load(&mut store, &instance)?.call_describe(&mut store).await
             };
             let (returned, _) = within(budget.wall, running).await;
             returned.map(adapter)

@@ -15,6 +15,7 @@ mod mask;
 mod post;
 mod receive;
 mod registry;
+mod sign;
 mod state;
 mod tls;
 
@@ -27,7 +28,7 @@ use camshaft_model::limits::Budget;
 use camshaft_model::outcome::{Failure, FailureKind};
 use camshaft_model::plugin::PluginRelease;
 use camshaft_model::seams::{
-    Integration, Permissions, Plugins, Receipt, Refusal, StoreError, TaskCall, TaskDone, WebhookRequest,
+    Integration, Permissions, Plugins, Receipt, Refusal, Sample, StoreError, TaskCall, TaskDone, WebhookRequest,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -149,6 +150,21 @@ impl Plugins for Host {
             .catch_unwind()
             .map(|received| {
                 received.unwrap_or_else(|_| {
+                    Err(Refusal::Broken(Failure::new(FailureKind::Failed, "the host failed during this call")))
+                })
+            })
+            .boxed()
+    }
+
+    fn sign<'a>(
+        &'a self,
+        integration: &'a Integration,
+        sample: Sample,
+    ) -> BoxFuture<'a, Result<WebhookRequest, Refusal>> {
+        AssertUnwindSafe(self.sign_sample(integration, sample))
+            .catch_unwind()
+            .map(|signed| {
+                signed.unwrap_or_else(|_| {
                     Err(Refusal::Broken(Failure::new(FailureKind::Failed, "the host failed during this call")))
                 })
             })

@@ -7,13 +7,14 @@ use camshaft_model::limits;
 use camshaft_model::outcome::{Failure, FailureKind, LogLevel, LogLine};
 use camshaft_model::seams::{AdapterEvent, AdapterResponse, Integration, Receipt, Refusal, WebhookRequest};
 use camshaft_model::time::Timestamp;
+use wasmtime::Store;
 
 use crate::Host;
 use crate::bindings::adapter::exports::camshaft::plugin::adapter as guest;
 use crate::budget::Breach;
 use crate::call::{Returned, out_of_time, shorten, trapped, unusable, within};
 use crate::mask::Mask;
-use crate::registry::Prepared;
+use crate::registry::{Adapter, Prepared};
 use crate::state::{CallState, Caller};
 
 impl Host {
@@ -22,33 +23,56 @@ impl Host {
         integration: &Integration,
         request: &WebhookRequest,
     ) -> Result<Receipt, Refusal> {
-        let pre = match self.registry.get(integration.adapter.digest).await {
-            Ok(Prepared::Adapter(pre)) => pre,
+        let adapter = self.adapter(integration).await?;
+        let Ok(_place) = self.places.acquire().await else { return Err(broken("the host is stopping")) };
+        let mut store = self.store_of(integration)?;
+        let (request, lowered) = (lower_request(request), lower_integration(integration));
+        let running = async {
+            let instance = adapter.pre.instantiate_async(&mut store).await?;
+            adapter.adapter.load(&mut store, &instance)?.call_receive(&mut store, &request, &lowered).await
+        };
+        let (returned, _) = within(self.budget.wall, running).await;
+        let received = self.settle(&mut store, integration, returned);
+        let received = received.and_then(|receipt| lift(receipt, self.budget.output_bytes));
+        // The store's own mask: it has grown by what the guest was granted on the way.
+        let mask = &store.data().mask;
+        received.map(|receipt| masked(receipt, mask)).map_err(|refusal| masked_refusal(refusal, mask))
+    }
+
+    /// The integration's adapter.
+    pub(crate) async fn adapter(&self, integration: &Integration) -> Result<Adapter, Refusal> {
+        match self.registry.get(integration.adapter.digest).await {
+            Ok(Prepared::Adapter(adapter)) => Ok(adapter),
             Ok(Prepared::Task(_)) => {
                 let message = format!("`{}` is a task, not an adapter", integration.adapter.name);
-                return Err(Refusal::Broken(Failure::new(FailureKind::Failed, message)));
+                Err(Refusal::Broken(Failure::new(FailureKind::Failed, message)))
             }
-            Err(error) => return Err(Refusal::Broken(unusable(&error))),
-        };
+            Err(error) => Err(Refusal::Broken(unusable(&error))),
+        }
+    }
+
+    /// A store for a call of an integration's adapter, which masks the integration's secrets.
+    pub(crate) fn store_of(&self, integration: &Integration) -> Result<Store<CallState>, Refusal> {
         let caller = Caller {
             plugin: integration.adapter.name.clone(),
             workspace: integration.workspace.clone(),
             environment: Name::new("production").map_err(|_| broken("the environment has no name"))?,
         };
-        let Ok(_place) = self.places.acquire().await else { return Err(broken("the host is stopping")) };
         let mut store = CallState::store(&self.machine, caller, self.budget, &self.permissions);
         let mask = &mut store.data_mut().mask;
         for (name, values) in &integration.secrets {
             values.iter().for_each(|value| mask.add(name, value));
         }
+        Ok(store)
+    }
 
-        let wall = self.budget.wall;
-        let (request, integration) = (lower_request(request), lower_integration(integration));
-        let running = async {
-            let instance = pre.instantiate_async(&mut store).await?;
-            instance.camshaft_plugin_adapter().call_receive(&mut store, &request, &integration).await
-        };
-        let (returned, _) = within(wall, running).await;
+    /// Logs what the adapter has said, and tells what it gave or why it gave nothing.
+    pub(crate) fn settle<T>(
+        &self,
+        store: &mut Store<CallState>,
+        integration: &Integration,
+        returned: Returned<Result<T, guest::Rejection>>,
+    ) -> Result<T, Refusal> {
         let state = store.data_mut();
         state.log_what_was_printed();
         let name = integration.name.as_str();
@@ -60,21 +84,16 @@ impl Host {
             tracing::warn!(integration = name, "{outside}");
         }
         let breach = state.meter.breach.map(Breach::failure);
-        let received = match returned {
-            Returned::Value(Ok(receipt)) => lift(receipt, self.budget.output_bytes),
+        match returned {
+            Returned::Value(Ok(given)) => Ok(given),
             Returned::Value(Err(rejection)) => Err(refused(rejection)),
             Returned::Trapped(error) => Err(Refusal::Broken(breach.unwrap_or_else(|| trapped(&error)))),
-            Returned::OutOfTime => Err(Refusal::Broken(out_of_time(wall))),
-        };
-        // The store's own mask: it has grown by what the guest was granted on the way.
-        match received {
-            Ok(receipt) => Ok(masked(receipt, &state.mask)),
-            Err(refusal) => Err(masked_refusal(refusal, &state.mask)),
+            Returned::OutOfTime => Err(Refusal::Broken(out_of_time(self.budget.wall))),
         }
     }
 }
 
-fn broken(message: &str) -> Refusal {
+pub(crate) fn broken(message: &str) -> Refusal {
     Refusal::Broken(Failure::new(FailureKind::Failed, message))
 }
 
@@ -91,7 +110,7 @@ fn lower_request(request: &WebhookRequest) -> guest::Request {
     }
 }
 
-fn lower_integration(integration: &Integration) -> guest::Integration {
+pub(crate) fn lower_integration(integration: &Integration) -> guest::Integration {
     guest::Integration {
         name: integration.name.to_string(),
         config: integration.config.to_string(),
@@ -176,7 +195,7 @@ fn masked(receipt: Receipt, mask: &Mask) -> Receipt {
 }
 
 /// A refusal without secrets, and as short as messages are kept: masked before it is cut, so that no part of one is left.
-fn masked_refusal(refusal: Refusal, mask: &Mask) -> Refusal {
+pub(crate) fn masked_refusal(refusal: Refusal, mask: &Mask) -> Refusal {
     let safe = |message| shorten(mask.text(message));
     match refusal {
         Refusal::Unauthorized(message) => Refusal::Unauthorized(safe(message)),

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use camshaft_model::ids::Digest;
 use tokio::sync::{OnceCell, Semaphore};
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Engine, Result};
 
-use crate::bindings::adapter::AdapterPluginPre;
+use crate::bindings::adapter::exports::camshaft::plugin::{adapter, signer};
 use crate::bindings::task::TaskPluginPre;
 use crate::cache::Cache;
 use crate::machine::Machine;
@@ -19,7 +19,16 @@ use crate::{Components, HostError, capability};
 #[derive(Clone)]
 pub(crate) enum Prepared {
     Task(TaskPluginPre<CallState>),
-    Adapter(AdapterPluginPre<CallState>),
+    Adapter(Adapter),
+}
+
+/// An adapter with its imports resolved, and where its exports are.
+#[derive(Clone)]
+pub(crate) struct Adapter {
+    pub(crate) pre: InstancePre<CallState>,
+    pub(crate) adapter: adapter::GuestIndices,
+    /// None where it cannot sign.
+    pub(crate) signer: Option<signer::GuestIndices>,
 }
 
 /// All that were asked for.
@@ -42,6 +51,8 @@ pub(crate) struct Compiler {
 pub(crate) const TASK: &str = "camshaft:plugin/task@1.";
 /// See [`TASK`].
 pub(crate) const ADAPTER: &str = "camshaft:plugin/adapter@1.";
+/// What an adapter exports besides where it can sign.
+const SIGNER: &str = "camshaft:plugin/signer@1.";
 
 impl Compiler {
     /// Compiles or loads, and resolves imports.
@@ -55,7 +66,8 @@ impl Compiler {
             |what: &str| component.component_type().exports(&self.engine).any(|(name, _)| name.starts_with(what));
         let pre = self.linker.instantiate_pre(component)?;
         Ok(if exports(ADAPTER) {
-            Prepared::Adapter(AdapterPluginPre::new(pre)?)
+            let signer = exports(SIGNER).then(|| signer::GuestIndices::new(&pre)).transpose()?;
+            Prepared::Adapter(Adapter { adapter: adapter::GuestIndices::new(&pre)?, signer, pre })
         } else {
             Prepared::Task(TaskPluginPre::new(pre)?)
         })

@@ -80,6 +80,11 @@ impl PluginRelease {
         self.imports.iter().any(|import| import.starts_with("wasi:http/outgoing-handler"))
     }
 
+    /// Whether it is an adapter that can sign samples.
+    pub fn signs(&self) -> bool {
+        self.exports.iter().any(|export| export.starts_with("camshaft:plugin/signer"))
+    }
+
     /// Whether it wants to read secrets of the workspace.
     pub fn wants_secrets(&self) -> bool {
         self.imports.iter().any(|import| import.starts_with("camshaft:plugin/secrets"))

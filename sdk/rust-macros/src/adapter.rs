@@ -26,6 +26,13 @@ pub(crate) fn expand(arguments: Arguments, item: TokenStream) -> Result<TokenStr
         );
     }
     let (name, version, adapter) = (arguments.name(), arguments.version(), &block.self_ty);
+    // What is not written is not exported: the runtime reads off the component that it cannot sign.
+    let signs = block.items.iter().any(|item| matches!(item, ImplItem::Fn(function) if function.sig.ident == "sign"));
+    let signer = signs.then(|| {
+        quote!(::camshaft_sdk::private::signer_world::export!(
+            Exported with_types_in ::camshaft_sdk::private::signer_world
+        );)
+    });
 
     Ok(quote! {
         #block
@@ -42,6 +49,7 @@ pub(crate) fn expand(arguments: Arguments, item: TokenStream) -> Result<TokenStr
             ::camshaft_sdk::private::adapter_world::export!(
                 Exported with_types_in ::camshaft_sdk::private::adapter_world
             );
+            #signer
         };
     })
 }
@@ -55,6 +63,18 @@ mod tests {
         let written = |item| expand(Arguments::default(), item).unwrap().to_string();
         assert!(written(quote!(impl Adapter for A {})).contains("NoConfig"));
         assert!(!written(quote!(impl Adapter for A { type Config = C; })).contains("NoConfig"));
+    }
+
+    #[test]
+    fn only_what_signs_exports_that_it_does() {
+        let written = |item| expand(Arguments::default(), item).unwrap().to_string();
+        let signing = written(quote!(
+            impl Adapter for A {
+                fn sign() {}
+            }
+        ));
+        assert!(signing.contains("adapter_world") && signing.contains("signer_world"), "{signing}");
+        assert!(!written(quote!(impl Adapter for A {})).contains("signer_world"));
     }
 
     #[test]

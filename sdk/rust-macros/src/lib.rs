@@ -38,7 +38,7 @@ pub fn task(arguments: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Makes an `impl Adapter for …` an adapter plugin. Name and version are those of the crate unless `name = "…"` or
-/// `version = "…"` say otherwise; `type Config` may be left out where there is none.
+/// `version = "…"` say otherwise; `type Config` may be left out where there is none, and `sign` where it cannot.
 ///
 /// ```text
 /// pub struct GitHub;

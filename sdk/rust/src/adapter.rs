@@ -5,6 +5,7 @@ mod description;
 mod encoding;
 mod pick;
 mod request;
+mod sample;
 mod schema;
 mod time;
 mod xml;
@@ -12,8 +13,9 @@ mod xml;
 pub use cloudevents::cloudevent;
 pub use description::{Description, EventType, Secret};
 pub use request::Request;
+pub use sample::Sample;
 pub use schema::{made_schema, written_schema};
-pub use time::rfc3339;
+pub use time::{rfc3339, rfc3339_of};
 pub use xml::Element;
 
 use crate::http::HttpError;
@@ -43,6 +45,16 @@ pub trait Adapter {
     /// # Errors
     /// A rejection, whose message the caller is shown.
     fn receive(request: &Request, integration: &Integration<Self::Config>) -> Result<Receipt, Rejection>;
+
+    /// Makes the delivery that the vendor would send, signed with the first value of the secret, so that people can try an
+    /// integration out. Left out where only the vendor can sign.
+    ///
+    /// # Errors
+    /// A rejection: there is no secret, or it is a key that only verifies.
+    fn sign(sample: Sample, integration: &Integration<Self::Config>) -> Result<Request, Rejection> {
+        let _ = sample;
+        Err(Rejection::Unsupported(format!("the adapter of integration `{}` cannot sign", integration.name)))
+    }
 }
 
 /// An adapter's name and version, which `#[adapter]` takes from the crate.
@@ -89,6 +101,14 @@ impl<C> Integration<C> {
             )));
         }
         Ok(values)
+    }
+
+    /// The value of a secret that samples are signed with.
+    ///
+    /// # Errors
+    /// `unauthorized` where it is not set.
+    pub fn first_secret(&self, name: &str) -> Result<&str, Rejection> {
+        Ok(self.required_secret(name)?[0])
     }
 }
 
@@ -227,6 +247,27 @@ impl std::error::Error for Rejection {}
 /// # Errors
 /// The adapter's rejection; `unsupported` naming the field where the configuration is not the adapter's.
 pub fn receive<A: Adapter>(request: &Request, integration: Integration<String>) -> Result<Receipt, Rejection> {
+    let mut receipt = A::receive(request, &configured::<A>(integration)?)?;
+    // The runtime sees the body as it came. Where that is compressed, the adapter's events carry what is in it.
+    if request.is_encoded() {
+        for event in receipt.events.iter_mut().filter(|event| event.body.is_none()) {
+            event.body = request.json().ok();
+        }
+    }
+    Ok(receipt)
+}
+
+/// Has an adapter sign a sample, with the configuration as JSON text, exactly as the runtime does.
+///
+/// # Errors
+/// As [`receive`].
+pub fn sign<A: Adapter>(sample: Sample, integration: Integration<String>) -> Result<Request, Rejection> {
+    A::sign(sample, &configured::<A>(integration)?)
+}
+
+/// Once in a component, though two exports want it.
+#[inline(never)]
+fn configured<A: Adapter>(integration: Integration<String>) -> Result<Integration<A::Config>, Rejection> {
     let Integration { name, config, secrets } = integration;
     let text = match config.trim() {
         "" | "null" => "{}",
@@ -235,12 +276,5 @@ pub fn receive<A: Adapter>(request: &Request, integration: Integration<String>) 
     let config = json::parse_unlocated::<A::Config>(text).map_err(|fault| {
         Rejection::Unsupported(format!("the configuration of integration `{name}` is not valid: {fault}"))
     })?;
-    let mut receipt = A::receive(request, &Integration { name, config, secrets })?;
-    // The runtime sees the body as it came. Where that is compressed, the adapter's events carry what is in it.
-    if request.is_encoded() {
-        for event in receipt.events.iter_mut().filter(|event| event.body.is_none()) {
-            event.body = request.json().ok();
-        }
-    }
-    Ok(receipt)
+    Ok(Integration { name, config, secrets })
 }

@@ -25,3 +25,24 @@ pub mod adapter {
         },
     });
 }
+
+/// What `signing-adapter-plugin` exports besides: an adapter that signs exports both.
+pub mod signer {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "
+            package camshaft:sdk;
+
+            world signer {
+                export camshaft:plugin/signer@1.0.0;
+            }
+        ",
+        world: "camshaft:sdk/signer",
+        pub_export_macro: true,
+        export_macro_name: "export",
+        with: {
+            "camshaft:plugin/types@1.0.0": crate::bindings::adapter::camshaft::plugin::types,
+            "camshaft:plugin/webhook@1.0.0": crate::bindings::adapter::camshaft::plugin::webhook,
+        },
+    });
+}

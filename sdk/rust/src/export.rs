@@ -2,6 +2,7 @@
 
 use crate::adapter::{self, Adapter, Named};
 use crate::bindings::adapter::exports::camshaft::plugin::adapter as adapter_exports;
+use crate::bindings::signer::exports::camshaft::plugin::signer as signer_exports;
 use crate::bindings::task::camshaft::plugin::types as wit_types;
 use crate::bindings::task::exports::camshaft::plugin::task as task_exports;
 use crate::json;
@@ -115,10 +116,39 @@ impl<A: Adapter + Named> adapter_exports::Guest for AdapterExport<A> {
             received_at_ms: request.received_at,
             public_url: request.public_url,
         };
-        let integration =
-            adapter::Integration { name: integration.name, config: integration.config, secrets: integration.secrets };
-        adapter::receive::<A>(&request, integration).map(receipt).map_err(rejection)
+        adapter::receive::<A>(&request, lift(integration)).map(receipt).map_err(rejection)
     }
+}
+
+impl<A: Adapter> signer_exports::Guest for AdapterExport<A> {
+    fn sign(
+        sample: signer_exports::Sample,
+        integration: signer_exports::Integration,
+    ) -> Result<signer_exports::Request, signer_exports::Rejection> {
+        tell_panics();
+        let sample = adapter::Sample {
+            kind: sample.event,
+            body: sample.body,
+            id: sample.id,
+            time_ms: sample.sent_at,
+            public_url: sample.public_url,
+        };
+        let signed = adapter::sign::<A>(sample, lift(integration)).map_err(rejection)?;
+        Ok(signer_exports::Request {
+            method: signed.method,
+            path: signed.path,
+            query: signed.query,
+            headers: signed.headers,
+            body: signed.body,
+            remote_address: signed.remote_address,
+            received_at: signed.received_at_ms,
+            public_url: signed.public_url,
+        })
+    }
+}
+
+fn lift(integration: adapter_exports::Integration) -> adapter::Integration<String> {
+    adapter::Integration { name: integration.name, config: integration.config, secrets: integration.secrets }
 }
 
 fn receipt(receipt: adapter::Receipt) -> adapter_exports::Receipt {

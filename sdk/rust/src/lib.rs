@@ -58,7 +58,7 @@ pub use task::{Context, Failure, FailureKind, Task};
 /// Everything that a plugin usually names.
 pub mod prelude {
     pub use crate::adapter::{
-        Adapter, Description, Event, EventType, Integration, Receipt, Rejection, Request, Response, Secret,
+        Adapter, Description, Event, EventType, Integration, Receipt, Rejection, Request, Response, Sample, Secret,
     };
     pub use crate::task::{Context, Failure, FailureKind};
     pub use crate::{adapter, clock, http, log, random, secrets, task, verify};
@@ -70,7 +70,7 @@ pub mod prelude {
 /// For the code that the attributes write; not for people.
 #[doc(hidden)]
 pub mod private {
-    pub use crate::bindings::{adapter as adapter_world, task as task_world};
+    pub use crate::bindings::{adapter as adapter_world, signer as signer_world, task as task_world};
     pub use crate::export::{AdapterExport, TaskExport, file_example, inline_example};
     pub use serde_json::json;
 }

@@ -25,11 +25,13 @@
 mod attacks;
 mod cases;
 mod mock;
+mod sent;
 
-pub use attacks::{Sent, Vendor};
+pub use attacks::Vendor;
 pub use cases::{adapter_cases, adapter_table, task_cases};
 pub(crate) use mock::native;
 pub use mock::{Answer, Host, LogLine, SentRequest};
+pub use sent::Sent;
 
 use crate::adapter::{self, Adapter, Integration, Receipt, Rejection, Request};
 use crate::task::{self, Context, Failure, Task};
@@ -37,6 +39,9 @@ use serde_json::Value;
 
 /// The table of deliveries that vendors' own libraries have signed, as seen from the crate of an adapter.
 pub const VENDORS: &str = "../../../tests/oracles/vendors.jsonl";
+
+/// The URL of the integration in tests.
+const PUBLIC_URL: &str = "https://camshaft.example/hooks/test";
 
 /// Where a call stands, for tests: the first attempt of a step `step`, with an hour left on a new mock host.
 pub fn context() -> Context {
@@ -87,7 +92,7 @@ pub fn delivery(headers: &[(&str, &str)], body: impl Into<Vec<u8>>, received_at_
         headers: headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect(),
         body: body.into(),
         received_at_ms,
-        public_url: "https://camshaft.example/hooks/test".to_owned(),
+        public_url: PUBLIC_URL.to_owned(),
         ..Request::default()
     }
 }

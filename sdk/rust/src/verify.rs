@@ -11,6 +11,11 @@
 //!     let time = verify::stamped(request, "X-Shop-Time", Unit::Seconds, Duration::from_secs(300))?;
 //!     SIGNED.verify(request, integration, &[time.as_bytes(), b".", &request.body])
 //! }
+//!
+//! fn sign(sample: Sample, integration: &Integration<()>) -> Result<Request, Rejection> {
+//!     let time = sample.seconds();
+//!     SIGNED.sign(sample.delivery(&[("X-Shop-Time", &time)]), integration, &[time.as_bytes(), b".", &sample.body])
+//! }
 //! ```
 //!
 //! A vendor that does it in a way of its own finds the parts below: [`header`], [`signature()`], [`hmac()`], [`ed25519()`], [`token`].
@@ -26,7 +31,7 @@ pub use ed25519::{PublicKey, ed25519};
 pub use mac::{Algorithm, Encoding, hmac, hmac_of, sha256, signature};
 pub use shared::SharedToken;
 pub use signed::{Signed, any_hmac};
-pub use standard::standard;
+pub use standard::{standard, standard_signed};
 pub use timestamp::{Unit, fresh, stamped};
 
 use crate::adapter::{Integration, Rejection, Request};

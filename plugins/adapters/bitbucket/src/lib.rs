@@ -38,6 +38,11 @@ impl Adapter for Bitbucket {
             request.texts(["repository.links.html.href", "pullrequest.id", "pullRequest.id"])?;
         Ok(Event { id, source, subject: subject.or(number), ..Event::new(kind) }.into())
     }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let delivery = sample.delivery(&[("X-Event-Key", &sample.kind), ("X-Request-UUID", &sample.id)]);
+        SIGNED.sign(delivery, integration, &[&sample.body])
+    }
 }
 
 #[cfg(test)]

@@ -41,6 +41,12 @@ impl Adapter for CloudEvents {
         }
         adapter::cloudevent(request.json()?).map(Receipt::from)
     }
+
+    fn sign(sample: Sample, integration: &Integration<SharedToken>) -> Result<Request, Rejection> {
+        let sample = sample.with_id_at("id");
+        let delivery = sample.delivery(&[("Content-Type", "application/cloudevents+json")]);
+        integration.config.sign(delivery, integration)
+    }
 }
 
 /// The attributes are headers, and the body is the data.

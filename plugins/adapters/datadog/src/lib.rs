@@ -39,6 +39,10 @@ impl Adapter for Datadog {
         let time_ms = updated.and_then(|time| Unit::Milliseconds.ms(&time));
         Ok(Event { id, source, subject, time_ms, ..Event::new(kind) }.into())
     }
+
+    fn sign(sample: Sample, integration: &Integration<SharedToken>) -> Result<Request, Rejection> {
+        integration.config.sign(sample.with_id_at("id").delivery(&[]), integration)
+    }
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ fn golden_cases_hold() {
 #[test]
 fn every_attack_is_withstood() {
     let proofs = &["X-Signature-Ed25519", "X-Signature-Timestamp"];
-    Vendor::new::<Discord>(deliver).secret_of(public).proofs(proofs).tolerance(300).withstands();
+    Vendor::new::<Discord>().delivered_by(deliver).secret_of(public).proofs(proofs).tolerance(300).withstands();
 }
 
 #[test]

@@ -32,6 +32,10 @@ impl Adapter for DockerHub {
         let time_ms = pushed.and_then(|time| Unit::Seconds.ms(&time));
         Ok(Event { source, subject: Some(subject), time_ms, ..Event::new("push") }.into())
     }
+
+    fn sign(sample: Sample, integration: &Integration<SharedToken>) -> Result<Request, Rejection> {
+        integration.config.sign(sample.delivery(&[]), integration)
+    }
 }
 
 #[cfg(test)]

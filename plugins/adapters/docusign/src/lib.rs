@@ -4,8 +4,9 @@
 
 use camshaft_sdk::adapter::{self, NoConfig};
 use camshaft_sdk::prelude::*;
-use camshaft_sdk::verify::{Algorithm, Encoding};
+use camshaft_sdk::verify::{Algorithm, Encoding, Signed};
 
+const SIGNED: Signed = Signed::sha256("X-DocuSign-Signature-1").base64();
 /// DocuSign signs with each key of an account, the first in `X-DocuSign-Signature-1`.
 const SIGNATURES_MAX: usize = 16;
 const EVENTS: &[(&str, &str, &str)] = &[
@@ -46,6 +47,12 @@ impl Adapter for DocuSign {
             envelope.is_some().then(|| parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join("/"));
         let time_ms = time.and_then(|time| adapter::rfc3339(&time));
         Ok(Event { id, source, subject: envelope, time_ms, ..Event::new(kind) }.into())
+    }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        // Of what an event is known by, only the envelope can be another one.
+        let sample = sample.with_id_at("data.envelopeId");
+        SIGNED.sign(sample.delivery(&[]), integration, &[&sample.body])
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod config;
 mod place;
+mod sample;
 mod signature;
 
 use camshaft_sdk::adapter;
@@ -63,6 +64,10 @@ impl Adapter for Generic {
         let read = |place: &Option<place::Place>| place.as_ref().map_or(Ok(None), |place| place.text(request));
         let (id, subject) = (read(&config.id)?, read(&config.subject)?);
         Ok(Event { id, kind, subject, ..Event::default() }.into())
+    }
+
+    fn sign(sample: Sample, integration: &Integration<Config>) -> Result<Request, Rejection> {
+        sample::sign(sample, integration)
     }
 }
 

@@ -45,6 +45,18 @@ pub enum Algorithm {
     Ed25519,
 }
 
+impl Algorithm {
+    /// The hash of its HMAC; none where it is no HMAC.
+    fn hash(self) -> Option<verify::Algorithm> {
+        match self {
+            Self::Sha1 => Some(verify::Algorithm::Sha1),
+            Self::Sha256 => Some(verify::Algorithm::Sha256),
+            Self::Sha512 => Some(verify::Algorithm::Sha512),
+            Self::Ed25519 => None,
+        }
+    }
+}
+
 fn body() -> String {
     "{{body}}".to_owned()
 }
@@ -63,16 +75,25 @@ impl Scheme {
         let signature = verify::header(request, &self.header)?;
         let signature = verify::signature(signature, &self.prefix, self.encoding)?;
         let parts = self.parts(request, timestamp.unwrap_or_default())?;
-        let hash = match self.algorithm {
-            Algorithm::Sha1 => verify::Algorithm::Sha1,
-            Algorithm::Sha256 => verify::Algorithm::Sha256,
-            Algorithm::Sha512 => verify::Algorithm::Sha512,
-            Algorithm::Ed25519 => {
-                let keys = keys.iter().map(|key| PublicKey::parse(key)).collect::<Result<Vec<_>, _>>()?;
-                return verify::ed25519(&keys, &parts.concat(), &signature);
-            }
+        let Some(hash) = self.algorithm.hash() else {
+            let keys = keys.iter().map(|key| PublicKey::parse(key)).collect::<Result<Vec<_>, _>>()?;
+            return verify::ed25519(&keys, &parts.concat(), &signature);
         };
         verify::hmac(hash, keys, &parts, &signature)
+    }
+
+    /// A delivery with its signature, sent at this time.
+    pub(crate) fn sign(&self, delivery: Request, time: &str, key: &str) -> Result<Request, Rejection> {
+        let Some(hash) = self.algorithm.hash() else {
+            let message = "the integration's `signing_secret` is a public key, which verifies and cannot sign";
+            return Err(Rejection::Unsupported(message.to_owned()));
+        };
+        let mac = verify::hmac_of(hash, key.as_bytes(), &self.parts(&delivery, time)?);
+        let delivery = delivery.with_header(&self.header, &[&self.prefix, &*self.encoding.encode(&mac)].concat());
+        Ok(match &self.timestamp_header {
+            Some(name) => delivery.with_header(name, time),
+            None => delivery,
+        })
     }
 
     /// The timestamp as it was sent, after a look at whether it is fresh.

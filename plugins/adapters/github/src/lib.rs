@@ -39,6 +39,12 @@ impl Adapter for GitHub {
         let (source, subject) = (payload.source(), payload.subject());
         Ok(Event { id: Some(delivery.to_owned()), kind, source, subject, time_ms: None, body }.into())
     }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let event = sample.kind.split('.').next().unwrap_or_default();
+        let delivery = sample.delivery(&[("X-GitHub-Event", event), ("X-GitHub-Delivery", &sample.id)]);
+        SIGNED.sign(delivery, integration, &[&sample.body])
+    }
 }
 
 #[cfg(test)]

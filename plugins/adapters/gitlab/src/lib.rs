@@ -47,6 +47,17 @@ impl Adapter for GitLab {
         let [source, number, reference] = request.texts(["project.web_url", "object_attributes.iid", "ref"])?;
         Ok(Event { id: id.map(str::to_owned), source, subject: number.or(reference), ..Event::new(kind) }.into())
     }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let signing = integration.first_secret(Secret::SIGNING)?.starts_with("whsec_");
+        let delivery = if signing {
+            verify::standard_signed(&sample, integration)?
+        } else {
+            let token = integration.first_secret(Secret::SIGNING)?;
+            sample.delivery(&[("X-Gitlab-Token", token), ("X-Gitlab-Event-UUID", &sample.id)])
+        };
+        Ok(delivery.with_header("X-Gitlab-Event", &sample.kind))
+    }
 }
 
 #[cfg(test)]

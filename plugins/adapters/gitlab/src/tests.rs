@@ -1,29 +1,13 @@
 //! Both of GitLab's ways to prove itself.
 
 use super::*;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use camshaft_sdk::testing::{self, Sent, Vendor};
-use camshaft_sdk::verify::{Algorithm, hmac_of};
 
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 const OTHER: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 fn by_token(sent: &Sent) -> Request {
     sent.delivery(&[("X-Gitlab-Token", sent.key), ("X-Gitlab-Event", sent.kind), ("X-Gitlab-Event-UUID", "u-1")])
-}
-
-fn by_signature(sent: &Sent) -> Request {
-    let key = STANDARD.decode(sent.key.trim_start_matches("whsec_")).unwrap();
-    let time = sent.seconds();
-    let mac = hmac_of(Algorithm::Sha256, &key, &[b"msg_1.", time.as_bytes(), b".", sent.body]);
-    let signature = format!("v1,{}", STANDARD.encode(mac));
-    sent.delivery(&[
-        ("webhook-id", "msg_1"),
-        ("webhook-timestamp", &time),
-        ("webhook-signature", &signature),
-        ("X-Gitlab-Event", sent.kind),
-    ])
 }
 
 #[test]
@@ -38,13 +22,13 @@ fn what_the_specifications_own_library_signs_is_taken() {
 
 #[test]
 fn every_attack_on_a_token_is_withstood() {
-    Vendor::new::<GitLab>(by_token).token("signing_secret").proofs(&["X-Gitlab-Token"]).withstands();
+    Vendor::new::<GitLab>().token("signing_secret").proofs(&["X-Gitlab-Token"]).withstands();
 }
 
 #[test]
 fn every_attack_on_a_signature_is_withstood() {
     let proofs = &["webhook-id", "webhook-timestamp", "webhook-signature"];
-    Vendor::new::<GitLab>(by_signature).keys(SECRET, OTHER).proofs(proofs).tolerance(300).withstands();
+    Vendor::new::<GitLab>().keys(SECRET, OTHER).proofs(proofs).tolerance(300).withstands();
 }
 
 #[test]

@@ -49,6 +49,11 @@ impl Adapter for HubSpot {
         };
         Ok(batch.into_iter().map(event).collect::<Vec<_>>().into())
     }
+
+    fn sign(sample: Sample, integration: &Integration<Config>) -> Result<Request, Rejection> {
+        let sample = fresh(sample);
+        integration.config.signature.sign(&sample, integration.first_secret(Secret::SIGNING)?)
+    }
 }
 
 /// Webhooks of a workflow at HubSpot are what their author makes them, without a type.
@@ -61,6 +66,22 @@ fn event(body: Value) -> Event {
     let kind = text("subscriptionType").unwrap_or_else(|| "webhook".to_owned());
     let (id, source, subject) = (text("eventId"), text("portalId"), text("objectId"));
     Event { id, source, subject, time_ms: body["occurredAt"].as_u64(), body: Some(body), ..Event::new(kind) }
+}
+
+/// Each change with an id of its own: the ids are numbers.
+fn fresh(sample: Sample) -> Sample {
+    let Some(mut batch) = sample.json::<Value>() else { return sample };
+    let number = sample.number();
+    let changes = match &mut batch {
+        Value::Array(changes) => changes.as_mut_slice(),
+        single => std::slice::from_mut(single),
+    };
+    for (id, change) in (number..).zip(changes) {
+        if change["eventId"].is_number() {
+            change["eventId"] = json!(id);
+        }
+    }
+    sample.with_json(&batch)
 }
 
 #[cfg(test)]

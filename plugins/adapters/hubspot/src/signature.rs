@@ -35,6 +35,22 @@ impl Version {
             }
         }
     }
+
+    pub(crate) fn sign(self, sample: &Sample, key: &str) -> Result<Request, Rejection> {
+        let (url, key) = (sample.public_url.as_bytes(), key.as_bytes());
+        let hashed = |parts: &[&[u8]]| Encoding::Hex.encode(&verify::sha256(&parts.concat()));
+        Ok(match self {
+            Self::V1 => sample.delivery(&[("X-HubSpot-Signature", &hashed(&[key, &sample.body]))]),
+            Self::V2 => sample.delivery(&[("X-HubSpot-Signature", &hashed(&[key, b"POST", url, &sample.body]))]),
+            Self::V3 => {
+                let time = sample.time_ms.to_string();
+                let url = decoded(&sample.public_url);
+                let signed: &[&[u8]] = &[b"POST", url.as_bytes(), &sample.body, time.as_bytes()];
+                let signature = Encoding::Base64.encode(&verify::hmac_of(Algorithm::Sha256, key, signed));
+                sample.delivery(&[("X-HubSpot-Signature-v3", &signature), ("X-HubSpot-Request-Timestamp", &time)])
+            }
+        })
+    }
 }
 
 /// Not an HMAC: what is appended to the body could be signed by anybody. It would no longer be JSON, because of the hash's padding.

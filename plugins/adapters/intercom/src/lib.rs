@@ -43,6 +43,11 @@ impl Adapter for Intercom {
         let time_ms = time.and_then(|time| Unit::Seconds.ms(&time));
         Ok(Event { id, source, subject, time_ms, ..Event::new(kind) }.into())
     }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let sample = sample.with_id_at("id");
+        SIGNED.sign(sample.delivery(&[]), integration, &[&sample.body])
+    }
 }
 
 #[cfg(test)]

@@ -35,6 +35,11 @@ impl Adapter for Jira {
         let time_ms = time.and_then(|time| Unit::Milliseconds.ms(&time));
         Ok(Event { id, source: project, subject, time_ms, ..Event::new(kind) }.into())
     }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let delivery = sample.delivery(&[("X-Atlassian-Webhook-Identifier", &sample.id)]);
+        SIGNED.sign(delivery, integration, &[&sample.body])
+    }
 }
 
 #[cfg(test)]

@@ -46,6 +46,12 @@ impl Adapter for Linear {
         let time_ms = time.and_then(|time| adapter::rfc3339(&time));
         Ok(Event { id, source, subject, time_ms, ..Event::new(kind) }.into())
     }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let time = sample.time_ms.to_string();
+        let sample = sample.with("webhookTimestamp", &time);
+        SIGNED.sign(sample.delivery(&[("Linear-Delivery", &sample.id)]), integration, &[&sample.body])
+    }
 }
 
 #[cfg(test)]

@@ -48,6 +48,12 @@ impl Adapter for Meta {
         let Body { object, entry } = request.json()?;
         Ok(entry.into_iter().flat_map(|entry| entry.events(&object)).collect::<Vec<_>>().into())
     }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let sample =
+            sample.with_id_at("entry.0.changes.0.value.messages.0.id").with_id_at("entry.0.messaging.0.message.mid");
+        SIGNED.sign(sample.delivery(&[]), integration, &[&sample.body])
+    }
 }
 
 fn handshake(request: &Request, accepted: &[&str]) -> Result<Receipt, Rejection> {

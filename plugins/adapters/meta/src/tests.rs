@@ -2,11 +2,6 @@
 
 use super::*;
 use camshaft_sdk::testing::{self, Sent, Vendor};
-use camshaft_sdk::verify::Algorithm;
-
-fn deliver(sent: &Sent) -> Request {
-    sent.delivery(&[("X-Hub-Signature-256", &format!("sha256={}", sent.hex(Algorithm::Sha256, &[sent.body])))])
-}
 
 fn handshake(query: &str) -> Result<Receipt, Rejection> {
     let request = Request { method: "GET".into(), query: query.into(), ..testing::delivery(&[], "", 0) };
@@ -20,7 +15,7 @@ fn golden_cases_hold() {
 
 #[test]
 fn every_attack_is_withstood() {
-    Vendor::new::<Meta>(deliver).proofs(&["X-Hub-Signature-256"]).withstands();
+    Vendor::new::<Meta>().proofs(&["X-Hub-Signature-256"]).withstands();
 }
 
 #[test]
@@ -41,7 +36,7 @@ fn each_change_and_each_message_of_a_batch_is_an_event() {
         {"id":"1","time":1767225600,"changes":[{"field":"feed","value":{"item":"post"}},{"field":"likes"}]},
         {"id":"2","time":1767225600000,"messaging":[{"sender":{"id":"9"},"timestamp":5,"message":{"mid":"m1","text":"hi"}}]}]}"#;
     let sent = Sent { kind: "", body, key: "k", at_ms: 0 };
-    let receipt = testing::receive::<Meta>(&deliver(&sent), json!({}), &[("signing_secret", &["k"])]).unwrap();
+    let receipt = testing::receive::<Meta>(&sent.signed::<Meta>(), json!({}), &[("signing_secret", &["k"])]).unwrap();
     let told: Vec<_> =
         receipt.events.iter().map(|event| (event.kind.as_str(), event.id.as_deref(), event.time_ms)).collect();
     let expected = [

@@ -43,6 +43,19 @@ impl Adapter for MicrosoftGraph {
         };
         value.into_iter().map(event).collect::<Result<Vec<_>, _>>().map(Receipt::from)
     }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let state = integration.first_secret(SECRET)?;
+        let Some(mut batch) = sample.json::<Value>() else { return Ok(sample.delivery(&[])) };
+        let notifications = batch.get_mut("value").and_then(Value::as_array_mut).into_iter().flatten();
+        for (number, notification) in notifications.filter_map(Value::as_object_mut).enumerate() {
+            if let Some(id) = notification.get_mut("id") {
+                *id = json!(format!("{}.{number}", sample.id));
+            }
+            notification.insert("clientState".to_owned(), json!(state));
+        }
+        Ok(sample.with_json(&batch).delivery(&[]))
+    }
 }
 
 /// What proves the notification is no part of what happened.

@@ -45,6 +45,11 @@ impl Adapter for Okta {
         };
         events.into_iter().map(event).collect::<Result<Vec<_>, _>>().map(Receipt::from)
     }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let sample = sample.with_id_at("data.events.0.uuid");
+        Ok(sample.delivery(&[("Authorization", integration.first_secret(SECRET)?)]))
+    }
 }
 
 #[derive(Deserialize)]

@@ -1,11 +1,7 @@
 //! Okta's verification of the URL, and its batches.
 
 use super::*;
-use camshaft_sdk::testing::{self, Sent, Vendor};
-
-fn deliver(sent: &Sent) -> Request {
-    sent.delivery(&[("Authorization", sent.key)])
-}
+use camshaft_sdk::testing::{self, Vendor};
 
 #[test]
 fn golden_cases_hold() {
@@ -14,7 +10,7 @@ fn golden_cases_hold() {
 
 #[test]
 fn every_attack_is_withstood() {
-    Vendor::new::<Okta>(deliver).token("header_value").proofs(&["Authorization"]).withstands();
+    Vendor::new::<Okta>().token("header_value").proofs(&["Authorization"]).withstands();
 }
 
 #[test]
@@ -28,8 +24,8 @@ fn the_challenge_is_given_back_and_starts_nothing() {
 #[test]
 fn each_entry_of_the_log_is_an_event() {
     let body = br#"{"data":{"events":[{"uuid":"1","eventType":"a.b"},{"uuid":"2","eventType":"c.d"}]}}"#;
-    let sent = Sent { kind: "", body, key: "k", at_ms: 0 };
-    let receipt = testing::receive::<Okta>(&deliver(&sent), json!({}), &[("header_value", &["k"])]).unwrap();
+    let request = testing::delivery(&[("Authorization", "k")], body, 0);
+    let receipt = testing::receive::<Okta>(&request, json!({}), &[("header_value", &["k"])]).unwrap();
     let told: Vec<_> = receipt.events.iter().map(|event| (event.id.as_deref().unwrap(), event.kind.as_str())).collect();
     assert_eq!(told, [("1", "a.b"), ("2", "c.d")]);
 }

@@ -37,6 +37,11 @@ impl Adapter for PagerDuty {
         let time_ms = time.and_then(|time| adapter::rfc3339(&time));
         Ok(Event { id, source, subject, time_ms, ..Event::new(kind) }.into())
     }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let sample = sample.with_id_at("event.id");
+        SIGNED.sign(sample.delivery(&[]), integration, &[&sample.body])
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //!
 //! Source: <https://developer.salesforce.com/docs/atlas.en-us.api.meta/api/sforce_api_om_outboundmessaging.htm>.
 
+mod message;
+
 use camshaft_sdk::adapter::{Element, NoConfig};
 use camshaft_sdk::prelude::*;
 
@@ -47,6 +49,16 @@ impl Adapter for Salesforce {
         let events = notifications.map(|notification| event(notification, source.clone())).collect::<Result<_, _>>()?;
         let headers = vec![("content-type".to_owned(), "text/xml; charset=utf-8".to_owned())];
         Ok(Receipt { events, respond: Some(Response { status: 200, headers, body: ACKNOWLEDGED.into() }) })
+    }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let organization = integration.first_secret(ORGANIZATION)?;
+        let message = message::of_record(&sample, organization);
+        let delivery = message.delivery(&[("Content-Type", "text/xml; charset=utf-8"), ("SOAPAction", "\"\"")]);
+        Ok(match integration.secret(TOKEN).first() {
+            Some(token) => delivery.with_parameter("token", token),
+            None => delivery,
+        })
     }
 }
 

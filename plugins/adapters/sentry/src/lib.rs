@@ -36,6 +36,16 @@ impl Adapter for Sentry {
         let kind = action.map_or_else(|| resource.to_owned(), |action| format!("{resource}.{action}"));
         Ok(Event { id, source, subject: issue.or(of_event), time_ms, ..Event::new(kind) }.into())
     }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let resource = sample.kind.split('.').next().unwrap_or_default();
+        let headers = [
+            ("Sentry-Hook-Resource", resource),
+            ("Sentry-Hook-Timestamp", &sample.seconds()),
+            ("Request-ID", &sample.id),
+        ];
+        SIGNED.sign(sample.delivery(&headers), integration, &[&sample.body])
+    }
 }
 
 #[cfg(test)]

@@ -35,6 +35,11 @@ impl Adapter for Shopify {
         let [subject, number] = request.texts(["admin_graphql_api_id", "id"])?;
         Ok(Event { id, source, subject: subject.or(number), time_ms, ..Event::new(kind) }.into())
     }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let delivery = sample.delivery(&[("X-Shopify-Topic", &sample.kind), ("X-Shopify-Webhook-Id", &sample.id)]);
+        SIGNED.sign(delivery, integration, &[&sample.body])
+    }
 }
 
 #[cfg(test)]

@@ -33,6 +33,13 @@ impl Adapter for Slack {
         SIGNED.verify(request, integration, &[b"v0:", time.as_bytes(), b":", &request.body])?;
         if request.is("application/x-www-form-urlencoded") { of_form(request) } else { of_json(request) }
     }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let sample = sample.with_id_at("event_id");
+        let time = sample.seconds();
+        let delivery = sample.delivery(&[("X-Slack-Request-Timestamp", &time)]);
+        SIGNED.sign(delivery, integration, &[b"v0:", time.as_bytes(), b":", &sample.body])
+    }
 }
 
 fn of_json(request: &Request) -> Result<Receipt, Rejection> {

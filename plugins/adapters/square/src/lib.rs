@@ -33,6 +33,11 @@ impl Adapter for Square {
         let time_ms = time.and_then(|time| adapter::rfc3339(&time));
         Ok(Event { id, source, subject, time_ms, ..Event::new(kind) }.into())
     }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let sample = sample.with_id_at("event_id");
+        SIGNED.sign(sample.delivery(&[]), integration, &[sample.public_url.as_bytes(), &sample.body])
+    }
 }
 
 #[cfg(test)]

@@ -35,6 +35,10 @@ impl Adapter for StandardWebhooks {
         let [kind] = request.texts(["type"])?;
         Ok(Event { id: Some(id.to_owned()), ..Event::new(kind.unwrap_or_else(|| TYPE_DEFAULT.to_owned())) }.into())
     }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        verify::standard_signed(&sample, integration)
+    }
 }
 
 #[cfg(test)]

@@ -40,6 +40,15 @@ impl Adapter for Stripe {
         let time_ms = created.and_then(|seconds| Unit::Seconds.ms(&seconds));
         Ok(Event { id, source, subject, time_ms, ..Event::new(kind) }.into())
     }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let sample = sample.with_id_at("id");
+        let key = integration.first_secret(Secret::SIGNING)?;
+        let time = sample.seconds();
+        let mac = verify::hmac_of(Algorithm::Sha256, key.as_bytes(), &[time.as_bytes(), b".", &sample.body]);
+        let header = ["t=", &time, ",v1=", &Encoding::Hex.encode(&mac)].concat();
+        Ok(sample.delivery(&[(HEADER, &header)]))
+    }
 }
 
 /// The header is `t=1492774577,v1=…,v1=…`: several while the secret changes. The whole secret is the key, `whsec_` too.

@@ -6,12 +6,6 @@ use camshaft_sdk::testing::{self, Sent, Vendor};
 const SECRET: &str = "whsec_test_secret";
 const BODY: &[u8] = br#"{"id":"evt_1","type":"charge.refunded","created":1492774577}"#;
 
-fn deliver(sent: &Sent) -> Request {
-    let time = sent.seconds();
-    let signature = sent.hex(Algorithm::Sha256, &[time.as_bytes(), b".", sent.body]);
-    sent.delivery(&[("Stripe-Signature", &format!("t={time},v1={signature}"))])
-}
-
 fn with_header(header: &str) -> Result<Receipt, Rejection> {
     let request = testing::delivery(&[("Stripe-Signature", header)], BODY, 1_492_774_577_000);
     testing::receive::<Stripe>(&request, json!({}), &[("signing_secret", &[SECRET])])
@@ -24,7 +18,7 @@ fn golden_cases_hold() {
 
 #[test]
 fn every_attack_is_withstood() {
-    Vendor::new::<Stripe>(deliver).proofs(&["Stripe-Signature"]).tolerance(300).withstands();
+    Vendor::new::<Stripe>().proofs(&["Stripe-Signature"]).tolerance(300).withstands();
 }
 
 #[test]

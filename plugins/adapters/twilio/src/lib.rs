@@ -7,6 +7,9 @@ mod signature;
 use camshaft_sdk::adapter::{self, NoConfig};
 use camshaft_sdk::prelude::*;
 
+const TOKEN: &str = "I-Twilio-Idempotency-Token";
+/// Types of events that come as forms.
+const FORMS: [&str; 2] = ["call", "message"];
 const EVENTS: &[(&str, &str, &str)] = &[
     (
         "call",
@@ -38,8 +41,20 @@ impl Adapter for Twilio {
             return Err(Rejection::Unsupported(format!("deliveries come by POST or GET, not by {}", request.method)));
         }
         signature::verify(request, &integration.required_secret("signing_secret")?)?;
-        let token = request.header("I-Twilio-Idempotency-Token")?.map(str::to_owned);
+        let token = request.header(TOKEN)?.map(str::to_owned);
         if signature::is_form(request) { of_form(request, token) } else { of_json(request, token) }
+    }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let key = integration.first_secret(Secret::SIGNING)?;
+        match sample.json() {
+            // Calls and messages are described by their fields.
+            Some(Value::Object(fields)) if FORMS.contains(&sample.kind.as_str()) => {
+                Ok(signature::sign_form(sample.delivery(&[(TOKEN, &sample.id)]), fields, key))
+            }
+            Some(Value::Array(events)) => Ok(signature::sign(with_ids(sample, events).delivery(&[]), key)),
+            _ => Ok(signature::sign(sample.delivery(&[(TOKEN, &sample.id)]), key)),
+        }
     }
 }
 
@@ -65,6 +80,14 @@ fn of_json(request: &Request, id: Option<String>) -> Result<Receipt, Rejection> 
         return Ok(Event { id, ..Event::new(kind.unwrap_or_else(|| "webhook".to_owned())) }.into());
     };
     events.into_iter().map(adapter::cloudevent).collect::<Result<Vec<_>, _>>().map(Receipt::from)
+}
+
+/// Each event of a stream with an id of its own.
+fn with_ids(sample: Sample, mut events: Vec<Value>) -> Sample {
+    for (number, event) in events.iter_mut().filter_map(Value::as_object_mut).enumerate() {
+        event.insert("id".to_owned(), json!(format!("{}.{number}", sample.id)));
+    }
+    sample.with_json(&Value::Array(events))
 }
 
 #[cfg(test)]

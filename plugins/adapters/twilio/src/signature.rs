@@ -37,6 +37,30 @@ pub(crate) fn verify(request: &Request, keys: &[&str]) -> Result<(), Rejection> 
     Err(Rejection::Unauthorized("the signature does not match the URL and the body".to_owned()))
 }
 
+/// A delivery with its signature: the URL holds the hash of the body, and is signed.
+pub(crate) fn sign(delivery: Request, key: &str) -> Request {
+    let hash = Encoding::Hex.encode(&verify::sha256(&delivery.body));
+    signed(delivery.with_parameter("bodySHA256", &hash), &[], key)
+}
+
+/// The same with these fields as a form, which is signed itself.
+pub(crate) fn sign_form(delivery: Request, fields: impl IntoIterator<Item = (String, Value)>, key: &str) -> Request {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let written = |form: Request, (name, value): (String, Value)| form.with_parameter(&name, &text(&value));
+    let body = fields.into_iter().fold(Request::default(), written).query.into_bytes();
+    let delivery = Request { body, ..delivery }.with_header("Content-Type", "application/x-www-form-urlencoded");
+    let mut fields = Request::form_fields(&delivery.body);
+    fields.sort();
+    signed(delivery, &fields, key)
+}
+
+fn signed(delivery: Request, fields: &[(Vec<u8>, Vec<u8>)], key: &str) -> Request {
+    let mut parts = vec![delivery.public_url.as_bytes()];
+    parts.extend(fields.iter().flat_map(|(name, value)| [name.as_slice(), value.as_slice()]));
+    let mac = verify::hmac_of(Algorithm::Sha1, key.as_bytes(), &parts);
+    delivery.with_header(HEADER, &Encoding::Base64.encode(&mac))
+}
+
 /// Scheme, host and port, and the rest of a URL.
 fn split(url: &str) -> Option<(&str, &str, &str)> {
     let (scheme, rest) = url.split_once("://")?;

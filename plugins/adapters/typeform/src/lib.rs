@@ -33,6 +33,11 @@ impl Adapter for Typeform {
         let time_ms = time.and_then(|time| adapter::rfc3339(&time));
         Ok(Event { id, subject, time_ms, ..Event::new(kind) }.into())
     }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let sample = sample.with_id_at("event_id");
+        SIGNED.sign(sample.delivery(&[]), integration, &[&sample.body])
+    }
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@
 
 use camshaft_sdk::adapter::NoConfig;
 use camshaft_sdk::prelude::*;
-use camshaft_sdk::verify::{self, Algorithm, Encoding, Unit};
+use camshaft_sdk::verify::{self, Algorithm, Encoding, Signed, Unit};
 use std::time::Duration;
 
+const SIGNED: Signed = Signed::sha256("x-zm-signature").prefix("v0=");
 const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 const EVENTS: &[(&str, &str, &str)] = &[
     ("meeting.started", "a meeting began", include_str!("../samples/meeting.started.json")),
@@ -46,6 +47,12 @@ impl Adapter for Zoom {
         let [source, subject, time] = request.texts(["payload.account_id", "payload.object.id", "event_ts"])?;
         let time_ms = time.and_then(|time| Unit::Milliseconds.ms(&time));
         Ok(Event { source, subject, time_ms, ..Event::new(kind) }.into())
+    }
+
+    fn sign(sample: Sample, integration: &Integration<NoConfig>) -> Result<Request, Rejection> {
+        let time = sample.seconds();
+        let delivery = sample.delivery(&[("x-zm-request-timestamp", &time)]);
+        SIGNED.sign(delivery, integration, &[b"v0:", time.as_bytes(), b":", &sample.body])
     }
 }
 

@@ -23,8 +23,9 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<CallState>> {
 
 /// Whether the host has an import of this name. Sockets are known and refused; they are never linked.
 pub(crate) fn is_known(import: &str) -> bool {
-    const KNOWN: [(&str, &str); 26] = [
+    const KNOWN: [(&str, &str); 27] = [
         ("camshaft:plugin/types", "1."),
+        ("camshaft:plugin/webhook", "1."),
         ("camshaft:plugin/log", "1."),
         ("camshaft:plugin/secrets", "1."),
         ("wasi:cli/environment", "0.2."),

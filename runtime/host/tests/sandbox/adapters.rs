@@ -3,7 +3,7 @@
 //! Signatures are the ones that vendors publish, or were made with OpenSSL.
 
 use camshaft_model::limits::Budget;
-use camshaft_model::seams::{AdapterEvent, Plugins, Receipt, Refusal, WebhookRequest};
+use camshaft_model::seams::{AdapterEvent, Plugins, Receipt, Refusal, Sample, WebhookRequest};
 use camshaft_model::time::Timestamp;
 use camshaft_model::{Value, json};
 
@@ -284,14 +284,64 @@ async fn what_is_nested_too_deep_or_too_many_is_the_delivery_s_fault_and_not_the
     assert!(matches!(&crowd, Err(Refusal::Malformed(why)) if why.contains("1001 events, more than 1000")), "{crowd:?}");
 }
 
+/// What a vendor is to send: this body, with the id and at the time of its published delivery.
+fn sample(vendor: &Vendor, event: &str) -> Sample {
+    Sample {
+        event: event.to_owned(),
+        body: vendor.delivery.body.clone(),
+        id: vendor.event.id.clone().unwrap_or_default(),
+        sent_at: vendor.delivery.received_at,
+        public_url: vendor.delivery.public_url.clone(),
+    }
+}
+
+#[tokio::test]
+async fn a_sample_is_signed_with_the_first_key_as_its_vendor_signs() {
+    let world = World::new(Budget::default());
+    for (vendor, event) in vendors().into_iter().zip(["push", "event", "command"]) {
+        let keys: &[&str] = &[vendor.key, vendor.other_key];
+        let integration =
+            world.integration(shipped(vendor.adapter), vendor.config.clone(), &[("signing_secret", keys)]);
+        let signed = world.host.sign(&integration, sample(&vendor, event)).await.unwrap();
+        for name in vendor.proofs {
+            assert_eq!(value(&signed, name), value(&vendor.delivery, name), "{} {name}", vendor.adapter);
+        }
+        assert_eq!((signed.method.as_str(), &signed.body), ("POST", &vendor.delivery.body));
+        vendor.assert_taken(&world, &[vendor.key], &signed).await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_signed_is_told_apart() {
+    let world = World::new(Budget { output_bytes: 1024, ..Budget::default() });
+    let vendor = github_push();
+    let sign = async |adapter: &str, keys: &[&str], body: String| {
+        let integration = world.integration(shipped(adapter), json!({}), &[("signing_secret", keys)]);
+        world.host.sign(&integration, Sample { body: body.into(), ..sample(&vendor, "push") }).await.unwrap_err()
+    };
+    let discord = sign("discord", &["k"], "{}".to_owned()).await;
+    assert!(matches!(&discord, Refusal::Unsupported(why) if why.contains("cannot sign")), "{discord:?}");
+    let no_key = sign("github", &[], "{}".to_owned()).await;
+    assert!(matches!(&no_key, Refusal::Unauthorized(why) if why.contains("`signing_secret`")), "{no_key:?}");
+    let large = sign("github", &["k"], "x".repeat(1024)).await;
+    assert!(matches!(&large, Refusal::Broken(failure) if failure.message.contains("1024")), "{large:?}");
+}
+
 /// 300 KB.
 const COMPONENT_BYTES_MAX: usize = 300 << 10;
 /// Larger ones, and why.
-const LARGER: [(&str, usize); 2] = [
+const LARGER: [(&str, usize); 6] = [
     // RSA, and certificates.
     ("aws-sns", 480 << 10),
-    // Every way to sign that the others have, in one.
-    ("generic", 335 << 10),
+    // Every way to sign that the others have, in one; and to make each.
+    ("generic", 360 << 10),
+    // Ed25519 beside HMAC, and samples signed with Base64.
+    ("gitlab", 312 << 10),
+    ("standard-webhooks", 308 << 10),
+    // XML, read and written.
+    ("salesforce", 308 << 10),
+    // Forms and streams, read and written.
+    ("twilio", 316 << 10),
 ];
 
 #[test]

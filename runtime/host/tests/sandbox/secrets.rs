@@ -3,12 +3,14 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use camshaft_host::Host;
 use camshaft_model::ids::SecretName;
 use camshaft_model::language::template::{Input, SecretOf, SecretPlace};
 use camshaft_model::limits::Budget;
 use camshaft_model::outcome::FailureKind;
 use camshaft_model::plugin::Grant;
-use camshaft_model::seams::{AdapterResponse, Plugins, Receipt, Refusal};
+use camshaft_model::seams::{AdapterResponse, Integration, Plugins, Receipt, Refusal, Sample};
+use camshaft_model::time::Timestamp;
 use camshaft_model::{Value, json};
 
 use crate::world::{World, delivery, failure, guest, shipped};
@@ -119,6 +121,11 @@ impl io::Write for Log {
 
 /// What an adapter that tells its secrets this way comes back with, and what is logged meanwhile.
 async fn leak(how: &str) -> (Result<Receipt, Refusal>, String) {
+    listened(how, async |host, integration| host.receive(integration, &delivery(&[], "{}", 0)).await).await
+}
+
+/// What a call of the adapter comes back with, and what is logged meanwhile.
+async fn listened<T>(how: &str, call: impl AsyncFnOnce(&Host, &Integration) -> T) -> (T, String) {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -129,8 +136,8 @@ async fn leak(how: &str) -> (Result<Receipt, Refusal>, String) {
     let _listening = tracing::subscriber::set_default(subscriber);
     let world = world();
     let integration = world.integration(guest("leaky-adapter"), json!({ "how": how }), &[("key", &KEYS)]);
-    let received = world.host.receive(&integration, &delivery(&[], "{}", 0)).await;
-    (received, log.text())
+    let returned = call(&world.host, &integration).await;
+    (returned, log.text())
 }
 
 /// Every text in what came back, whatever it was in.
@@ -187,5 +194,25 @@ async fn an_adapter_s_secrets_show_nowhere() {
             Err(Refusal::Broken(failure)) if how == "panic" => assert_eq!(failure.kind, FailureKind::Trap),
             other => panic!("{how}: {other:?}"),
         }
+    }
+}
+
+#[tokio::test]
+async fn an_adapter_that_does_not_sign_shows_no_secret_either() {
+    for how in ["unauthorized", "malformed", "unsupported", "panic"] {
+        let sample = Sample {
+            event: "push".into(),
+            body: "{}".into(),
+            id: "d-1".into(),
+            sent_at: Timestamp(0),
+            public_url: "https://camshaft.example/v1/webhooks/shop".into(),
+        };
+        let (signed, log) = listened(how, async |host, integration| host.sign(integration, sample).await).await;
+        let refusal = signed.unwrap_err();
+        let texts = format!("{refusal:?} {log}");
+        for secret in [KEYS.as_slice(), &[VALUE]].concat() {
+            assert!(secret.lines().all(|line| !texts.contains(line)), "{how}: `{secret}` in {texts}");
+        }
+        assert!(texts.contains("<secret key>"), "{how}: it did tell them: {texts}");
     }
 }

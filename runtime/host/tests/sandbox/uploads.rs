@@ -129,6 +129,8 @@ async fn what_is_told_of_a_good_component_is_read_off_it() {
     assert!(!silent.observable && !silent.wants_http(), "{:?}", silent.imports);
     let adapter = world.host.inspect(shipped("github")).await.unwrap();
     assert_eq!((adapter.kind, adapter.observable), (PluginKind::Adapter, false));
+    assert!(adapter.signs() && !silent.signs());
+    assert!(!world.host.inspect(shipped("discord")).await.unwrap().signs(), "only its vendor can");
     let secret = world.host.inspect(guest("secret-echo")).await.unwrap();
     assert!(secret.wants_secrets() && !secret.observable);
 }

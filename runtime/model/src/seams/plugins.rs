@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
@@ -96,6 +97,21 @@ pub struct WebhookRequest {
     pub public_url: String,
 }
 
+/// What an adapter is to sign as its vendor would, so that people can try an integration out.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// The event's type, as the adapter names it.
+    pub event: String,
+    /// The body.
+    pub body: bytes::Bytes,
+    /// An id that no delivery had before.
+    pub id: String,
+    /// When it is sent.
+    pub sent_at: Timestamp,
+    /// The integration's URL, as the outside sees it.
+    pub public_url: String,
+}
+
 /// An integration, ready to receive.
 #[derive(Clone)]
 pub struct Integration {
@@ -177,6 +193,17 @@ pub trait Plugins: Send + Sync {
         integration: &'a Integration,
         request: &'a WebhookRequest,
     ) -> BoxFuture<'a, Result<Receipt, Refusal>>;
+    /// Has an integration's adapter make the delivery that its vendor would send. The integration's secrets are not masked in
+    /// it: it is what proves itself.
+    fn sign<'a>(
+        &'a self,
+        integration: &'a Integration,
+        sample: Sample,
+    ) -> BoxFuture<'a, Result<WebhookRequest, Refusal>> {
+        let _ = sample;
+        let message = format!("adapter `{}` cannot sign", integration.adapter.name);
+        async { Err(Refusal::Unsupported(message)) }.boxed()
+    }
 }
 
 /// What operators allow and keep secret; the host asks at each call, so that a change holds at once.

@@ -167,7 +167,7 @@ impl Request {
 }
 
 /// What is behind a byte order mark, which is part of what is signed, and no part of JSON or XML.
-fn unmarked(content: &[u8]) -> &[u8] {
+pub(super) fn unmarked(content: &[u8]) -> &[u8] {
     content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content)
 }
 

@@ -19,9 +19,14 @@ pub fn rfc3339(text: &str) -> Option<u64> {
     u64::try_from(time.as_millis()).ok()
 }
 
+/// The RFC 3339 time of milliseconds since 1970, in UTC and whole seconds.
+pub fn rfc3339_of(time_ms: u64) -> String {
+    humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + Duration::from_millis(time_ms)).to_string()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::rfc3339;
+    use super::{rfc3339, rfc3339_of};
 
     #[test]
     fn times_are_read_in_utc_and_with_an_offset() {
@@ -29,6 +34,12 @@ mod tests {
         assert_eq!(rfc3339("2022-11-03T20:26:10.344522Z"), Some(1_667_507_170_344));
         assert_eq!(rfc3339("2022-11-03T21:26:10+01:00"), Some(1_667_507_170_000));
         assert_eq!(rfc3339("2022-11-03T14:56:10-05:30"), Some(1_667_507_170_000));
+    }
+
+    #[test]
+    fn a_time_is_written_as_it_is_read() {
+        assert_eq!(rfc3339_of(1_767_225_600_999), "2026-01-01T00:00:00Z");
+        assert_eq!(rfc3339(&rfc3339_of(1_767_225_600_000)), Some(1_767_225_600_000));
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! What every adapter has to withstand, whichever vendor it is for: one list of attacks, run over deliveries that the adapter's
-//! test makes as its vendor would.
+//! What every adapter has to withstand, whichever vendor it is for: one list of attacks, run over deliveries that the adapter has
+//! signed as its vendor would.
 
-use super::Host;
+use super::sent::Sign;
+use super::{Host, Sent};
 use crate::adapter::{self, Adapter, Integration, Named, Receipt, Rejection, Request, Secret};
 use crate::random;
-use crate::verify::{Algorithm, hmac_of};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
@@ -17,46 +17,13 @@ const SENT_MS: u64 = 1_767_225_600_000;
 /// Made-up deliveries that are tried.
 const ROUNDS: usize = 300;
 
-/// What a vendor is to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sent<'a> {
-    /// The event's type, for vendors that say it in a header.
-    pub kind: &'a str,
-    /// The body.
-    pub body: &'a [u8],
-    /// The secret to sign with.
-    pub key: &'a str,
-    /// When, in milliseconds since 1970.
-    pub at_ms: u64,
-}
-
-impl Sent<'_> {
-    /// When, in seconds since 1970, as text.
-    pub fn seconds(&self) -> String {
-        (self.at_ms / 1000).to_string()
-    }
-
-    /// An HMAC of the parts, in hexadecimal.
-    pub fn hex(&self, algorithm: Algorithm, parts: &[&[u8]]) -> String {
-        hex::encode(hmac_of(algorithm, self.key.as_bytes(), parts))
-    }
-
-    /// An HMAC of the parts, in base64.
-    pub fn base64(&self, algorithm: Algorithm, parts: &[&[u8]]) -> String {
-        STANDARD.encode(hmac_of(algorithm, self.key.as_bytes(), parts))
-    }
-
-    /// The delivery with these headers.
-    pub fn delivery(&self, headers: &[(&str, &str)]) -> Request {
-        super::delivery(headers, self.body, self.at_ms)
-    }
-}
-
 /// A vendor, and which attacks its adapter has to withstand.
 pub struct Vendor {
     receive: fn(&Request, Integration<String>) -> Result<Receipt, Rejection>,
     description: adapter::Description,
-    deliver: fn(&Sent) -> Request,
+    sign: Sign,
+    /// In place of `sign`, where only the vendor can.
+    deliver: Option<fn(&Sent) -> Request>,
     config: Value,
     secret: &'static str,
     keys: [&'static str; 2],
@@ -68,12 +35,13 @@ pub struct Vendor {
 }
 
 impl Vendor {
-    /// A vendor that signs the body with the secret `signing_secret`; `deliver` makes its deliveries.
-    pub fn new<A: Adapter + Named>(deliver: fn(&Sent) -> Request) -> Self {
+    /// A vendor that signs the body with the secret `signing_secret`; the adapter makes its deliveries.
+    pub fn new<A: Adapter + Named>() -> Self {
         Self {
             receive: adapter::receive::<A>,
             description: A::describe(),
-            deliver,
+            sign: adapter::sign::<A>,
+            deliver: None,
             config: json!({}),
             secret: Secret::SIGNING,
             keys: ["the-right-key", "another-key"],
@@ -83,6 +51,11 @@ impl Vendor {
             signs_body: true,
             by_post: true,
         }
+    }
+
+    /// Makes the vendor's deliveries, where the adapter cannot: the vendor keeps what it signs with.
+    pub fn delivered_by(self, deliver: fn(&Sent) -> Request) -> Self {
+        Self { deliver: Some(deliver), ..self }
     }
 
     /// The headers that prove who calls: signature, timestamp, token.
@@ -126,6 +99,8 @@ impl Vendor {
     /// With the first that the adapter does not withstand.
     pub fn withstands(&self) {
         self.describes_what_it_takes();
+        self.signs_with_the_first_key();
+        self.takes_what_is_sent_again_for_another();
         self.takes_any_of_its_keys_and_no_other();
         self.takes_no_changed_delivery();
         self.takes_none_but_fresh();
@@ -147,11 +122,42 @@ impl Vendor {
         for event in &self.description.events {
             let sample = event.sample.as_ref().unwrap_or_else(|| panic!("`{}` has no sample", event.name));
             let sent = self.sent(&event.name, sample.as_bytes(), self.keys[0]);
-            let receipt = self.with(&[self.keys[0]], &(self.deliver)(&sent));
+            let receipt = self.with(&[self.keys[0]], &self.deliver(&sent));
             let receipt =
                 receipt.unwrap_or_else(|rejection| panic!("`{}`: its sample is refused: {rejection}", event.name));
             let named = receipt.events.iter().any(|found| found.kind == event.name);
             assert!(named, "`{}`: its sample is taken as {:?}", event.name, receipt.events);
+        }
+    }
+
+    fn signs_with_the_first_key(&self) {
+        if self.deliver.is_some() {
+            return;
+        }
+        let [right, wrong] = self.keys;
+        let signed = |keys: Vec<String>| self.first().signed_by(self.sign, Sent::ID, self.integration(keys));
+        let held = [right, wrong].map(|key| (self.secret_of)(key));
+        let delivery = signed(held.to_vec()).unwrap_or_else(|rejection| panic!("two keys: {rejection}"));
+        assert!(self.with(&[right], &delivery).is_ok(), "signed with the first of two keys");
+        self.refused("signed with the first of two keys, and verified with the second", self.with(&[wrong], &delivery));
+        self.refused("a sample without a key", signed(Vec::new()).map(|_| Receipt::default()));
+    }
+
+    /// Who tries an integration out twice starts something twice, as the vendor's next delivery would.
+    fn takes_what_is_sent_again_for_another(&self) {
+        if self.deliver.is_some() {
+            return;
+        }
+        for event in &self.description.events {
+            let sent = self.sent(&event.name, event.sample.as_deref().unwrap_or_default().as_bytes(), self.keys[0]);
+            let ids = [Sent::ID, "another-1"].map(|id| {
+                let key = (self.secret_of)(self.keys[0]);
+                let signed = sent.signed_by(self.sign, id, self.integration(vec![key]));
+                let receipt = signed.and_then(|delivery| self.right(&delivery));
+                let receipt = receipt.unwrap_or_else(|rejection| panic!("`{}`: {rejection}", event.name));
+                receipt.events.into_iter().filter_map(|event| event.id).collect::<Vec<_>>()
+            });
+            assert!(ids[0].iter().all(|id| !ids[1].contains(id)), "`{}` has the same id again: {ids:?}", event.name);
         }
     }
 
@@ -164,7 +170,7 @@ impl Vendor {
         self.refused("no key", self.with(&[], &delivery));
         let integration = self.integration(vec![String::new()]);
         self.refused("an empty key", (self.receive)(&delivery, integration));
-        let forged = (self.deliver)(&Sent { key: wrong, ..self.first() });
+        let forged = self.deliver(&Sent { key: wrong, ..self.first() });
         self.refused("a delivery of somebody else", self.with(&[right], &forged));
     }
 
@@ -237,7 +243,7 @@ impl Vendor {
             [&b""[..], b"{", b"[]", b"null", b"\"a\"", b"{\"type\":\"\xff\"}", b"\xff\xfe\x00", b"\r\n", &marked]
         {
             let sent = Sent { body, ..self.first() };
-            let result = self.right(&(self.deliver)(&sent));
+            let result = self.right(&self.deliver(&sent));
             let odd = matches!(result, Ok(_) | Err(Rejection::Malformed(_) | Rejection::Unsupported(_)));
             assert!(odd, "{body:?} that is signed: {result:?}");
         }
@@ -260,7 +266,7 @@ impl Vendor {
             self.right(&request)
         };
         let plain = self.right(&self.good()).map(|receipt| receipt.events.len());
-        let result = encoded((self.deliver)(&Sent { body: &body, ..self.first() }));
+        let result = encoded(self.deliver(&Sent { body: &body, ..self.first() }));
         assert_eq!(result.clone().map(|receipt| receipt.events.len()), plain, "compressed, then signed: {result:?}");
         self.refused("signed, then compressed", encoded(Request { body, ..self.good() }));
     }
@@ -303,8 +309,16 @@ impl Vendor {
         Sent { kind, body, key, at_ms: SENT_MS }
     }
 
+    fn deliver(&self, sent: &Sent) -> Request {
+        if let Some(deliver) = self.deliver {
+            return deliver(sent);
+        }
+        let signed = sent.signed_by(self.sign, Sent::ID, self.integration(vec![(self.secret_of)(sent.key)]));
+        signed.unwrap_or_else(|rejection| panic!("the adapter does not sign {:?}: {rejection}", sent.body))
+    }
+
     fn good(&self) -> Request {
-        (self.deliver)(&self.first())
+        self.deliver(&self.first())
     }
 
     fn integration(&self, values: Vec<String>) -> Integration<String> {

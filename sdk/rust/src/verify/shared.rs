@@ -36,6 +36,18 @@ impl SharedToken {
             None => token(&request.parameter("token").unwrap_or_default(), &accepted),
         }
     }
+
+    /// The delivery with the token in its place.
+    ///
+    /// # Errors
+    /// `unauthorized` where the secret is missing.
+    pub fn sign<C>(&self, delivery: Request, integration: &Integration<C>) -> Result<Request, Rejection> {
+        let token = integration.first_secret(Self::SECRET)?;
+        Ok(match &self.header {
+            Some(name) => delivery.with_header(name, token),
+            None => delivery.with_parameter("token", token),
+        })
+    }
 }
 
 #[cfg(test)]

@@ -67,6 +67,22 @@ impl Signed {
         let signatures = value.split(',').filter_map(|one| mac::signature(one.trim(), self.prefix, self.encoding).ok());
         any_hmac(self.algorithm, &keys, parts, signatures)
     }
+
+    /// The delivery with the signature that [`Self::verify`] takes, of the same parts.
+    ///
+    /// # Errors
+    /// `unauthorized` where the secret is missing.
+    #[inline(always)]
+    pub fn sign<C>(
+        &self,
+        delivery: Request,
+        integration: &Integration<C>,
+        parts: &[&[u8]],
+    ) -> Result<Request, Rejection> {
+        let key = integration.first_secret(Secret::SIGNING)?;
+        let signature = self.encoding.encode(&mac::hmac_of(self.algorithm, key.as_bytes(), parts));
+        Ok(delivery.with_header(self.header, &[self.prefix, &signature].concat()))
+    }
 }
 
 /// Verifies an HMAC of the parts against each key and each of several signatures, of which the first 16 are looked at.

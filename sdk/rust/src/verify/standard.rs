@@ -3,8 +3,8 @@
 //! Source: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>.
 
 use super::signed::{SIGNATURES_MAX, any_hmac};
-use super::{Algorithm, Encoding, PublicKey, Unit, ed25519, header, stamped};
-use crate::adapter::{Integration, Rejection, Request, Secret};
+use super::{Algorithm, Encoding, PublicKey, Unit, ed25519, header, hmac_of, stamped};
+use crate::adapter::{Integration, Rejection, Request, Sample, Secret};
 use std::time::Duration;
 
 /// How far the timestamp may be from the time of receipt, as the specification's libraries have it.
@@ -39,6 +39,23 @@ pub fn standard<'a, C>(request: &'a Request, integration: &Integration<C>) -> Re
         any_hmac(Algorithm::Sha256, &keys.shared, signed, shared)?;
     }
     Ok(id)
+}
+
+/// The delivery of a sample after the specification, with `v1`.
+///
+/// # Errors
+/// `unauthorized` where the secret is missing or not base64; `unsupported` where it is a public key, which only verifies.
+pub fn standard_signed<C>(sample: &Sample, integration: &Integration<C>) -> Result<Request, Rejection> {
+    let keys = Keys::parse(&[integration.first_secret(Secret::SIGNING)?])?;
+    let Some(key) = keys.shared.first() else {
+        let message = "the integration's first `signing_secret` is a public key, which verifies and cannot sign";
+        return Err(Rejection::Unsupported(message.to_owned()));
+    };
+    let (id, time) = (sample.id.as_str(), sample.seconds());
+    let mac = hmac_of(Algorithm::Sha256, key, &[id.as_bytes(), b".", time.as_bytes(), b".", &sample.body]);
+    let signature = ["v1,", &Encoding::Base64.encode(&mac)].concat();
+    let headers = [("webhook-id", id), ("webhook-timestamp", &time), ("webhook-signature", &signature)];
+    Ok(sample.delivery(&headers))
 }
 
 /// Keys to verify with: for `v1` and for `v1a`.

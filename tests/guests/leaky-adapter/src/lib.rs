@@ -54,6 +54,10 @@ impl Adapter for Leaky {
             How::Panic => panic!("the secrets are {text}"),
         }
     }
+
+    fn sign(_sample: Sample, integration: &Integration<Config>) -> Result<Request, Rejection> {
+        Self::receive(&Request::default(), integration).map(|_| Request::default())
+    }
 }
 
 fn event(text: String, values: &[String]) -> Event {
