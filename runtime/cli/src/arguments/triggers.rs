@@ -94,6 +94,20 @@ pub(crate) enum Integration {
         /// The integration.
         name: String,
     },
+    /// Tries an integration out: its adapter signs a sample as the vendor would, which then goes the way of every delivery.
+    Test {
+        /// The integration.
+        name: String,
+        /// The event's type; `camshaft plugin show ADAPTER` lists those that have a sample.
+        #[arg(long)]
+        event: String,
+        /// A file in place of the adapter's own sample. The delivery's id in it is made anew.
+        #[arg(long)]
+        body: Option<PathBuf>,
+        /// Where the workflows are published; `production` if left out.
+        #[arg(long)]
+        environment: Option<String>,
+    },
     /// Removes an integration.
     Rm {
         /// The integration.

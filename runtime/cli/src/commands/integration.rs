@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::{Session, read_yaml, stem};
+use super::{Session, read_text, read_yaml, stem};
 use crate::arguments::Integration;
 use crate::client::escape;
 use crate::view::{pairs, table, text};
@@ -36,6 +36,16 @@ pub(super) fn run(session: &Session, command: Integration) -> Result<()> {
             let path = format!("/api/v1/integrations/{}/doctor", escape(&name));
             let found = session.client.json("POST", &path, &Value::Null)?;
             session.print(&found, diagnosis)
+        }
+        Integration::Test { name, event, body, environment } => {
+            let body = body.map(|file| read_text(&file)).transpose()?;
+            let wanted = json!({"event": event, "body": body, "environment": environment});
+            let path = format!("/api/v1/integrations/{}/test", escape(&name));
+            let delivered = session.client.json("POST", &path, &wanted)?;
+            session.print(&delivered, sample)?;
+            let status = text(&delivered["answer"]["status"]);
+            ensure!(status.starts_with(['2', '3']), "the sample was answered with {status}");
+            Ok(())
         }
         Integration::Rm { name } => {
             session.client.json("DELETE", &format!("/api/v1/integrations/{}", escape(&name)), &Value::Null)?;
@@ -94,18 +104,36 @@ fn show(shown: &Value) -> String {
     lines.join("\n")
 }
 
+/// What was sent, what it was answered with, and what it started.
+fn sample(delivered: &Value) -> String {
+    let (sent, answer) = (&delivered["sent"], &delivered["answer"]);
+    let mut lines = request(sent);
+    lines.push(format!("answered {}  {}", text(&answer["status"]), text(&answer["body"]).trim_end()));
+    for execution in delivered["executions"].as_array().into_iter().flatten() {
+        let (workflow, id) = (text(&execution["workflow"]), text(&execution["execution_id"]));
+        lines.push(format!("started {workflow}  camshaft execution show {id}"));
+    }
+    lines.extend(delivered["notes"].as_array().into_iter().flatten().map(text));
+    lines.join("\n")
+}
+
+/// A delivery, without its body.
+fn request(request: &Value) -> Vec<String> {
+    let mut lines = vec![format!("{} {}", text(&request["method"]), text(&request["url"]))];
+    for header in request["headers"].as_array().into_iter().flatten() {
+        lines.push(format!("  {}: {}", text(&header[0]), text(&header[1])));
+    }
+    lines.push(format!("  {} bytes of body; with `--json` you see it", text(&request["body_bytes"])));
+    lines
+}
+
 fn diagnosis(found: &Value) -> String {
     let mut lines = Vec::new();
     for refused in found["refused"].as_array().into_iter().flatten() {
         let (time, status, delivery) = (text(&refused["time"]), text(&refused["status"]), text(&refused["delivery"]));
         lines.push(format!("{time}  {status}  {delivery}  {}", text(&refused["reason"])));
         lines.push(format!("  {}: {}", text(&refused["cause"]), text(&refused["advice"])));
-        let request = &refused["request"];
-        lines.push(format!("  {} {}", text(&request["method"]), text(&request["url"])));
-        for header in request["headers"].as_array().into_iter().flatten() {
-            lines.push(format!("    {}: {}", text(&header[0]), text(&header[1])));
-        }
-        lines.push(format!("    {} bytes of body; with `--json` you see it", text(&request["body_bytes"])));
+        lines.extend(request(&refused["request"]).into_iter().map(|line| format!("  {line}")));
     }
     lines.extend(found["notes"].as_array().into_iter().flatten().map(text));
     if lines.is_empty() {

@@ -10,14 +10,10 @@ use camshaft_triggers::doctor::{Cause, cause};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::delivery::{RequestView, without_query};
 use super::integrations::integration;
 use super::problem::Problem;
 use super::{App, name_in_url};
-
-/// Most of a body that is shown, bytes.
-const BODY_SHOWN: usize = 4 << 10;
-/// What stands in place of what only its sender and the server should know.
-const HIDDEN: &str = "<hidden>";
 
 /// What was found.
 #[derive(Debug, Serialize, ToSchema)]
@@ -47,23 +43,6 @@ pub struct Examined {
     pub advice: String,
     /// What came; none where it was not kept.
     pub request: Option<RequestView>,
-}
-
-/// A delivery as it came, with what is secret hidden.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct RequestView {
-    /// The method.
-    pub method: String,
-    /// The URL, as the server saw it; values of its query are hidden.
-    pub url: String,
-    /// Where it came from.
-    pub remote_address: Option<String>,
-    /// Names and values, in their order.
-    pub headers: Vec<(String, String)>,
-    /// Bytes of the body.
-    pub body_bytes: usize,
-    /// Its beginning, as text.
-    pub body: String,
 }
 
 /// Look again at the latest refused deliveries: each is shown to its adapter with one circumstance changed.
@@ -120,7 +99,7 @@ async fn examined(app: &App, integration: &Integration, delivery: &RefusedDelive
         reason: delivery.reason.clone(),
         cause,
         advice,
-        request: request.map(|request| view(integration, request)),
+        request: request.map(|request| RequestView::of(integration, request)),
     }
 }
 
@@ -175,48 +154,4 @@ fn apart(dated: Timestamp, came: Timestamp) -> (humantime::FormattedDuration, &'
     let micros = dated.0.abs_diff(came.0);
     let side = if dated < came { "before" } else { "after" };
     (humantime::format_duration(std::time::Duration::from_secs(micros / 1_000_000)), side)
-}
-
-fn without_query(url: &str) -> &str {
-    url.split_once('?').map_or(url, |(url, _)| url)
-}
-
-fn view(integration: &Integration, request: &WebhookRequest) -> RequestView {
-    let shown = |text: &str| {
-        let secrets =
-            integration.secrets.iter().flat_map(|(field, values)| values.iter().map(move |value| (field, value)));
-        secrets.fold(text.to_owned(), |text, (field, value)| match value.is_empty() {
-            true => text,
-            false => text.replace(value.as_str(), &format!("<secret {field}>")),
-        })
-    };
-    let header = |(name, value): &(String, Vec<u8>)| {
-        let text = if is_credential(name) { HIDDEN.to_owned() } else { shown(&String::from_utf8_lossy(value)) };
-        (name.clone(), text)
-    };
-    let query: Vec<_> = request.query.split('&').filter(|pair| !pair.is_empty()).collect();
-    let keys: Vec<_> =
-        query.iter().map(|pair| format!("{}={HIDDEN}", pair.split_once('=').map_or(*pair, |(key, _)| key))).collect();
-    let url = without_query(&request.public_url);
-    RequestView {
-        method: request.method.clone(),
-        url: if keys.is_empty() { url.to_owned() } else { format!("{url}?{}", keys.join("&")) },
-        remote_address: request.remote_address.clone(),
-        headers: request.headers.iter().map(header).collect(),
-        body_bytes: request.body.len(),
-        body: {
-            // Masked before it is cut, so that no secret is cut in two.
-            let mut text = shown(&String::from_utf8_lossy(&request.body));
-            text.truncate(text.floor_char_boundary(BODY_SHOWN));
-            text
-        },
-    }
-}
-
-/// Whether a header holds what its sender proves itself with, right or wrong. Signatures hold for one body, and may be seen.
-fn is_credential(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey"]
-        .iter()
-        .any(|word| name.contains(word))
 }

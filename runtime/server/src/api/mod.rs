@@ -15,6 +15,7 @@ pub mod approvals;
 pub mod backup;
 pub mod connect;
 pub mod connections;
+pub mod delivery;
 pub mod doctor;
 pub mod environments;
 pub mod events;
@@ -29,6 +30,7 @@ pub mod publish;
 pub mod requirements;
 pub mod rerun;
 pub mod reruns;
+pub mod samples;
 pub mod schedules;
 pub mod secrets;
 pub mod shares;
@@ -268,6 +270,7 @@ fn watching() -> OpenApiRouter<Arc<Instance>> {
         .routes(routes!(reruns::list))
         .routes(routes!(reruns::show))
         .routes(routes!(test::test))
+        .routes(routes!(samples::send))
         .routes(routes!(events::receive, events::ask))
         .routes(routes!(events::receive_named, events::ask_named))
         .routes(routes!(tell::send))

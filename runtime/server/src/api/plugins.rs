@@ -41,6 +41,8 @@ pub struct ReleaseView {
     pub imports: Vec<String>,
     /// Interfaces that it exports.
     pub exports: Vec<String>,
+    /// Whether it is an adapter that can sign samples.
+    pub signs: bool,
     /// Whether the server brought it.
     pub shipped: bool,
     /// One sentence.
@@ -96,6 +98,7 @@ impl ReleaseView {
             observable: release.observable,
             imports: release.imports.clone(),
             exports: release.exports.clone(),
+            signs: release.signs(),
             shipped: release.shipped,
             summary: release.descriptor.summary().to_owned(),
             descriptor: release.descriptor.clone(),

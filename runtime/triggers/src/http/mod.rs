@@ -41,6 +41,7 @@ use camshaft_model::seams::{Clock, Directory, Dispatch, Plugins, Store};
 
 pub use forwarded::{Network, NotANetwork, client};
 pub use per_address::PerAddress;
+pub use receive::{Answered, deliver};
 pub use throttle::{Room, Throttle, seconds};
 
 use crate::deliveries::Deliveries;

@@ -10,7 +10,7 @@ use axum::extract::{ConnectInfo, RawPathParams, Request, State};
 use axum::http::request::Parts as Head;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use camshaft_model::ids::{IdOrName, Name};
+use camshaft_model::ids::{ExecutionId, IdOrName, Name};
 use camshaft_model::limits;
 use camshaft_model::matching;
 use camshaft_model::seams::{AdapterEvent, AdapterResponse, Integration, Published, Refusal, WebhookRequest};
@@ -44,14 +44,55 @@ pub(super) struct Asked {
     workflow: Option<IdOrName>,
 }
 
+/// Who is meant, as the URL writes it.
+struct Address<'a> {
+    workspace: Option<&'a str>,
+    integration: &'a str,
+    workflow: Option<&'a str>,
+}
+
+/// What a delivery was answered with, and what it started.
+#[derive(Debug)]
+pub struct Answered {
+    /// The answer.
+    pub response: Response,
+    /// Workflows and their executions; those of the first time where it came before.
+    pub executions: Vec<(Name, ExecutionId)>,
+}
+
+impl From<Response> for Answered {
+    fn from(response: Response) -> Self {
+        Self { response, executions: Vec::new() }
+    }
+}
+
 pub(super) async fn receive(
     target: Target,
     State(receiver): State<Arc<Receiver>>,
     parameters: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
 ) -> Response {
+    let parameters = match parameters {
+        Ok(parameters) => parameters,
+        Err(error) => return Refused::Malformed(format!("malformed path: {}", error.body_text())).into_response(),
+    };
+    let parameter = |name: &str| parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
+    let address = Address {
+        workspace: parameter("workspace"),
+        integration: parameter("integration").unwrap_or_default(),
+        workflow: parameter("workflow"),
+    };
     let (head, body) = request.into_parts();
-    receiver.receive(target, parameters, &head, body).await.unwrap_or_else(Refused::into_response)
+    let received = receiver.receive(target, address, &head, body).await;
+    received.map_or_else(Refused::into_response, |answered| answered.response)
+}
+
+/// Takes a delivery of this machine's own for an integration of a workspace, exactly as one that comes over the network.
+pub async fn deliver(parts: &Parts, workspace: &Name, integration: &Name, request: Request) -> Answered {
+    let address = Address { workspace: Some(workspace.as_str()), integration: integration.as_str(), workflow: None };
+    let (head, body) = request.into_parts();
+    let received = Receiver::new(parts.clone()).receive(Target::All, address, &head, body).await;
+    received.unwrap_or_else(|refused| refused.into_response().into())
 }
 
 impl Receiver {
@@ -63,19 +104,16 @@ impl Receiver {
     async fn receive(
         &self,
         target: Target,
-        parameters: Result<RawPathParams, RawPathParamsRejection>,
+        address: Address<'_>,
         head: &Head,
         body: Body,
-    ) -> Result<Response, Refused> {
-        let parameters =
-            parameters.map_err(|error| Refused::Malformed(format!("malformed path: {}", error.body_text())))?;
-        let parameter = |name: &str| parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
-        let which = IdOrName::parse("integration id", parameter("integration").unwrap_or_default())?;
-        let workflow = parameter("workflow").map(|text| IdOrName::parse("workflow id", text)).transpose()?;
+    ) -> Result<Answered, Refused> {
+        let which = IdOrName::parse("integration id", address.integration)?;
+        let workflow = address.workflow.map(|text| IdOrName::parse("workflow id", text)).transpose()?;
         let environment = request::environment(&head.uri)?.unwrap_or_else(|| self.production.clone());
         let asked = Asked { target, environment, workflow };
 
-        let workspace = self.workspace(parameter("workspace"), &which)?;
+        let workspace = self.workspace(address.workspace, &which)?;
         let found = self.parts.directory.integration(&workspace, &which);
         let Some(integration) = found.filter(|integration| integration.enabled) else {
             return Err(Refused::Unknown(format!("integration `{}` is unknown or disabled", shown(&which))));
@@ -117,7 +155,7 @@ impl Receiver {
         integration: &Integration,
         head: &Head,
         webhook: &WebhookRequest,
-    ) -> Result<Response, Refused> {
+    ) -> Result<Answered, Refused> {
         let settings = &self.parts.settings;
         let waits = asked.target == Target::Waiting;
         let preferred = if waits { request::wait(&head.headers)? } else { None };
@@ -130,7 +168,7 @@ impl Receiver {
         if events.is_empty()
             && let Some(handshake) = respond
         {
-            return Ok(handshake);
+            return Ok(handshake.into());
         }
         let one = asked.workflow.as_ref().map(|which| self.one(which, integration, &asked.environment)).transpose()?;
         let events = event::normalise(integration, &head.uri, content_type, webhook, events)?;
@@ -181,7 +219,7 @@ impl Receiver {
             let applied = HeaderValue::from_str(&format!("wait={}", window.as_secs()));
             response.headers_mut().insert("preference-applied", applied.expect("a number is visible ASCII"));
         }
-        Ok(response)
+        Ok(Answered { response, executions: started.executions })
     }
 
     /// The workspace that the URL means: the one that it names, that of the id, or the one that names belong to.
