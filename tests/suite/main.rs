@@ -17,6 +17,7 @@ mod keys;
 mod kills;
 mod log;
 mod main_path;
+mod projects;
 mod samples;
 mod schedules;
 mod shares;

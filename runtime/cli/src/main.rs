@@ -1,4 +1,4 @@
-//! The binary `camshaft`: the server, and a client of its HTTP API for everything else.
+//! The binary `camshaft`: the server, projects of new plugins, and a client of the HTTP API for everything else.
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 used wrongly, 3 no server there.
 
@@ -7,6 +7,7 @@ mod client;
 mod commands;
 mod follow;
 mod memory;
+mod project;
 mod timeline;
 mod view;
 

@@ -16,7 +16,7 @@ pub(crate) use executions::{Approval, Execution, Which};
 pub(crate) use subscriptions::{Subscribed, Subscription};
 pub(crate) use tenants::{Environment, Secret, Token, Workspace};
 pub(crate) use triggers::{Integration, Schedule, Trigger};
-pub(crate) use workflows::{Kind, Plugin, Workflow};
+pub(crate) use workflows::{Kind, Language, Plugin, Workflow};
 
 /// Workflows whose tasks and webhook adapters are WebAssembly plugins.
 #[derive(Parser)]

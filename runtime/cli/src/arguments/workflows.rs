@@ -146,6 +146,20 @@ pub(crate) enum Workflow {
 
 #[derive(Subcommand)]
 pub(crate) enum Plugin {
+    /// Makes a project of a new plugin, in a folder of its name. No server is needed.
+    New {
+        /// The plugin, and the folder: [a-z][a-z0-9-]*
+        name: String,
+        /// What it is.
+        #[arg(long)]
+        kind: Kind,
+        /// What it is written in.
+        #[arg(long, default_value = "rust")]
+        lang: Language,
+        /// The folder of the SDK, `sdk/rust` of Camshaft's sources; the repository if left out.
+        #[arg(long)]
+        sdk: Option<PathBuf>,
+    },
     /// Uploads components.
     Push {
         /// Component files.
@@ -177,6 +191,12 @@ pub(crate) enum Plugin {
         #[arg(long = "secret")]
         secrets: Vec<String>,
     },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Language {
+    /// Rust, with `camshaft-sdk`.
+    Rust,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -7,8 +7,9 @@ use camshaft_server::COMPONENT_BYTES_MAX;
 use serde_json::{Value, json};
 
 use super::{Session, say};
-use crate::arguments::{Kind, Plugin};
+use crate::arguments::{Kind, Language, Plugin};
 use crate::client::escape;
+use crate::project;
 use crate::view::{pairs, table, text};
 
 /// Events of an adapter that a line of the list names.
@@ -17,6 +18,10 @@ const EVENTS_SHOWN: usize = 4;
 pub(super) fn run(session: &Session, command: Plugin) -> Result<()> {
     let client = &session.client;
     match command {
+        Plugin::New { name, kind, lang: Language::Rust, sdk } => {
+            let files = project::make(Path::new(&name), kind, &name, sdk.as_deref())?;
+            session.print(&json!({"name": name, "folder": name, "files": files}), |_| made(&name))
+        }
         Plugin::Push { files } => {
             for file in files {
                 let (pushed, new) = push(session, &file)?;
@@ -49,6 +54,18 @@ pub(super) fn run(session: &Session, command: Plugin) -> Result<()> {
             session.print(&granted, |_| format!("{name} may reach {}", grant_text(&grant)))
         }
     }
+}
+
+/// What to type next.
+fn made(name: &str) -> String {
+    let component = name.replace('-', "_");
+    format!(
+        "made {name}: its tests pass, and everything in it is yours to change\n\n\
+         \x20 cd {name}\n\
+         \x20 cargo test\n\
+         \x20 cargo build --release --target wasm32-wasip2\n\
+         \x20 camshaft plugin push target/wasm32-wasip2/release/{component}.wasm"
+    )
 }
 
 /// Some of its events, and how many more there are.
@@ -126,6 +143,7 @@ fn show(session: &Session, name: &str) -> Result<()> {
             "seen outside",
             if release["observable"] == json!(true) { "yes: observable" } else { "no: silent" }.to_owned(),
         ),
+        ("signs samples", if release["signs"] == json!(true) { "yes" } else { "" }.to_owned()),
         ("granted", grant_text(&shown["grant"])),
         ("secrets", secrets.join(", ")),
         ("events", events.join(", ")),
