@@ -9,7 +9,9 @@
 //! The engine knows the seams of the model and nothing of redb, wasmtime or HTTP.
 
 mod accept;
+mod counted;
 pub mod decide;
+mod dispatch;
 mod drive;
 mod evaluate;
 mod gate;
@@ -26,10 +28,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use camshaft_model::ids::{ExecutionId, ResourceId};
 use camshaft_model::language::expression::Jq;
 use camshaft_model::places::Places;
-use camshaft_model::seams::{Clock, Directory, Ids, Plugins, Store};
+use camshaft_model::seams::{Clock, Directory, Ids, Plugins, Store, Witness};
 use tokio::sync::{Semaphore, broadcast, watch};
 
-pub use accept::Dispatcher;
+use counted::Full;
+pub use dispatch::Dispatcher;
 use evaluate::Matched;
 use gate::Gates;
 pub use gate::Occupancy;
@@ -50,6 +53,8 @@ pub struct EngineParts {
     pub jq: Arc<dyn Jq>,
     /// A place for each that may evaluate at once: as many as can be on a processor, so that a crowd waits without a thread each.
     pub places: Arc<Places>,
+    /// Is told what triggers have started.
+    pub witness: Arc<dyn Witness>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Fresh ids.
@@ -65,6 +70,7 @@ pub struct Engine {
     locks: Locks,
     gates: Gates,
     seats: Arc<Seats>,
+    full: Full,
     calls: Arc<Semaphore>,
     matched: Matched,
     stopping: AtomicBool,
@@ -86,6 +92,7 @@ impl Engine {
             locks: Locks::default(),
             gates: Gates::default(),
             seats: Arc::default(),
+            full: Full::default(),
             calls,
             matched: Matched::default(),
             stopping: AtomicBool::new(false),

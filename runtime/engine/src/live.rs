@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camshaft_model::entry::{At, Sequence};
 use camshaft_model::ids::{ExecutionId, Name};
-use camshaft_model::invocation::SeenDelivery;
 use camshaft_model::outcome::{AttemptOutcome, Outcome};
 use camshaft_model::seams::{Answer, Fence, Message, StoreError, TellError};
 use camshaft_model::time::Timestamp;
@@ -44,10 +43,8 @@ pub(crate) enum Progress {
     Going,
     /// It ended, durably.
     Ended(Arc<Outcome>),
-    /// It never was: its delivery had come before.
-    Duplicate(Box<SeenDelivery>),
-    /// It never was: its first entries could not be made durable.
-    NotDurable(String),
+    /// It never was: the store would not have its first entries, the delivery that brought it, or one more in a counter.
+    Refused(StoreError),
     /// This server let go of it; another start goes on with it.
     LetGo,
 }

@@ -14,7 +14,7 @@ use camshaft_model::time::Timestamp;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::Engine;
-use crate::drive::{Beginning, Driver};
+use crate::drive::{Beginning, Driver, First};
 use crate::live::{Appended, Command, Parked, Told};
 
 /// Open executions that are claimed at once.
@@ -218,7 +218,10 @@ impl Engine {
             }
             Err(error) => return Err(error.to_string()),
         };
-        Driver::spawn(self, Beginning { published, state, pending: Vec::new(), delivery: None, fence, seat: None });
+        Driver::spawn(
+            self,
+            Beginning { published, state, pending: Vec::new(), first: First::default(), fence, seat: None },
+        );
         Ok(true)
     }
 

@@ -17,6 +17,7 @@ mod receive;
 mod registry;
 mod sign;
 mod state;
+mod tell;
 mod tls;
 
 use std::path::PathBuf;
@@ -40,6 +41,7 @@ pub use post::{PostRules, Poster};
 
 use machine::Machine;
 use registry::Registry;
+use tell::Told;
 
 /// How the host is set up.
 pub struct HostConfig {
@@ -89,6 +91,7 @@ pub struct Host {
     permissions: Arc<dyn Permissions>,
     /// A place for each instance that the pool has.
     places: Semaphore,
+    told: Told,
 }
 
 impl Host {
@@ -109,6 +112,7 @@ impl Host {
             budget: config.budget,
             permissions,
             places: Semaphore::new(config.instances_max.max(1) as usize),
+            told: Told::default(),
         }))
     }
 

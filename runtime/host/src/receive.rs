@@ -1,10 +1,9 @@
 //! One delivery through an adapter: verify, answer, or hand back events.
 
-use camshaft_model::Value;
 use camshaft_model::ids::Name;
 use camshaft_model::language::template::depth;
 use camshaft_model::limits;
-use camshaft_model::outcome::{Failure, FailureKind, LogLevel, LogLine};
+use camshaft_model::outcome::{Failure, FailureKind};
 use camshaft_model::seams::{AdapterEvent, AdapterResponse, Integration, Receipt, Refusal, WebhookRequest};
 use camshaft_model::time::Timestamp;
 use wasmtime::Store;
@@ -75,13 +74,13 @@ impl Host {
     ) -> Result<T, Refusal> {
         let state = store.data_mut();
         state.log_what_was_printed();
-        let name = integration.name.as_str();
         for line in std::mem::take(&mut state.log) {
-            tell(name, &line);
+            self.told.tell(integration, &line);
         }
         // What the caller reads is the adapter's word; why a request did not go out is for the operator.
         if let Some(outside) = state.outbound.verdict().take() {
-            tracing::warn!(integration = name, "{outside}");
+            let (workspace, integration) = (integration.workspace.as_str(), integration.name.as_str());
+            tracing::warn!(workspace, integration, "{outside}");
         }
         let breach = state.meter.breach.map(Breach::failure);
         match returned {
@@ -207,18 +206,5 @@ pub(crate) fn masked_refusal(refusal: Refusal, mask: &Mask) -> Refusal {
             details: failure.details.map(|details| mask.value(details)),
             ..failure
         }),
-    }
-}
-
-/// A line of an adapter goes to the server's own log: there is no execution yet that could keep it.
-fn tell(integration: &str, line: &LogLine) {
-    let LogLine { message, fields, .. } = line;
-    let fields = if fields.is_empty() { String::new() } else { Value::Object(fields.clone()).to_string() };
-    match line.level {
-        LogLevel::Error => tracing::error!(integration, fields, "{message}"),
-        LogLevel::Warn => tracing::warn!(integration, fields, "{message}"),
-        LogLevel::Info => tracing::info!(integration, fields, "{message}"),
-        LogLevel::Debug => tracing::debug!(integration, fields, "{message}"),
-        LogLevel::Trace => tracing::trace!(integration, fields, "{message}"),
     }
 }

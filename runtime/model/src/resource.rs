@@ -45,11 +45,13 @@ pub enum ResourceKind {
     Connection,
     /// A public key that tokens of users are verified with; key is its label.
     SigningKey,
+    /// What the triggers of a workflow have done; key is the workflow's id.
+    Tally,
 }
 
 impl ResourceKind {
     /// Every kind.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Workflow,
         Self::Revision,
         Self::Plugin,
@@ -67,6 +69,7 @@ impl ResourceKind {
         Self::User,
         Self::Connection,
         Self::SigningKey,
+        Self::Tally,
     ];
 
     /// The word, as in keys and messages.
@@ -89,6 +92,7 @@ impl ResourceKind {
             Self::User => "user",
             Self::Connection => "connection",
             Self::SigningKey => "signing key",
+            Self::Tally => "tally",
         }
     }
 }

@@ -15,13 +15,13 @@ pub mod readiness;
 pub mod reruns;
 
 pub mod backup;
-pub mod firings;
 pub mod folder;
 pub mod operator;
 pub mod retention;
 pub mod sharing;
 pub mod shipped;
 pub mod signing_keys;
+pub mod tallies;
 pub mod tokens;
 pub mod vault;
 

@@ -31,7 +31,6 @@ use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::dialects::{self, Paragon, ToolJet};
 use crate::envelope::Envelope;
-use crate::firings::{Counted, Firings};
 use crate::folder::DataFolder;
 use crate::inspector::{Inspector, Unfit};
 use crate::letters::announcing::Announcing;
@@ -43,6 +42,7 @@ use crate::readiness::Readiness;
 use crate::reruns::{self, Reruns};
 use crate::retention::Retention;
 use crate::shipped;
+use crate::tallies::Tallies;
 use crate::time::{OrderedIds, SystemClock};
 use crate::tokens::Tokens;
 use crate::vault::Vault;
@@ -151,19 +151,19 @@ impl Server {
             clock: clock.clone(),
         });
         let letters = letters.await.context("letters of subscriptions cannot be read")?;
+        let tallies = Tallies::load(&*store, clock.clone()).await?;
         let engine = Engine::start(EngineParts {
             store: Arc::new(Announcing::new(store.clone(), letters.clone())),
             plugins: host.clone(),
             directory: catalog.clone(),
             jq: evaluator.clone(),
             places: places.clone(),
+            witness: tallies.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
             parallel_calls: parallel_calls as usize,
         });
-        let firings = Arc::new(Firings::default());
-        let dispatcher = Arc::new(Dispatcher(engine.clone()));
-        let dispatch: Arc<dyn Dispatch> = Arc::new(Counted::new(dispatcher, firings.clone(), clock.clone()));
+        let dispatch: Arc<dyn Dispatch> = Arc::new(Dispatcher(engine.clone()));
         let throttle = Arc::new(Throttle::new(config.limits.executions_per_second, clock.clone()));
         for workspace in catalog.workspaces() {
             let kept = catalog.workspace_kept(&workspace);
@@ -211,7 +211,7 @@ impl Server {
             ids,
             throttle: throttle.clone(),
             deliveries: deliveries.clone(),
-            firings,
+            tallies,
             schedules,
             readiness: Arc::new(Readiness::default()),
             reruns: Reruns::new(config.limits.executions_per_second, clock.clone()),
@@ -257,6 +257,10 @@ impl Server {
         let beside = [
             tokio::spawn(settle(instance.clone(), evaluator, once_started)),
             tokio::spawn(upkeep(instance.clone())),
+            tokio::spawn({
+                let instance = instance.clone();
+                async move { instance.tallies.run(&*instance.store).await }
+            }),
             tokio::spawn(async move { retention.run().await }),
             tokio::spawn(fire(instance.clone())),
             tokio::spawn(instance.letters.clone().run()),
@@ -279,6 +283,7 @@ impl Server {
         listener::listen(listener, envelope, Patience::default(), stop, || async { engine.stop().await }).await;
         beside.iter().for_each(tokio::task::JoinHandle::abort);
         write_uses(&instance).await;
+        instance.tallies.write(&*instance.store).await;
         match Arc::into_inner(failed).and_then(OnceLock::into_inner) {
             Some(error) => Err(error),
             None => Ok(()),

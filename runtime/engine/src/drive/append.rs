@@ -6,7 +6,7 @@ use camshaft_model::entry::Sequence;
 use camshaft_model::seams::{Append, JournalAppend, StoreError};
 use camshaft_model::summary::{Outlook, Summary};
 
-use super::{Driver, Stop};
+use super::{Driver, First, Stop};
 use crate::decide::next_due;
 use crate::live::Appended;
 
@@ -45,8 +45,9 @@ impl Driver {
     /// refusal is waited out, since the execution was acknowledged.
     pub(super) async fn flush(&mut self) -> Result<(), Stop> {
         while !self.pending.is_empty() {
-            let append =
-                Append { journals: vec![self.journal()], delivery: self.delivery.clone(), ..Append::default() };
+            let First { delivery, counts } = &self.first;
+            let (delivery, counts) = (delivery.clone(), counts.clone());
+            let append = Append { journals: vec![self.journal()], delivery, counts, ..Append::default() };
             self.append(append).await?;
         }
         Ok(())
@@ -82,7 +83,7 @@ impl Driver {
     /// What was pending is durable.
     fn appended(&mut self) {
         self.pending.clear();
-        self.delivery = None;
+        self.first = First::default();
         for (at, key) in std::mem::take(&mut self.returned) {
             self.engine.give_back(&self.published.workspace, &key, (self.id, at));
         }

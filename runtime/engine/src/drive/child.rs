@@ -31,6 +31,8 @@ impl Driver {
             // Those of a former server count first.
             self.engine.complete().await;
         }
+        // What it has reached so far is not to fail with the child, nor the child to take a place if that cannot be appended.
+        self.flush().await?;
         let time = self.engine.parts.clock.now();
         let (child, mut append) = match self.accept_child(at, workflow, params, waits) {
             Ok(accepted) => accepted,
@@ -44,9 +46,8 @@ impl Driver {
             let output = Arc::new(json!({"execution": execution.to_string(), "workflow": workflow.as_str()}));
             Entry::StepEnded { time, at, outcome: StepOutcome::Succeeded(output), go_on: false }
         };
-        // Both or neither: an entry that names a child which is not there, or a child that nobody knows of, would be lost.
-        self.flush().await?;
-        // Only a counter can refuse it, and a state may be large.
+        // Both or neither: an entry that names a child which is not there, or a child that nobody knows of, would be lost. Only a
+        // counter can refuse it, and a state may be large.
         let before = (!append.counts.is_empty()).then(|| self.state.clone());
         self.record(entry)?;
         append.journals.push(self.journal());
@@ -66,7 +67,7 @@ impl Driver {
                 }
                 let what = match error {
                     StoreError::LimitReached { key, limit } => {
-                        child.reached(&key, limit, self.engine.parts.clock.now()).to_string()
+                        child.counted.reached(&key, limit, self.engine.parts.clock.now()).to_string()
                     }
                     error => format!("workflow `{workflow}` cannot be started: {error}"),
                 };

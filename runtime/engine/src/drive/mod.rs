@@ -19,7 +19,7 @@ use camshaft_model::ids::ExecutionId;
 use camshaft_model::invocation::SeenDelivery;
 use camshaft_model::limits;
 use camshaft_model::outcome::{Ending, Failure, FailureKind, Outcome, StepOutcome};
-use camshaft_model::seams::{Fence, Published, StoreError};
+use camshaft_model::seams::{Count, Fence, Published, StoreError};
 use camshaft_model::state::{Stage, State};
 use camshaft_model::time::Timestamp;
 use futures::future::{AbortHandle, Abortable, Aborted, BoxFuture};
@@ -44,8 +44,7 @@ pub(crate) struct Driver {
     /// Applied and not yet durable, and since when.
     pending: Vec<Arc<Entry>>,
     pending_since: Timestamp,
-    /// The delivery to be remembered with the first append.
-    delivery: Option<(SeenDelivery, Timestamp)>,
+    first: First,
     calls: FuturesUnordered<Abortable<BoxFuture<'static, Performed>>>,
     /// The way to stop each call.
     under_way: BTreeMap<At, AbortHandle>,
@@ -65,13 +64,22 @@ pub(crate) struct Driver {
     _seat: Seat,
 }
 
+/// What the first append of an execution carries besides.
+#[derive(Default)]
+pub(crate) struct First {
+    /// The delivery that brought it, and since when it must not have been seen.
+    pub(crate) delivery: Option<(SeenDelivery, Timestamp)>,
+    /// One more in each.
+    pub(crate) counts: Vec<Count>,
+}
+
 /// What an execution begins to be driven with.
 pub(crate) struct Beginning {
     pub(crate) published: Arc<Published>,
     pub(crate) state: State,
-    /// Its entries that are not durable yet, with the delivery that brought them.
+    /// Its entries that are not durable yet.
     pub(crate) pending: Vec<Arc<Entry>>,
-    pub(crate) delivery: Option<(SeenDelivery, Timestamp)>,
+    pub(crate) first: First,
     pub(crate) fence: Fence,
     /// Its place among those under way, where it has one already.
     pub(crate) seat: Option<Seat>,
@@ -90,7 +98,7 @@ enum Stop {
 impl Driver {
     /// Begins to drive.
     pub(crate) fn spawn(engine: &Arc<Engine>, beginning: Beginning) -> Handle {
-        let Beginning { published, state, pending, delivery, fence, seat } = beginning;
+        let Beginning { published, state, pending, first, fence, seat } = beginning;
         let seat = seat.unwrap_or_else(|| engine.seats.sit(&published.workspace));
         let (sender, commands) = mpsc::unbounded_channel();
         let (progress, watch) = watch::channel(Progress::Going);
@@ -110,7 +118,7 @@ impl Driver {
             pending_since: state.updated_at,
             state,
             pending,
-            delivery,
+            first,
             calls: FuturesUnordered::new(),
             under_way: BTreeMap::new(),
             locks: BTreeMap::new(),
@@ -139,8 +147,7 @@ impl Driver {
             },
             Err(Stop::Parked) => return self.hand_over(guard),
             Err(Stop::LetGo) => Progress::LetGo,
-            Err(Stop::Store(StoreError::Duplicate(seen))) => Progress::Duplicate(seen),
-            Err(Stop::Store(error)) => Progress::NotDurable(error.to_string()),
+            Err(Stop::Store(error)) => Progress::Refused(error),
         };
         if !matches!(last, Progress::LetGo) {
             self.depart();

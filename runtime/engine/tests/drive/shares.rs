@@ -168,6 +168,27 @@ async fn a_day_s_and_a_month_s_share_are_exact_over_restarts() {
 }
 
 #[tokio::test]
+async fn what_is_counted_and_waited_for_is_one_append_and_where_that_is_refused_it_never_was() {
+    let limits = "limits: { per_day: 2, per_month: 9, concurrency: 1 }";
+    let world = World::of(&[&format!("name: a\n{limits}\nsteps: [ {{ task: silent }}, {{ exit: {{}} }} ]")]).await;
+    for run in 1..=2 {
+        let dispatched = world.dispatcher.dispatch(world.request(Reply::Wait)).await.unwrap();
+        assert_eq!(dispatched.outcome.unwrap().ending, Ending::Succeeded);
+        assert_eq!(world.disk.appends(), run);
+    }
+    for _ in 0..3 {
+        let error = world.dispatcher.dispatch(world.request(Reply::Wait)).await.unwrap_err();
+        assert!(matches!(&error, DispatchError::LimitReached(reached) if reached.limit == 2), "{error}");
+        world.rest().await;
+    }
+    assert_eq!(world.calls(), 3, "one ran ahead and was refused; from then on it is known");
+    assert_eq!((world.disk.appends(), world.disk.summaries().len()), (2, 2));
+    world.pass(DAY).await;
+    let dispatched = world.dispatcher.dispatch(world.request(Reply::Wait)).await.unwrap();
+    assert_eq!(dispatched.outcome.unwrap().ending, Ending::Succeeded, "its place was given back");
+}
+
+#[tokio::test]
 async fn of_one_delivery_as_many_are_started_as_there_is_room_for() {
     let world = World::of(&["name: a\nlimits: { per_day: 3 }\nsteps: [ { task: silent } ]"]).await;
     world.start(json!(null)).await;

@@ -18,7 +18,7 @@ use camshaft_model::plugin::PluginPin;
 use camshaft_model::program::Program;
 use camshaft_model::seams::*;
 use camshaft_model::time::Timestamp;
-use camshaft_model::workflow::{Trigger, Workflow, WorkflowLimits};
+use camshaft_model::workflow::{Trigger, TriggerKey, Workflow, WorkflowLimits};
 use camshaft_model::{Value, json};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -87,6 +87,14 @@ impl Clock for SharedClock {
         }
         .boxed()
     }
+}
+
+struct Unwatched;
+
+impl Witness for Unwatched {
+    fn started(&self, _: &Published, _: &TriggerKey, _: ExecutionId) {}
+
+    fn not_started(&self, _: &Published, _: &TriggerKey, _: String) {}
 }
 
 /// Ids in order, from a number on.
@@ -375,6 +383,7 @@ impl World {
             directory: Arc::new(Workflows(workflows.clone(), quotas.clone())),
             jq: Arc::new(TimedJq(clock.clone(), crowd.clone())),
             places: Places::new(Handle::current().metrics().num_workers()),
+            witness: Arc::new(Unwatched),
             clock: Arc::new(clock.clone()),
             ids: Arc::new(Counted(AtomicU64::new(first_id))),
             parallel_calls: 128,

@@ -213,6 +213,15 @@ pub enum TellError {
     Store(#[from] StoreError),
 }
 
+/// Is told what became of each start that a trigger asked for, whoever handed it in. A delivery that had come before is not told
+/// of again.
+pub trait Witness: Send + Sync {
+    /// The trigger started its workflow.
+    fn started(&self, published: &Published, trigger: &TriggerKey, execution: ExecutionId);
+    /// It could not.
+    fn not_started(&self, published: &Published, trigger: &TriggerKey, why: String);
+}
+
 /// Starts executions and waits for them; the engine, as triggers know it.
 pub trait Dispatch: Send + Sync {
     /// Accepts executions. For a detached caller they are durable when this returns. For one that waits, it returns with

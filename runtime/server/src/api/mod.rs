@@ -75,13 +75,13 @@ use crate::backup::Backups;
 use crate::catalog::Catalog;
 use crate::catalog::specs::{Kept, WorkflowSpec};
 use crate::dialects::torq;
-use crate::firings::Firings;
 use crate::inspector::Inspector;
 use crate::letters::Letters;
 use crate::observe::Metrics;
 use crate::readiness::Readiness;
 use crate::reruns::Reruns;
 use crate::shipped::{self, Shipped};
+use crate::tallies::Tallies;
 use crate::tokens::Caller;
 use problem::{Fault, Problem};
 
@@ -110,7 +110,7 @@ pub struct Instance {
     /// What came for each integration; written by the trigger URLs.
     pub deliveries: Arc<Deliveries>,
     /// What every trigger has done.
-    pub firings: Arc<Firings>,
+    pub tallies: Arc<Tallies>,
     /// What starts workflows when the time comes.
     pub schedules: Arc<Schedules>,
     /// Reruns of many executions.

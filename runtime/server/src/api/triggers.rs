@@ -49,13 +49,13 @@ pub struct TriggerView {
     pub next_at: Option<String>,
     /// The same call for a shell; the token is read from `CAMSHAFT_TOKEN`. Empty for what nobody calls.
     pub curl: String,
-    /// Executions that it started since the server started.
+    /// Executions that it started. Written down every five seconds: a crash may lose the last few from the count.
     pub started: u64,
     /// When it started the latest (RFC 3339).
     pub last_started_at: Option<String>,
     /// The latest.
     pub last_execution_id: Option<String>,
-    /// How often it could start none since the server started.
+    /// How often it could start none.
     pub failed: u64,
     /// The latest of these, newest first, at most 20.
     pub last_failures: Vec<FailureView>,
@@ -144,7 +144,7 @@ impl TriggerView {
     }
 
     fn of(app: &App, kept: &Kept<WorkflowSpec>, environment: &Name, trigger: &TriggerSpec, params: &Value) -> Self {
-        let firing = app.firings.of(kept.id, environment, &trigger.key);
+        let tally = app.tallies.of(&app.workspace, kept.id, environment, &trigger.key);
         let item = TriggerItem::of(app, kept, environment, trigger);
         let url = |kind: &str| item.urls.get(kind).map_or("", String::as_str);
         let curl = match (trigger.kind.as_str(), &trigger.event_type, &trigger.app_event) {
@@ -170,11 +170,11 @@ impl TriggerView {
             trigger: item,
             next_at: next.map(|next| next.to_string()),
             curl,
-            started: firing.started,
-            last_started_at: firing.last.map(|(time, _)| time.to_string()),
-            last_execution_id: firing.last.map(|(_, execution)| execution.to_string()),
-            failed: firing.failed,
-            last_failures: firing
+            started: tally.started,
+            last_started_at: tally.last.map(|(time, _)| time.to_string()),
+            last_execution_id: tally.last.map(|(_, execution)| execution.to_string()),
+            failed: tally.failed,
+            last_failures: tally
                 .failures
                 .into_iter()
                 .map(|failure| FailureView { time: failure.time.to_string(), why: failure.why })

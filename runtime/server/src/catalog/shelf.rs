@@ -137,7 +137,11 @@ impl Shelf {
             ResourceKind::User | ResourceKind::Connection | ResourceKind::SigningKey => {
                 self.users.take(resource, vault)?;
             }
-            ResourceKind::Revision | ResourceKind::Rerun | ResourceKind::Schedule | ResourceKind::Letter => {}
+            ResourceKind::Revision
+            | ResourceKind::Rerun
+            | ResourceKind::Schedule
+            | ResourceKind::Letter
+            | ResourceKind::Tally => {}
         }
         Ok(())
     }

@@ -23,7 +23,6 @@ use camshaft_server::catalog::Catalog;
 use camshaft_server::catalog::quotas::InstanceLimits;
 use camshaft_server::dialects::{self, Paragon, ToolJet};
 use camshaft_server::envelope::Envelope;
-use camshaft_server::firings::{Counted, Firings};
 use camshaft_server::folder::DataFolder;
 use camshaft_server::inspector::{Inspector, Unfit};
 use camshaft_server::letters::announcing::Announcing;
@@ -32,6 +31,7 @@ use camshaft_server::observe::Metrics;
 use camshaft_server::readiness::Readiness;
 use camshaft_server::reruns::{self, Reruns};
 use camshaft_server::shipped::Shipped;
+use camshaft_server::tallies::Tallies;
 use camshaft_server::time::{OrderedIds, SystemClock};
 use camshaft_server::tokens::Tokens;
 use camshaft_server::vault::Vault;
@@ -161,19 +161,19 @@ impl Bench {
             letters::Parts { store: store.clone(), catalog: catalog.clone(), post: post.clone(), clock: clock.clone() };
         let letters = Letters::load(parts).await?;
         tokio::spawn(letters.clone().run());
+        let tallies = Tallies::load(&*store, clock.clone()).await?;
         let engine = Engine::start(EngineParts {
             store: Arc::new(Announcing::new(store.clone(), letters.clone())),
             plugins: hands.clone(),
             directory: catalog.clone(),
             jq: jq.clone(),
             places: places.clone(),
+            witness: tallies.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
             parallel_calls: 8,
         });
-        let firings = Arc::new(Firings::default());
-        let dispatcher = Arc::new(Dispatcher(engine.clone()));
-        let dispatch = Arc::new(Counted::new(dispatcher, firings.clone(), clock.clone()));
+        let dispatch = Arc::new(Dispatcher(engine.clone()));
         let throttle = Arc::new(Throttle::new(executions_per_second, clock.clone()));
         let deliveries = Arc::new(Deliveries::default());
         let (under_way, occupied, widened) = (engine.clone(), engine.clone(), engine.clone());
@@ -216,7 +216,7 @@ impl Bench {
             ids: ids.clone(),
             throttle: throttle.clone(),
             deliveries: deliveries.clone(),
-            firings,
+            tallies,
             schedules,
             readiness: Arc::new(Readiness::default()),
             reruns: Reruns::new(executions_per_second, clock.clone()),

@@ -37,12 +37,15 @@ async fn everything_that_was_put_in_is_there_again() {
         "/api/v1/secrets",
         "/api/v1/plugins/caller",
         "/api/v1/executions",
+        "/api/v1/workflows/echo-it/triggers",
     ];
     let mut told = Vec::new();
     for path in paths {
         told.push(bench.get(path).await);
     }
+    assert_eq!(told[5]["items"][0]["started"], 1, "what triggers have done too: {:#}", told[5]);
     bench.engine.stop().await;
+    bench.app.tallies.write(&*store).await;
     drop(bench);
 
     let bench = Bench::with(Options { store: Arc::new(store.restarted()), ..Options::default() }).await;

@@ -69,6 +69,18 @@ async fn of_two_webhook_triggers_each_has_its_own_switch() {
 }
 
 #[tokio::test]
+async fn what_a_step_s_event_starts_counts_for_the_trigger_that_it_started_by() {
+    let bench = Bench::new().await;
+    let told = "name: told\ntriggers: [ { event: { type: order.paid } } ]\nsteps: [ { exit: {} } ]";
+    bench.publish("told", told).await;
+    bench.publish("tells", "name: tells\nsteps: [ { emit: { type: order.paid } }, { exit: {} } ]").await;
+    assert_eq!(bench.run("tells", "{}").await["status"], "succeeded");
+    let trigger = bench.get("/api/v1/workflows/told/triggers").await["items"][0].clone();
+    let started = bench.get("/api/v1/executions?workflow=told").await["items"][0]["id"].clone();
+    assert_eq!((&trigger["started"], &trigger["last_execution_id"]), (&json!(1), &started), "{trigger:#}");
+}
+
+#[tokio::test]
 async fn a_trigger_tells_where_to_call_and_what_came_of_it() {
     let bench = Bench::new().await;
     let limited = ECHO.replace("params:", "limits: { per_day: 1 }\nparams:");

@@ -58,6 +58,8 @@ pub(crate) struct Batch<'txn> {
     deliveries: Option<Table<'txn, &'static [u8], &'static [u8]>>,
     delivered_at: Option<Table<'txn, &'static [u8], ()>>,
     counts: Option<Table<'txn, &'static [u8], u64>>,
+    /// Where the counters of this batch stand: each is written once, however many appends it counts.
+    counted: HashMap<Vec<u8>, u64>,
     resources: Option<Table<'txn, &'static [u8], &'static [u8]>>,
     blobs: Option<Table<'txn, [u8; 32], &'static [u8]>>,
 }
@@ -118,6 +120,7 @@ impl<'txn> Batch<'txn> {
             deliveries: None,
             delivered_at: None,
             counts: None,
+            counted: HashMap::new(),
             resources: None,
             blobs: None,
         }
@@ -128,8 +131,12 @@ impl<'txn> Batch<'txn> {
         self.written
     }
 
-    /// Writes down by how much the tables have grown, and closes them.
-    pub(crate) fn finish(self) -> Result<(), Refusal> {
+    /// Writes down where the counters stand and by how much the tables have grown, and closes them.
+    pub(crate) fn finish(mut self) -> Result<(), Refusal> {
+        for (key, count) in &self.counted {
+            let counts = table(&mut self.counts, self.transaction, tables::COUNTS)?;
+            put(counts, &mut self.grown, key.as_slice(), *count)?;
+        }
         if self.grown != 0 {
             let mut meta = self.transaction.open_table(tables::META)?;
             let used = meta.get(tables::USED_ROW)?.map_or(0, |used| used.value());
@@ -150,8 +157,10 @@ impl<'txn> Batch<'txn> {
         self.change(&append.changes)?;
         self.written = true;
         for (key, count) in counted {
-            let counts = table(&mut self.counts, self.transaction, tables::COUNTS)?;
-            put(counts, &mut self.grown, key, count)?;
+            match self.counted.get_mut(key) {
+                Some(earlier) => *earlier = count,
+                None => drop(self.counted.insert(key.to_vec(), count)),
+            }
         }
         if let Some(delivery) = &append.delivery {
             self.write_delivery(delivery, seen_before)?;
@@ -205,9 +214,9 @@ impl<'txn> Batch<'txn> {
     fn check_counts<'a>(&mut self, counts: &'a [EncodedCount]) -> Result<Vec<(&'a [u8], u64)>, Refusal> {
         let mut counted: Vec<(&[u8], u64)> = Vec::with_capacity(counts.len());
         for EncodedCount { key, named: Count { key: named, limit } } in counts {
-            let earlier = counted.iter().rev().find(|(counted, _)| *counted == key);
-            let count = match earlier {
-                Some((_, count)) => *count,
+            let earlier = counted.iter().rev().find(|(counted, _)| *counted == key).map(|(_, count)| *count);
+            let count = match earlier.or_else(|| self.counted.get(key).copied()) {
+                Some(count) => count,
                 None => {
                     let counts = table(&mut self.counts, self.transaction, tables::COUNTS)?;
                     counts.get(key.as_slice())?.map_or(0, |count| count.value())

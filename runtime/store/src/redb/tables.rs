@@ -200,6 +200,7 @@ pub(crate) fn kind_number(kind: ResourceKind) -> u8 {
         ResourceKind::User => 15,
         ResourceKind::Connection => 16,
         ResourceKind::SigningKey => 17,
+        ResourceKind::Tally => 18,
     }
 }
 

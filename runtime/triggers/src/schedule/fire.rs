@@ -1,16 +1,19 @@
 //! One firing: has it started something already, may it start beside what goes on, and the dispatch.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use camshaft_model::ids::ExecutionId;
+use camshaft_model::ids::{ExecutionId, Name};
 use camshaft_model::invocation::{Reply, SeenDelivery, TriggerSource};
 use camshaft_model::limits;
 use camshaft_model::schedule::{Overlap, Schedule};
 use camshaft_model::seams::{DispatchError, DispatchRequest, Published, Start, StoreError, SummaryQuery, TellError};
 use camshaft_model::summary::{Status, Summary};
 use camshaft_model::time::Timestamp;
+use camshaft_model::workflow::TriggerKey;
 use camshaft_model::{Value, json};
+use tokio::sync::OnceCell;
 
 use super::Parts;
 use super::line::{Firing, Line};
@@ -28,7 +31,14 @@ pub(super) struct Attempt {
     pub(super) schedule: Schedule,
     pub(super) firing: Firing,
     last: Option<ExecutionId>,
+    before: Arc<Before>,
 }
+
+/// The executions of a workflow's schedules that went on before it was published here, the newest of each. Read once for all
+/// of them: a hundred that fire together would otherwise each read what the others have just started. A schedule that has
+/// started something since knows that by itself.
+#[derive(Debug, Default)]
+pub(super) struct Before(OnceCell<HashMap<(Name, TriggerKey), ExecutionId>>);
 
 /// What came of it.
 #[derive(Debug)]
@@ -56,6 +66,7 @@ impl Attempt {
             schedule: line.schedule.clone(),
             firing: line.firings.front()?.clone(),
             last: line.last,
+            before: line.before.clone(),
         })
     }
 
@@ -72,16 +83,20 @@ impl Attempt {
         }
         let now = parts.clock.now();
         let delivery = self.place.delivery(self.firing.due, now);
-        // Also one that is older than deliveries are remembered for: it may not be forgotten yet. It comes before the question
-        // of overlap, because the execution that goes on may be its own.
-        if let Some(seen) = parts.store.delivery(&delivery.key, Timestamp(0)).await?
+        let previous = match self.schedule.overlap {
+            Overlap::Allow => None,
+            _ => self.going_on(parts).await?,
+        };
+        // The dispatch looks for the delivery too. It is looked for here where the execution that goes on may be its own, and where
+        // it may be older than deliveries are remembered for and not be forgotten yet.
+        let is_late = now.since(self.firing.due) >= limits::MISSED_AFTER;
+        if (previous.is_some() || is_late)
+            && let Some(seen) = parts.store.delivery(&delivery.key, Timestamp(0)).await?
             && let Some((_, id)) = seen.executions.first()
         {
             return Ok(Fate::Started(*id));
         }
-        if self.schedule.overlap != Overlap::Allow
-            && let Some(previous) = self.going_on(parts).await?
-        {
+        if let Some(previous) = previous {
             match self.schedule.overlap {
                 Overlap::CancelPrevious => cancel(parts, previous).await?,
                 // What is made up for comes one after the other.
@@ -135,23 +150,34 @@ impl Attempt {
 
     /// The execution that this schedule started last, where it goes on.
     async fn going_on(&self, parts: &Parts) -> Result<Option<ExecutionId>, StoreError> {
-        let Some(id) = self.last else { return self.newest_open(parts).await };
+        let last = match self.last {
+            Some(id) => Some(id),
+            None => {
+                let before = self.before.0.get_or_try_init(|| self.read_before(parts)).await?;
+                before.get(&(self.place.environment.clone(), self.place.trigger.clone())).copied()
+            }
+        };
+        let Some(id) = last else { return Ok(None) };
         let summary = parts.store.summary(id).await?;
         Ok(summary.filter(|summary| !summary.status.is_final()).map(|summary| summary.id))
     }
 
-    /// Looks among the open executions of the workflow, as a former server left them.
-    async fn newest_open(&self, parts: &Parts) -> Result<Option<ExecutionId>, StoreError> {
-        let mut before = None;
+    /// Looks among the open executions of the workflow.
+    async fn read_before(&self, parts: &Parts) -> Result<HashMap<(Name, TriggerKey), ExecutionId>, StoreError> {
+        let (mut found, mut before) = (HashMap::new(), None);
         for _ in 0..limits::LOOKED_AT_MAX / CHUNK {
             let page = self.open_before(parts, before).await?;
-            let ours = page.iter().find(|summary| self.is_ours(summary));
-            if ours.is_some() || page.len() < CHUNK {
-                return Ok(ours.map(|summary| summary.id));
+            for summary in &page {
+                if let TriggerSource::Schedule { key, .. } = &summary.trigger {
+                    found.entry((summary.environment.clone(), key.clone())).or_insert(summary.id);
+                }
+            }
+            if page.len() < CHUNK {
+                break;
             }
             before = page.last().map(|summary| summary.id);
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// A page of the workflow's open executions, newest first; the last one is shorter than [`CHUNK`].

@@ -10,6 +10,7 @@ use camshaft_model::seams::Published;
 use camshaft_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::fire::Before;
 use super::place::Place;
 
 /// A firing that is due.
@@ -62,6 +63,8 @@ pub(super) struct Line {
     pub(super) stage: Stage,
     /// The execution that it started last; none where only a former server knew.
     pub(super) last: Option<ExecutionId>,
+    /// Where that is looked up.
+    pub(super) before: Arc<Before>,
     /// Firings that are due, oldest first.
     pub(super) firings: VecDeque<Firing>,
     /// Whether it is written down that firings wait.
@@ -83,6 +86,7 @@ impl Line {
             schedule,
             stage: Stage::Idle,
             last: None,
+            before: Arc::default(),
             firings: VecDeque::new(),
             recorded: false,
             saving: false,

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::sync::Arc;
 
 use camshaft_model::ids::{Name, ResourceId};
 use camshaft_model::seams::Scheduled;
@@ -67,7 +68,7 @@ impl Plan {
         let Scheduled { workspace, workflow, published } = scheduled;
         let home = (workspace.clone(), workflow);
         let mut before = self.by_workflow.remove(&home).unwrap_or_default();
-        let mut places = Vec::new();
+        let (mut places, earlier) = (Vec::new(), Arc::default());
         for (published, since) in published {
             for (trigger, schedule) in published.schedules() {
                 let (environment, trigger) = (published.environment.clone(), trigger.clone());
@@ -86,6 +87,7 @@ impl Plan {
                     Some(fired) => Line::resumed(place.clone(), published, schedule, (since, *fired)),
                     None => Line::new(place.clone(), published, schedule, since),
                 };
+                line.before = Arc::clone(&earlier);
                 line.recorded = !waiting.is_empty();
                 line.firings.extend(waiting);
                 let slot = self.free.pop().unwrap_or_else(|| {

@@ -1,0 +1,179 @@
+//! What became of each trigger: how often it started its workflow, and when it could not. Counted in memory, written down every few
+//! seconds and at the end, and taken up by the next start. The executions themselves are in the store.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use camshaft_model::ids::{ExecutionId, Name, ResourceId};
+use camshaft_model::json;
+use camshaft_model::resource::{Change, Expect, Resource, ResourceKey, ResourceKind};
+use camshaft_model::seams::{Clock, Published, Store, StoreError, Witness};
+use camshaft_model::time::Timestamp;
+use camshaft_model::workflow::TriggerKey;
+use serde::{Deserialize, Serialize};
+
+/// How many failures of a trigger are remembered.
+const FAILURES_KEPT: usize = 20;
+/// Bytes of why a trigger could not start its workflow that are kept.
+const WHY_BYTES: usize = 500;
+/// How often they are written down.
+const EVERY: Duration = Duration::from_secs(5);
+/// Resources that are read or written together.
+const PAGE: usize = 256;
+
+/// A workflow, by its workspace and its id.
+type Home = (Name, ResourceId);
+
+/// A trigger of a published workflow.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Place {
+    home: Home,
+    environment: Name,
+    trigger: TriggerKey,
+}
+
+/// A time when a trigger should have started its workflow and could not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotStarted {
+    /// When.
+    pub time: Timestamp,
+    /// Why.
+    pub why: String,
+}
+
+/// What a trigger has done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// How many executions it started.
+    pub started: u64,
+    /// The latest of them, and when.
+    pub last: Option<(Timestamp, ExecutionId)>,
+    /// How often it could start none.
+    pub failed: u64,
+    /// The latest of these, newest first.
+    pub failures: VecDeque<NotStarted>,
+}
+
+/// A trigger's tally, as it is written down with those of its workflow.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    environment: Name,
+    trigger: TriggerKey,
+    #[serde(flatten)]
+    tally: Tally,
+}
+
+/// What every trigger has done.
+pub struct Tallies {
+    triggers: RwLock<HashMap<Place, Arc<Mutex<Tally>>>>,
+    /// Workflows of which something is not written down.
+    unwritten: Mutex<BTreeSet<Home>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Tallies {
+    /// As a former server wrote them down.
+    pub async fn load(store: &dyn Store, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
+        let (mut triggers, mut after) = (HashMap::new(), None);
+        loop {
+            let page = store.resources(ResourceKind::Tally, None, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.key.clone());
+            for Resource { key, id, mut spec, .. } in page {
+                let written: Vec<Written> = serde_json::from_value(spec["triggers"].take()).map_err(|error| {
+                    StoreError::Damaged(format!("what the triggers of workflow {id} have done cannot be read: {error}"))
+                })?;
+                for Written { environment, trigger, tally } in written {
+                    let place = Place { home: (key.workspace.clone(), id), environment, trigger };
+                    triggers.insert(place, Arc::new(Mutex::new(tally)));
+                }
+            }
+        }
+        Ok(Arc::new(Self { triggers: RwLock::new(triggers), unwritten: Mutex::default(), clock }))
+    }
+
+    /// What a trigger has done.
+    pub fn of(&self, workspace: &Name, workflow: ResourceId, environment: &Name, trigger: &TriggerKey) -> Tally {
+        let home = (workspace.clone(), workflow);
+        let place = Place { home, environment: environment.clone(), trigger: trigger.clone() };
+        let triggers = self.triggers.read().unwrap_or_else(PoisonError::into_inner);
+        triggers.get(&place).map(|tally| lock(tally).clone()).unwrap_or_default()
+    }
+
+    /// Writes them down every few seconds, until it is dropped.
+    pub async fn run(&self, store: &dyn Store) {
+        loop {
+            self.clock.sleep_until(self.clock.now().plus(EVERY)).await;
+            self.write(store).await;
+        }
+    }
+
+    /// Writes down what is not; what cannot be written now is the next time.
+    pub async fn write(&self, store: &dyn Store) {
+        let mut homes = std::mem::take(&mut *lock(&self.unwritten));
+        while !homes.is_empty() {
+            let some: BTreeSet<Home> = std::iter::from_fn(|| homes.pop_first()).take(PAGE).collect();
+            if let Err(error) = store.change(self.changes(&some)).await {
+                tracing::warn!(%error, "what triggers have done could not be written down; it is tried again");
+                lock(&self.unwritten).extend(some.into_iter().chain(homes));
+                return;
+            }
+        }
+    }
+
+    fn changes(&self, homes: &BTreeSet<Home>) -> Vec<Change> {
+        let mut written: HashMap<&Home, Vec<Written>> = homes.iter().map(|home| (home, Vec::new())).collect();
+        let triggers = self.triggers.read().unwrap_or_else(PoisonError::into_inner);
+        for (place, tally) in triggers.iter() {
+            if let Some(of_workflow) = written.get_mut(&place.home) {
+                let (environment, trigger) = (place.environment.clone(), place.trigger.clone());
+                of_workflow.push(Written { environment, trigger, tally: lock(tally).clone() });
+            }
+        }
+        let now = self.clock.now();
+        let put = |((workspace, workflow), triggers): (&Home, Vec<Written>)| {
+            let key =
+                ResourceKey { kind: ResourceKind::Tally, workspace: workspace.clone(), name: workflow.to_string() };
+            let spec = json!({ "triggers": triggers });
+            let resource = Resource { key, id: *workflow, generation: 0, spec, created_at: now, updated_at: now };
+            Change::Put { resource, expect: Expect::Any }
+        };
+        written.into_iter().map(put).collect()
+    }
+
+    fn change(&self, published: &Published, trigger: &TriggerKey, change: impl FnOnce(&mut Tally, Timestamp)) {
+        let home = (published.workspace.clone(), published.revision.workflow_id);
+        let place = Place { home, environment: published.environment.clone(), trigger: trigger.clone() };
+        let known = self.triggers.read().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
+        let tally = known.unwrap_or_else(|| {
+            let mut triggers = self.triggers.write().unwrap_or_else(PoisonError::into_inner);
+            triggers.entry(place.clone()).or_default().clone()
+        });
+        change(&mut lock(&tally), self.clock.now());
+        lock(&self.unwritten).insert(place.home);
+    }
+}
+
+impl Witness for Tallies {
+    fn started(&self, published: &Published, trigger: &TriggerKey, execution: ExecutionId) {
+        self.change(published, trigger, |tally, now| {
+            tally.started += 1;
+            tally.last = Some((now, execution));
+        });
+    }
+
+    fn not_started(&self, published: &Published, trigger: &TriggerKey, mut why: String) {
+        why.truncate(why.floor_char_boundary(WHY_BYTES));
+        self.change(published, trigger, |tally, time| {
+            tally.failed += 1;
+            tally.failures.truncate(FAILURES_KEPT - 1);
+            tally.failures.push_front(NotStarted { time, why });
+        });
+    }
+}
+
+fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while holding it.
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}
