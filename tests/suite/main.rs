@@ -25,3 +25,4 @@ mod star;
 mod steps;
 mod subscriptions;
 mod tokens;
+mod users;

@@ -24,6 +24,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::HostError;
 use crate::bindings::expression::{Expression, ExpressionPre};
 use crate::budget::Meter;
+use crate::epoch::Clock;
 use crate::machine::{Machine, evaluator_instances, ticks};
 use crate::registry::Registry;
 
@@ -83,6 +84,7 @@ struct Kept {
 
 struct Evaluator {
     engine: Engine,
+    clock: Arc<Clock>,
     pre: ExpressionPre<Quiet>,
     kept: Mutex<Vec<Kept>>,
     /// A place for each instance that is the evaluator's own.
@@ -127,7 +129,13 @@ pub(crate) fn evaluator(machine: &Machine, registry: &Registry, component: Vec<u
     let linker = linker(machine.engine()).map_err(setup)?;
     let pre = linker.instantiate_pre(&component).and_then(ExpressionPre::new).map_err(setup)?;
     let places = Places::new(evaluator_instances());
-    Ok(Arc::new(Evaluator { engine: machine.engine().clone(), pre, kept: Mutex::default(), places }))
+    Ok(Arc::new(Evaluator {
+        engine: machine.engine().clone(),
+        clock: machine.clock().clone(),
+        pre,
+        kept: Mutex::default(),
+        places,
+    }))
 }
 
 impl Evaluator {
@@ -166,6 +174,7 @@ impl Evaluator {
     fn run(&self, filter: &str, context: &str) -> Result<String, JqError> {
         // Dropped behind the instance, so that there are never more of these than places.
         let _place = self.places.take();
+        let _running = self.clock.running();
         let mut kept = self.instance()?;
         kept.store.data_mut().began = Began::now();
         kept.store.set_epoch_deadline(ticks(CPU));

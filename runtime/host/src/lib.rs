@@ -8,6 +8,7 @@ mod budget;
 mod cache;
 mod call;
 mod capability;
+mod epoch;
 mod expression;
 mod inspect;
 mod machine;

@@ -4,7 +4,6 @@
 //! resident, so that neither making nor dropping an instance asks the kernel for anything.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use camshaft_model::limits::Budget;
@@ -13,8 +12,8 @@ use wasmtime::{
     WasmBacktraceDetails, WasmFeatures,
 };
 
-/// How often the epoch moves: the grain of time budgets, and how long a busy guest may keep a worker from other tasks.
-pub(crate) const TICK: Duration = Duration::from_millis(4);
+use crate::epoch::{Clock, TICK};
+
 /// Stack of compiled code. A Rust plugin's own stack is inside its memory; this one holds its frames.
 pub(crate) const STACK_BYTES: usize = 512 << 10;
 /// How much of a memory is kept and wiped, rather than unmapped, when an instance ends.
@@ -46,24 +45,20 @@ const REFUSED: WasmFeatures = WasmFeatures::THREADS
 /// The engine and its clock.
 pub(crate) struct Machine {
     engine: Engine,
-    stopped: Arc<AtomicBool>,
+    clock: Arc<Clock>,
 }
 
 impl Machine {
     pub(crate) fn new(instances_max: u32, budget: &Budget) -> Result<Self> {
         let engine = Engine::new(&config(instances_max, budget))?;
-        let stopped = Arc::new(AtomicBool::new(false));
-        let (ticking, clock) = (engine.weak(), stopped.clone());
-        std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
-            while !clock.load(Ordering::Relaxed) {
-                std::thread::sleep(TICK);
-                match ticking.upgrade() {
-                    Some(engine) => engine.increment_epoch(),
-                    None => return,
-                }
-            }
-        })?;
-        Ok(Self { engine, stopped })
+        let ticking = engine.weak();
+        let clock = Clock::start(move || ticking.upgrade().inspect(Engine::increment_epoch).is_some())?;
+        Ok(Self { engine, clock })
+    }
+
+    /// The clock of epochs, to be told of every guest that runs.
+    pub(crate) fn clock(&self) -> &Arc<Clock> {
+        &self.clock
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -73,7 +68,7 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        self.stopped.store(true, Ordering::Relaxed);
+        self.clock.stop();
     }
 }
 

@@ -15,7 +15,8 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use crate::budget::{Breach, Meter};
 use crate::capability::http::Outbound;
 use crate::capability::wasi::Wasi;
-use crate::machine::{Machine, TICK, ticks};
+use crate::epoch::{Running, TICK};
+use crate::machine::{Machine, ticks};
 use crate::mask::Mask;
 
 /// Most handles that a guest may hold at once.
@@ -46,6 +47,7 @@ pub(crate) struct CallState {
     pub(crate) wasi: Option<Wasi>,
     pub(crate) http: WasiHttpCtx,
     ticks: u64,
+    _running: Running,
 }
 
 impl CallState {
@@ -74,6 +76,7 @@ impl CallState {
             http: WasiHttpCtx::new(),
             budget,
             ticks: 0,
+            _running: machine.clock().running(),
         };
         let mut store = Store::new(machine.engine(), state);
         store.limiter(|state| &mut state.meter);
