@@ -196,8 +196,11 @@ impl JwtVerifier for Rs256 {
 #[cfg(test)]
 mod tests {
     use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD as BASE64};
     use camshaft_model::{Value, json};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
     use ring::hmac;
     use ring::rand::SystemRandom;
     use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
@@ -301,6 +304,35 @@ mod tests {
         }
         let long = format!("{token}{}", "A".repeat(USER_TOKEN_BYTES_MAX));
         assert!(matches!(user(&long), Err(NotVerified::TooLong(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_that_somebody_makes_up_is_a_token_or_breaks_the_reader(
+            text in any::<String>(), claims in any::<String>(), kid in ".{0,20}", signature in vec(any::<u8>(), 0..300),
+        ) {
+            prop_assert!(user(&text).is_err());
+            let header = part(&json!({"alg": "RS256", "kid": kid}));
+            let made_up = format!("{header}.{}.{}", BASE64.encode(claims), BASE64.encode(signature));
+            prop_assert_eq!(user(&made_up), Err(NotVerified::Unsigned));
+        }
+
+        #[test]
+        fn no_other_character_anywhere_in_a_token_is_overlooked(at in any::<Index>(), other in "[A-Za-z0-9_=.-]") {
+            let token = signed(&ada());
+            let at = at.index(token.len());
+            let changed = format!("{}{other}{}", &token[..at], &token[at + 1..]);
+            prop_assert_eq!(user(&changed).is_ok(), changed == token, "{}", changed);
+        }
+
+        #[test]
+        fn no_text_breaks_the_reader_of_keys(text in any::<String>(), der in vec(any::<u8>(), 0..600)) {
+            prop_assert!(SigningKey::read(&text).is_err());
+            let body = STANDARD.encode(der);
+            for label in ["PUBLIC KEY", "RSA PUBLIC KEY"] {
+                let _ = SigningKey::read(&format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n"));
+            }
+        }
     }
 
     #[test]
