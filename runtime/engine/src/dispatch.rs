@@ -32,22 +32,28 @@ impl Engine {
         match &result {
             Ok(dispatched) if dispatched.replayed => {}
             Ok(Dispatched { executions, refused, .. }) => {
-                let mut executions = executions.iter();
+                let mut executions = executions.iter().peekable();
                 for (published, trigger) in starts {
-                    let refused = refused.iter().find(|refused| refused.workflow == published.revision.workflow);
-                    let execution = if refused.is_none() { executions.next() } else { None };
-                    match (trigger, refused, execution) {
-                        (Some(trigger), Some(refused), _) => {
-                            witness.not_started(&published, &trigger, refused.to_string())
+                    let workflow = &published.revision.workflow;
+                    let started = executions.next_if(|(of, _)| of == workflow);
+                    let refused = refused.iter().find(|refused| refused.workflow == *workflow);
+                    match (trigger, started, refused) {
+                        (Some(trigger), Some((_, id)), _) => witness.started(&published, &trigger, *id),
+                        (Some(trigger), None, Some(refused)) => {
+                            witness.not_started(&published, &trigger, refused.to_string());
                         }
-                        (Some(trigger), None, Some((_, id))) => witness.started(&published, &trigger, *id),
                         _ => {}
                     }
                 }
             }
             Err(error) => {
+                let why = match error {
+                    // Its text is the operator's.
+                    DispatchError::NotDurable(_) => "it could not be made durable".to_owned(),
+                    error => error.to_string(),
+                };
                 for (published, trigger) in starts {
-                    trigger.iter().for_each(|trigger| witness.not_started(&published, trigger, error.to_string()));
+                    trigger.iter().for_each(|trigger| witness.not_started(&published, trigger, why.clone()));
                 }
             }
         }
@@ -95,11 +101,11 @@ impl Engine {
                 self.turn_away(&one);
                 return Err(DispatchError::LimitReached(reached));
             }
-            let executions = executions(std::slice::from_ref(&one));
+            let (executions, id) = (executions(std::slice::from_ref(&one)), one.id());
             let delivery =
                 delivery.map(|delivery| (SeenDelivery { executions: executions.clone(), ..delivery }, seen_after));
             let counted = one.counted.clone();
-            let outcome = match self.wait(one.run_ahead(&self, delivery.clone(), now), window).await? {
+            let outcome = match self.wait(id, one.run_ahead(&self, delivery.clone(), now), window).await? {
                 Waited::Ended(outcome) => Some(outcome),
                 Waited::Going => None,
                 Waited::Refused(StoreError::Duplicate(seen)) => {
@@ -212,11 +218,11 @@ impl Engine {
         Ok(Dispatched { executions: seen.executions, replayed: true, refused: Vec::new(), outcome })
     }
 
-    async fn wait(&self, mut handle: Handle, window: Duration) -> Result<Waited, DispatchError> {
+    async fn wait(&self, id: ExecutionId, mut handle: Handle, window: Duration) -> Result<Waited, DispatchError> {
         let over = self.parts.clock.sleep_until(self.parts.clock.now().plus(window));
         tokio::select! {
             biased;
-            progress = settled(&mut handle) => return waited(progress),
+            progress = settled(&mut handle) => return self.waited(id, progress).await,
             () = over => {}
         }
         // The window is over. What we are about to say ("it goes on") must survive a crash.
@@ -226,17 +232,21 @@ impl Engine {
             (true, Ok(Ok(()))) => Ok(Waited::Going),
             (true, Ok(Err(error))) => Ok(Waited::Refused(error)),
             // It ended at the very moment; its progress tells how.
-            _ => waited(settled(&mut handle).await),
+            _ => self.waited(id, settled(&mut handle).await).await,
         }
     }
-}
 
-/// What came of waiting until driving was over.
-fn waited(progress: Progress) -> Result<Waited, DispatchError> {
-    match progress {
-        Progress::Ended(outcome) => Ok(Waited::Ended(outcome)),
-        Progress::Refused(error) => Ok(Waited::Refused(error)),
-        Progress::Going | Progress::LetGo => Err(DispatchError::Stopping),
+    /// What came of waiting until driving was over.
+    async fn waited(&self, id: ExecutionId, progress: Progress) -> Result<Waited, DispatchError> {
+        match progress {
+            Progress::Ended(outcome) => Ok(Waited::Ended(outcome)),
+            Progress::Refused(error) => Ok(Waited::Refused(error)),
+            // The server is going down. What is durable goes on at its next start.
+            Progress::Going | Progress::LetGo => match self.parts.store.summary(id).await {
+                Ok(Some(_)) => Ok(Waited::Going),
+                Ok(None) | Err(_) => Err(DispatchError::Stopping),
+            },
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use camshaft_model::ids::{Digest, ExecutionId, Name, ResourceId};
 use camshaft_model::invocation::{DeliveryKey, Invocation, Reply, SeenDelivery, TriggerSource};
 use camshaft_model::matching::{self, Evaluator};
 use camshaft_model::outcome::Failure;
-use camshaft_model::seams::{DispatchError, DispatchRequest, Message, TellError};
+use camshaft_model::seams::{DispatchError, DispatchRequest, Message, StoreError, TellError};
 use camshaft_model::{Value, limits};
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
@@ -78,8 +78,9 @@ impl Engine {
         for (id, told) in told {
             match told {
                 Ok(()) => reached.push(id),
-                // It ended meanwhile, or has more events than it can keep.
+                // It ended meanwhile, or never was: it ran ahead of the disk, which then would not have it.
                 Err(TellError::Ended(..) | TellError::Unknown(_)) => {}
+                Err(TellError::Store(StoreError::LimitReached { .. } | StoreError::Duplicate(_))) => {}
                 Err(TellError::Unfit(why)) => tracing::warn!(execution = %id, why, "an event was not taken"),
                 Err(error) => return Err(error),
             }

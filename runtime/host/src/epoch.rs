@@ -69,6 +69,7 @@ impl Clock {
                     std::thread::park();
                 }
                 self.is_asleep.store(false, Ordering::SeqCst);
+                idle = 0;
                 continue;
             }
             std::thread::sleep(TICK);

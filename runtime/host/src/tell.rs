@@ -29,7 +29,9 @@ impl Told {
     /// Tells a line, unless it was told lately.
     pub(crate) fn tell(&self, integration: &Integration, line: &LogLine) {
         let LogLine { message, fields, level, .. } = line;
-        let Some(held_back) = self.is_due((&integration.workspace, &integration.name, message), Instant::now()) else {
+        let Some(held_back) =
+            self.is_due((&integration.workspace, &integration.name, *level as u8, message), Instant::now())
+        else {
             return;
         };
         let (workspace, integration) = (integration.workspace.as_str(), integration.name.as_str());

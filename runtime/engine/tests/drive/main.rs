@@ -309,6 +309,23 @@ async fn an_observable_attempt_that_may_not_be_repeated_is_lost_after_a_crash() 
 }
 
 #[tokio::test]
+async fn who_waits_while_the_server_stops_hears_that_what_is_durable_goes_on() {
+    let mut plugins = echoes();
+    plugins.behaviours.insert("observable", Box::new(|_| futures::future::pending().boxed()));
+    let build = Build::default().step(task("a", "silent", json!(7))).step(task("b", "observable", json!(8)));
+    let world = Arc::new(World::new(Arc::new(Disk::default()), plugins, publish(build.done()), 1));
+    let waiting = tokio::spawn({
+        let world = world.clone();
+        async move { world.dispatcher.dispatch(world.request(Reply::Wait)).await }
+    });
+    eventually("the second call", || world.calls() == 2).await;
+    world.engine.stop().await;
+    let dispatched = waiting.await.unwrap().unwrap();
+    assert!(dispatched.outcome.is_none());
+    assert!(world.disk.summaries().contains_key(&dispatched.executions[0].1));
+}
+
+#[tokio::test]
 async fn stopping_writes_down_what_was_reached_and_the_next_start_goes_on() {
     let mut plugins = echoes();
     plugins.behaviours.insert("observable", Box::new(|_| futures::future::pending().boxed()));

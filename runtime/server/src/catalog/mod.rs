@@ -84,9 +84,15 @@ impl Catalog {
             edit: tokio::sync::Mutex::default(),
             schedules: schedules::Changes::default(),
         };
-        // Revisions are read when they are needed: there may be many, and few are published. Reruns, letters and how far
-        // schedules have fired are not the catalog's.
-        let elsewhere = [ResourceKind::Revision, ResourceKind::Rerun, ResourceKind::Schedule, ResourceKind::Letter];
+        // Revisions are read when they are needed: there may be many, and few are published. Reruns, letters, how far schedules
+        // have fired and what triggers have done are not the catalog's.
+        let elsewhere = [
+            ResourceKind::Revision,
+            ResourceKind::Rerun,
+            ResourceKind::Schedule,
+            ResourceKind::Letter,
+            ResourceKind::Tally,
+        ];
         for kind in ResourceKind::ALL.into_iter().filter(|kind| !elsewhere.contains(kind)) {
             let mut after = None;
             loop {

@@ -133,14 +133,19 @@ impl<'txn> Batch<'txn> {
 
     /// Writes down where the counters stand and by how much the tables have grown, and closes them.
     pub(crate) fn finish(mut self) -> Result<(), Refusal> {
-        for (key, count) in &self.counted {
-            let counts = table(&mut self.counts, self.transaction, tables::COUNTS)?;
-            put(counts, &mut self.grown, key.as_slice(), *count)?;
-        }
+        self.write_counted()?;
         if self.grown != 0 {
             let mut meta = self.transaction.open_table(tables::META)?;
             let used = meta.get(tables::USED_ROW)?.map_or(0, |used| used.value());
             meta.insert(tables::USED_ROW, used.saturating_add_signed(self.grown))?;
+        }
+        Ok(())
+    }
+
+    fn write_counted(&mut self) -> Result<(), Refusal> {
+        for (key, count) in self.counted.drain() {
+            let counts = table(&mut self.counts, self.transaction, tables::COUNTS)?;
+            put(counts, &mut self.grown, key.as_slice(), count)?;
         }
         Ok(())
     }
@@ -307,6 +312,7 @@ impl<'txn> Batch<'txn> {
 
     /// Forgets at most `limit` counters of earlier periods of a kind.
     pub(crate) fn forget_counts(&mut self, before: &Period, limit: usize) -> Result<usize, Refusal> {
+        self.write_counted()?;
         let counts = table(&mut self.counts, self.transaction, tables::COUNTS)?;
         let mut keys = Vec::new();
         for row in counts.range::<&[u8]>(tables::counts_before(before))?.take(limit) {

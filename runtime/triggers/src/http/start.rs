@@ -148,9 +148,6 @@ impl Receiver {
     }
 
     async fn dispatch(&self, request: DispatchRequest) -> Result<Dispatched, Refused> {
-        if request.reply == Reply::Wait {
-            return Ok(self.parts.dispatch.dispatch(request).await?);
-        }
         // A caller that hangs up drops this future. What it started must not be left half accepted, so it goes on by
         // itself.
         let dispatch = self.parts.dispatch.clone();

@@ -131,6 +131,24 @@ async fn a_thousand_at_the_same_second_are_dispatched_some_at_once_and_recorded_
 }
 
 #[tokio::test]
+async fn schedules_of_one_workflow_that_fire_together_look_once_and_each_knows_its_own_execution() {
+    let world = World::at(NOON);
+    world.publish("triage", "production", &["{ schedule: { every: 1h } }"; 20].join(", "), NOON);
+    let server = Server::over(world.clone()).await;
+    server.until("2026-11-21T13:00:00Z").await;
+    let looks = || [0, 1].map(|of: usize| world.looks[of].load(Ordering::SeqCst));
+    assert_eq!((server.fired().len(), looks()), (20, [0, 1]));
+    // All of them go on.
+    server.until("2026-11-21T14:00:00Z").await;
+    assert_eq!((server.fired().len(), server.schedules.counted(Became::Skipped)), (20, 20));
+    drop(server);
+    let server = Server::over(world.clone()).await;
+    server.until("2026-11-21T15:00:00Z").await;
+    assert_eq!((server.fired().len(), server.schedules.counted(Became::Skipped)), (20, 20));
+    assert_eq!(looks()[1], 2);
+}
+
+#[tokio::test]
 async fn it_is_written_once_a_minute_how_far_schedules_have_come() {
     let server = Server::with("{ schedule: { cron: '0 0 1 1 *' } }").await;
     let before = server.world.changes.load(Ordering::SeqCst);

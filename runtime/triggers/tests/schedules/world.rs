@@ -86,6 +86,8 @@ pub struct World {
     under_way: AtomicUsize,
     pub most_under_way: AtomicUsize,
     pub changes: AtomicUsize,
+    /// How often schedules looked for a delivery, and for what goes on.
+    pub looks: [AtomicUsize; 2],
 }
 
 /// A server over a world; dropped, it has crashed.
@@ -490,6 +492,7 @@ impl Store for World {
         key: &DeliveryKey,
         seen_after: Timestamp,
     ) -> BoxFuture<'_, Result<Option<SeenDelivery>, StoreError>> {
+        self.looks[0].fetch_add(1, Ordering::SeqCst);
         let found = self.store(|kept| kept.deliveries.get(key).filter(|seen| seen.at >= seen_after).cloned());
         async move { found }.boxed()
     }
@@ -500,6 +503,7 @@ impl Store for World {
     }
 
     fn summaries(&self, query: SummaryQuery) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>> {
+        self.looks[1].fetch_add(1, Ordering::SeqCst);
         let found = self.store(|kept| {
             let all = kept.executions.iter().rev().map(|(id, one)| summary(*id, one));
             let wanted = all.filter(|summary| {
