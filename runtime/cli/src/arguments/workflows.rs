@@ -148,7 +148,7 @@ pub(crate) enum Workflow {
 pub(crate) enum Plugin {
     /// Makes a project of a new plugin, in a folder of its name. No server is needed.
     New {
-        /// The plugin, and the folder: [a-z][a-z0-9-]*
+        /// The plugin, and the folder: a-z, 0-9 and hyphens, a letter first
         name: String,
         /// What it is.
         #[arg(long)]
