@@ -73,7 +73,12 @@ async fn what_a_step_s_event_starts_counts_for_the_trigger_that_it_started_by() 
     let bench = Bench::new().await;
     let told = "name: told\ntriggers: [ { event: { type: order.paid } } ]\nsteps: [ { exit: {} } ]";
     bench.publish("told", told).await;
-    bench.publish("tells", "name: tells\ntriggers: [ { manual: {} } ]\nsteps: [ { emit: { type: order.paid } }, { exit: {} } ]").await;
+    bench
+        .publish(
+            "tells",
+            "name: tells\ntriggers: [ { manual: {} } ]\nsteps: [ { emit: { type: order.paid } }, { exit: {} } ]",
+        )
+        .await;
     assert_eq!(bench.run("tells", "{}").await["status"], "succeeded");
     let trigger = bench.get("/api/v1/workflows/told/triggers").await["items"][0].clone();
     let started = bench.get("/api/v1/executions?workflow=told").await["items"][0]["id"].clone();
