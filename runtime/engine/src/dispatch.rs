@@ -27,7 +27,7 @@ impl Engine {
     pub(crate) async fn dispatch_all(self: Arc<Self>, request: DispatchRequest) -> Result<Dispatched, DispatchError> {
         let asked = |start: &Start| (start.published.clone(), start.by.clone());
         let starts: Vec<_> = request.starts.iter().map(asked).collect();
-        let witness = self.parts.witness.clone();
+        let (witness, at) = (self.parts.witness.clone(), self.parts.clock.now());
         let result = self.dispatch_unseen(request).await;
         match &result {
             Ok(dispatched) if dispatched.replayed => {}
@@ -38,9 +38,9 @@ impl Engine {
                     let started = executions.next_if(|(of, _)| of == workflow);
                     let refused = refused.iter().find(|refused| refused.workflow == *workflow);
                     match (trigger, started, refused) {
-                        (Some(trigger), Some((_, id)), _) => witness.started(&published, &trigger, *id),
+                        (Some(trigger), Some((_, id)), _) => witness.started(&published, &trigger, at, *id),
                         (Some(trigger), None, Some(refused)) => {
-                            witness.not_started(&published, &trigger, refused.to_string());
+                            witness.not_started(&published, &trigger, at, refused.to_string());
                         }
                         _ => {}
                     }
@@ -53,7 +53,7 @@ impl Engine {
                     error => error.to_string(),
                 };
                 for (published, trigger) in starts {
-                    trigger.iter().for_each(|trigger| witness.not_started(&published, trigger, why.clone()));
+                    trigger.iter().for_each(|trigger| witness.not_started(&published, trigger, at, why.clone()));
                 }
             }
         }

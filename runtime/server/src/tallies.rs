@@ -173,7 +173,7 @@ impl Tallies {
         }
     }
 
-    fn change(&self, published: &Published, trigger: &TriggerKey, change: impl FnOnce(&mut Tally, Timestamp)) {
+    fn change(&self, published: &Published, trigger: &TriggerKey, change: impl FnOnce(&mut Tally)) {
         let home = (published.workspace.clone(), published.revision.workflow_id);
         let place = Place { home, environment: published.environment.clone(), trigger: trigger.clone() };
         let known = self.triggers.read().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
@@ -181,7 +181,7 @@ impl Tallies {
             let mut triggers = self.triggers.write().unwrap_or_else(PoisonError::into_inner);
             triggers.entry(place.clone()).or_default().clone()
         });
-        change(&mut lock(&tally), self.clock.now());
+        change(&mut lock(&tally));
         lock(&self.unwritten).insert(place.home);
     }
 }
@@ -199,16 +199,17 @@ impl Drop for Taken<'_> {
 }
 
 impl Witness for Tallies {
-    fn started(&self, published: &Published, trigger: &TriggerKey, execution: ExecutionId) {
-        self.change(published, trigger, |tally, now| {
+    fn started(&self, published: &Published, trigger: &TriggerKey, at: Timestamp, execution: ExecutionId) {
+        self.change(published, trigger, |tally| {
             tally.started += 1;
-            tally.last = Some((now, execution));
+            // Who waited for the end tells of its start late.
+            tally.last = tally.last.max(Some((at, execution)));
         });
     }
 
-    fn not_started(&self, published: &Published, trigger: &TriggerKey, mut why: String) {
+    fn not_started(&self, published: &Published, trigger: &TriggerKey, time: Timestamp, mut why: String) {
         why.truncate(why.floor_char_boundary(WHY_BYTES));
-        self.change(published, trigger, |tally, time| {
+        self.change(published, trigger, |tally| {
             tally.failed += 1;
             tally.failures.truncate(FAILURES_KEPT - 1);
             tally.failures.push_front(NotStarted { time, why });

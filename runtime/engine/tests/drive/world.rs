@@ -92,9 +92,9 @@ impl Clock for SharedClock {
 struct Unwatched;
 
 impl Witness for Unwatched {
-    fn started(&self, _: &Published, _: &TriggerKey, _: ExecutionId) {}
+    fn started(&self, _: &Published, _: &TriggerKey, _: Timestamp, _: ExecutionId) {}
 
-    fn not_started(&self, _: &Published, _: &TriggerKey, _: String) {}
+    fn not_started(&self, _: &Published, _: &TriggerKey, _: Timestamp, _: String) {}
 }
 
 /// Ids in order, from a number on.

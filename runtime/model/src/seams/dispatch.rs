@@ -12,6 +12,7 @@ use crate::invocation::{Reply, SeenDelivery, TriggerSource};
 use crate::outcome::Outcome;
 use crate::program::StepAddress;
 use crate::summary::Status;
+use crate::time::Timestamp;
 use crate::workflow::TriggerKey;
 
 /// One workflow to be started by a delivery.
@@ -216,10 +217,10 @@ pub enum TellError {
 /// Is told what became of each start that a trigger asked for, whoever handed it in. A delivery that had come before is not told
 /// of again.
 pub trait Witness: Send + Sync {
-    /// The trigger started its workflow.
-    fn started(&self, published: &Published, trigger: &TriggerKey, execution: ExecutionId);
+    /// The trigger started its workflow at this time; told once it is known, which may be when the execution has ended.
+    fn started(&self, published: &Published, trigger: &TriggerKey, at: Timestamp, execution: ExecutionId);
     /// It could not.
-    fn not_started(&self, published: &Published, trigger: &TriggerKey, why: String);
+    fn not_started(&self, published: &Published, trigger: &TriggerKey, at: Timestamp, why: String);
 }
 
 /// Starts executions and waits for them; the engine, as triggers know it.
