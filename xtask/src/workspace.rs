@@ -34,6 +34,8 @@ pub struct Component {
     pub artifact: String,
     /// What it is for.
     pub role: Role,
+    /// Whether it is an adapter, which is compiled with its like only.
+    pub adapter: bool,
     /// The folder that the component goes to.
     pub folder: PathBuf,
 }
@@ -140,8 +142,10 @@ fn component(package: &Package, root: &Path) -> Option<Component> {
     let artifact =
         package.targets.iter().find(|target| target.kind.contains(&TargetKind::CDyLib))?.name.replace('-', "_");
     let folder = package.manifest_path.parent()?.as_std_path();
-    let (role, folder) = place(folder.strip_prefix(root).ok()?)?;
-    Some(Component { name, package: package.name.to_string(), artifact, role, folder: root.join(folder) })
+    let folder = folder.strip_prefix(root).ok()?;
+    let adapter = folder.starts_with("plugins/adapters");
+    let (role, folder) = place(folder)?;
+    Some(Component { name, package: package.name.to_string(), artifact, role, adapter, folder: root.join(folder) })
 }
 
 /// What the component of a crate in this folder is for, and where it goes, both relative to the clone.

@@ -15,8 +15,9 @@ use proc_macro::TokenStream;
 /// ```
 ///
 /// The function takes a `&Context` and its input, or only its input. Input and output are any types with `Deserialize` or
-/// `Serialize` and `JsonSchema`; `serde_json::Value` and `Box<serde_json::value::RawValue>` do too. Name and version are those
-/// of the crate, the summary is the first paragraph of the doc comment. Arguments say otherwise:
+/// `Serialize` and `JsonSchema`; `serde_json::Value` does too, and `Box<serde_json::value::RawValue>` with schemars' feature
+/// `raw_value`. Name and version are those of the crate, the summary is the first paragraph of the doc comment. Arguments say
+/// otherwise:
 ///
 /// ```text
 /// #[task(

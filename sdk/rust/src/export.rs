@@ -21,8 +21,8 @@ impl<T: Task> task_exports::Guest for TaskExport<T> {
             name: descriptor.name,
             version: descriptor.version,
             summary: descriptor.summary,
-            input_schema: descriptor.input_schema.to_string(),
-            output_schema: descriptor.output_schema.to_string(),
+            input_schema: json::text(&descriptor.input_schema),
+            output_schema: json::text(&descriptor.output_schema),
             examples: descriptor.examples.into_iter().map(example).collect(),
             hosts: descriptor.hosts,
             secrets: descriptor.secrets,
@@ -49,8 +49,8 @@ impl<T: Task> task_exports::Guest for TaskExport<T> {
 fn example(example: Example) -> wit_types::Example {
     wit_types::Example {
         name: example.name,
-        input: example.input.to_string(),
-        output: example.output.map(|output| output.to_string()),
+        input: json::text(&example.input),
+        output: example.output.as_ref().map(json::text),
     }
 }
 
@@ -64,7 +64,7 @@ fn failure(failure: Failure) -> task_exports::Failure {
             }
         },
         message: failure.message,
-        details: failure.details.map(|details| details.to_string()),
+        details: failure.details.as_ref().map(json::text),
     }
 }
 

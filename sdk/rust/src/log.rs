@@ -7,6 +7,7 @@
 //! log::warn!({ "orders": orders, "shop": "north" }, "the shop is closed");
 //! ```
 
+use crate::json;
 use serde_json::Value;
 use std::fmt;
 
@@ -32,7 +33,7 @@ pub fn write(level: Level, message: impl fmt::Display) {
 
 /// Writes one line with structured fields, a JSON object.
 pub fn write_with(level: Level, fields: &Value, message: impl fmt::Display) {
-    crate::host::log(level, &message.to_string(), &fields.to_string());
+    crate::host::log(level, &message.to_string(), &json::text(fields));
 }
 
 #[doc(hidden)]

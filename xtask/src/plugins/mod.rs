@@ -31,15 +31,18 @@ pub fn build(workspace: &Workspace, roles: &[Role], profile: Profile) -> Result<
     let toolchain = Toolchain::find(workspace)?;
     println!("Wasm toolchain: {toolchain}");
     let wanted = workspace.components_for(roles);
-    let (guests, plugins): (Vec<_>, Vec<_>) = wanted.iter().partition(|component| component.role == Role::Guest);
-    compile(workspace, &toolchain, "plugin", &plugins)?;
+    let (guests, plugins): (Vec<_>, Vec<&Component>) = wanted.iter().partition(|component| component.role == Role::Guest);
+    // What one call compiles has the features of each. Tasks want some that would make every adapter larger.
+    let (adapters, tasks): (Vec<_>, Vec<_>) = plugins.into_iter().partition(|component| component.adapter);
+    compile(workspace, &toolchain, "plugin", &tasks)?;
+    compile(workspace, &toolchain, "plugin", &adapters)?;
     compile(workspace, &toolchain, "guest", &guests)?;
     forget_removed(&wanted)?;
     let shipped: Vec<_> = wanted.iter().filter(|component| component.role == Role::Shipped).copied().collect();
     releases::describe(workspace, &shipped, profile)
 }
 
-/// One call of cargo for all crates of one profile, so that every core has work.
+/// One call of cargo for all of these crates, so that every core has work.
 fn compile(workspace: &Workspace, toolchain: &Toolchain, profile: &str, components: &[&Component]) -> Result<()> {
     if components.is_empty() {
         return Ok(());
@@ -60,16 +63,19 @@ fn compile(workspace: &Workspace, toolchain: &Toolchain, profile: &str, componen
     for component in components {
         let file = built.join(format!("{}.wasm", component.artifact));
         let bytes = fs::read(&file).with_context(|| format!("cargo made no {}", file.display()))?;
-        let bytes = toolchain.component(bytes).with_context(|| format!("{} makes no component", component.package))?;
-        write_changed(&component.file(), &bytes)?;
+        let no_component = || format!("{} makes no component", component.package);
+        let bytes = toolchain.component(bytes).and_then(|bytes| component::without_names(&bytes));
+        write_changed(&component.file(), &bytes.with_context(no_component)?)?;
     }
     Ok(())
 }
 
-/// What the compiler is told besides. Panics name the file of a crate, wherever it is kept here: a component, and so its digest,
-/// is the same whoever builds it.
+/// What the compiler is told besides. Vectors make SHA-256 smaller, and faster. Addresses take five bytes each unless the linker is
+/// told to write them short. Panics name the file of a crate, wherever it is kept here: a component, and so its digest, is the same
+/// whoever builds it.
 fn flags() -> Result<Vec<String>> {
-    let mut flags = vec![format!("-Clink-arg=-zstack-size={STACK_BYTES}")];
+    let mut flags = ["-Ctarget-feature=+simd128", "-Clink-arg=--compress-relocations"].map(str::to_owned).to_vec();
+    flags.push(format!("-Clink-arg=-zstack-size={STACK_BYTES}"));
     let own = std::env::home_dir().map(|home| home.join(".cargo"));
     let kept = std::env::var_os("CARGO_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from).or(own);
     let sources = kept.context("cargo keeps its sources in CARGO_HOME, or at home")?.join("registry/src");
@@ -77,7 +83,7 @@ fn flags() -> Result<Vec<String>> {
     for index in fs::read_dir(&sources).into_iter().flatten() {
         flags.push(format!("--remap-path-prefix={}/=", index?.path().display()));
     }
-    flags[1..].sort();
+    flags.sort();
     Ok(flags)
 }
 
@@ -112,7 +118,8 @@ mod tests {
 
     fn component(folder: &Path, name: &str) -> Component {
         let (package, artifact) = (name.to_owned(), name.to_owned());
-        Component { name: name.to_owned(), package, artifact, role: Role::Shipped, folder: folder.to_owned() }
+        let (role, folder) = (Role::Shipped, folder.to_owned());
+        Component { name: name.to_owned(), package, artifact, role, adapter: false, folder }
     }
 
     #[test]
