@@ -31,7 +31,8 @@ pub fn build(workspace: &Workspace, roles: &[Role], profile: Profile) -> Result<
     let toolchain = Toolchain::find(workspace)?;
     println!("Wasm toolchain: {toolchain}");
     let wanted = workspace.components_for(roles);
-    let (guests, plugins): (Vec<_>, Vec<&Component>) = wanted.iter().partition(|component| component.role == Role::Guest);
+    let (guests, plugins): (Vec<_>, Vec<&Component>) =
+        wanted.iter().partition(|component| component.role == Role::Guest);
     // What one call compiles has the features of each. Tasks want some that would make every adapter larger.
     let (adapters, tasks): (Vec<_>, Vec<_>) = plugins.into_iter().partition(|component| component.adapter);
     compile(workspace, &toolchain, "plugin", &tasks)?;
