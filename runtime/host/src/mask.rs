@@ -49,7 +49,9 @@ impl Mask {
 
     /// A text without secrets. One pass: marks are not looked into again, whatever a secret's value is.
     pub(crate) fn text(&self, text: String) -> String {
-        let mut next: Vec<_> = self.needles.iter().map(|needle| text.find(&needle.text)).collect();
+        // Nearly all are longer than what they are looked for in, which `find` would notice after it has got ready for the search.
+        let first = |needle: &Needle| if needle.text.len() > text.len() { None } else { text.find(&needle.text) };
+        let mut next: Vec<_> = self.needles.iter().map(first).collect();
         if next.iter().all(Option::is_none) {
             return text;
         }
@@ -137,8 +139,7 @@ fn percent_forms(value: &str) -> Vec<String> {
         value.bytes().fold(String::new(), |mut text, byte| {
             match byte {
                 byte if byte.is_ascii_alphanumeric() || kept.contains(&byte) => text.push(char::from(byte)),
-                byte if upper => text.push_str(&format!("%{byte:02X}")),
-                byte => text.push_str(&format!("%{byte:02x}")),
+                byte => text.extend(['%'].into_iter().chain(hex(byte, upper))),
             }
             text
         })
@@ -150,8 +151,13 @@ fn percent_forms(value: &str) -> Vec<String> {
 }
 
 fn hex_forms(value: &str) -> [String; 2] {
-    let lower: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
-    [lower.to_uppercase(), lower]
+    [true, false].map(|upper| value.bytes().flat_map(|byte| hex(byte, upper)).collect())
+}
+
+/// A byte's two digits.
+fn hex(byte: u8, upper: bool) -> [char; 2] {
+    let digits = if upper { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
+    [byte >> 4, byte & 15].map(|digit| char::from(digits[usize::from(digit)]))
 }
 
 #[cfg(test)]
