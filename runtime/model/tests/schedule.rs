@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use camshaft_model::schedule::{Fold, Gap, Pattern, Schedule, Timing, Zone};
 use camshaft_model::time::Timestamp;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 fn cron(pattern: &str) -> Schedule {
@@ -153,6 +154,7 @@ fn every_change_of_clock_of_ten_zones_in_ten_years_is_as_the_schedule_says() {
         ["0 * * * *", "30 2 * * *", "15,45 1-3 * * *", "0 0 * * *", "*/7 * * * *", "59 23 * * *", "30 0 2 * * *"];
     let (begin, end): (jiff::Timestamp, jiff::Timestamp) =
         ("2015-01-01T00:00:00Z".parse().unwrap(), "2025-01-01T00:00:00Z".parse().unwrap());
+    let says = [Gap::Next, Gap::Skip].into_iter().flat_map(|gap| [(gap, Fold::First), (gap, Fold::Both)]);
     let mut changes = 0;
     for zone in zones {
         let wall = TimeZone::get(zone).unwrap();
@@ -160,12 +162,19 @@ fn every_change_of_clock_of_ten_zones_in_ten_years_is_as_the_schedule_says() {
             changes += 1;
             let us = u64::try_from(change.timestamp().as_microsecond()).unwrap();
             let (from, to) = (Timestamp(us - 86_400_000_000), Timestamp(us + 86_400_000_000));
-            for pattern in patterns {
-                for (gap, fold) in [(Gap::Next, Fold::First), (Gap::Skip, Fold::Both)] {
-                    let schedule = Schedule { zone: Zone::named(zone).unwrap(), gap, fold, ..cron(pattern) };
+            let walk = Walk::new(&wall, from, to);
+            for (gap, fold) in says.clone() {
+                let check = |timing: Timing, fits: &dyn Fn(DateTime) -> bool| {
+                    let shown = format!("{zone}, {timing:?}, {gap:?}, {fold:?}, around {}", change.timestamp());
+                    let schedule = Schedule { zone: Zone::named(zone).unwrap(), gap, fold, ..Schedule::new(timing) };
                     let fired: Vec<_> = schedule.firings_after(from).take_while(|time| *time <= to).collect();
-                    let walked = walk(&wall, pattern, (gap, fold), from, to);
-                    assert_eq!(fired, walked, "{zone}, {pattern}, {gap:?}, {fold:?}, around {}", change.timestamp());
+                    assert_eq!(fired, walk.found(fits, (gap, fold)), "{shown}");
+                };
+                for pattern in patterns {
+                    check(Timing::Cron(Pattern::parse(pattern).unwrap()), &fits(pattern));
+                }
+                for once in walk.around(us) {
+                    check(Timing::At(once), &|time| time == once);
                 }
             }
         }
@@ -174,36 +183,55 @@ fn every_change_of_clock_of_ten_zones_in_ten_years_is_as_the_schedule_says() {
     assert!(changes > 100, "{changes} changes of clock");
 }
 
-/// The plain meaning: wall times that fit happen, or fall into a gap.
-fn walk(wall: &TimeZone, pattern: &str, (gap, fold): (Gap, Fold), from: Timestamp, to: Timestamp) -> Vec<Timestamp> {
-    const STEP: u64 = 30_000_000;
-    let fits = fits(pattern);
-    let shown = |us: u64| wall.to_datetime(jiff::Timestamp::from_microsecond(us as i64).unwrap());
-    let mut found = BTreeSet::new();
-    // Every wall time counts when the clock first shows it; with `both`, each time that it does.
-    let mut highest = shown(from.0 - 86_400_000_000);
-    let mut us = from.0 - 86_400_000_000;
-    while us <= to.0 {
-        let now = shown(us);
-        let is_again = now <= highest && us != from.0 - 86_400_000_000;
-        let mut left_out = highest + jiff::Span::new().seconds(30);
-        while us != from.0 - 86_400_000_000 && left_out < now {
-            if gap == Gap::Next && fits(left_out) {
+/// What a clock on the wall shows, every half minute from a day before a time on.
+struct Walk {
+    shown: Vec<(u64, DateTime)>,
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl Walk {
+    const STEP_US: u64 = 30_000_000;
+
+    fn new(wall: &TimeZone, from: Timestamp, to: Timestamp) -> Self {
+        let shown = |us: u64| (us, wall.to_datetime(jiff::Timestamp::from_microsecond(us as i64).unwrap()));
+        let times = (from.0 - 86_400_000_000..=to.0).step_by(Self::STEP_US as usize);
+        Self { shown: times.map(shown).collect(), from, to }
+    }
+
+    /// Wall times at a change of clock, in what it leaps over or shows twice, and beside that.
+    fn around(&self, us: u64) -> BTreeSet<DateTime> {
+        let at = self.shown.iter().position(|(time, _)| *time >= us).unwrap();
+        let (before, behind) = (self.shown[at - 1].1, self.shown[at].1);
+        let half = jiff::Span::new().minutes(15);
+        BTreeSet::from([before, behind, before - half, before + half, behind - half, behind + half])
+    }
+
+    /// The plain meaning: wall times that fit happen, or fall into a gap.
+    fn found(&self, fits: &dyn Fn(DateTime) -> bool, (gap, fold): (Gap, Fold)) -> Vec<Timestamp> {
+        let mut found = BTreeSet::new();
+        // Every wall time counts when the clock first shows it; with `both`, each time that it does.
+        let mut highest: Option<DateTime> = None;
+        for (us, now) in self.shown.iter().copied() {
+            let is_again = highest.is_some_and(|highest| now <= highest);
+            let mut left_out = highest.map_or(now, |highest| highest + jiff::Span::new().seconds(30));
+            while left_out < now {
+                if gap == Gap::Next && fits(left_out) {
+                    found.insert(Timestamp(us));
+                }
+                left_out += jiff::Span::new().seconds(30);
+            }
+            if fits(now) && (!is_again || fold == Fold::Both) {
                 found.insert(Timestamp(us));
             }
-            left_out += jiff::Span::new().seconds(30);
+            highest = highest.max(Some(now));
         }
-        if fits(now) && (!is_again || fold == Fold::Both) {
-            found.insert(Timestamp(us));
-        }
-        highest = highest.max(now);
-        us += STEP;
+        found.into_iter().filter(|time| *time > self.from && *time <= self.to).collect()
     }
-    found.into_iter().filter(|time| *time > from && *time <= to).collect()
 }
 
 /// The patterns of the walk, written out by hand.
-fn fits(pattern: &str) -> fn(jiff::civil::DateTime) -> bool {
+fn fits(pattern: &str) -> fn(DateTime) -> bool {
     match pattern {
         "0 * * * *" => |t| (t.minute(), t.second()) == (0, 0),
         "30 2 * * *" => |t| (t.hour(), t.minute(), t.second()) == (2, 30, 0),
