@@ -9,6 +9,7 @@ use camshaft_model::invocation::{DeliveryKey, Invocation, Reply, SeenDelivery, T
 use camshaft_model::matching::{self, Evaluator};
 use camshaft_model::outcome::Failure;
 use camshaft_model::seams::{DispatchError, DispatchRequest, Message, StoreError, TellError};
+use camshaft_model::workflow::TriggerKey;
 use camshaft_model::{Value, limits};
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
@@ -131,9 +132,11 @@ impl Engine {
         }
         let mut starts = Vec::new();
         for published in &concerned {
-            let faulty = |failure: &Failure| {
-                let workflow = &published.revision.workflow;
-                tracing::warn!(%workflow, event_type, "a trigger's `when` failed and counts as not holding: {}", failure.message);
+            let faulty = |trigger: &TriggerKey, failure: &Failure| {
+                let (workflow, why) = (&published.revision.workflow, &failure.message);
+                tracing::warn!(%workflow, event_type, "a trigger's `when` failed and counts as not holding: {why}");
+                let (witness, now) = (&self.parts.witness, self.parts.clock.now());
+                witness.not_started(published, trigger, now, format!("its `when` failed: {why}"));
             };
             let evaluator = Evaluator { jq: &*self.parts.jq, places: &self.parts.places, faulty: &faulty };
             let matched = matching::matched_event(published, event, evaluator).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Largest body of an HTTP request, bytes.
+/// Largest body of an HTTP request, bytes; `limits.body_bytes` sets another one for what starts something.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 /// Largest component that may be uploaded, bytes.
 pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
@@ -174,6 +174,8 @@ pub const EXECUTIONS_PER_SECOND: u32 = 25;
 pub const ADDRESSES_MAX: usize = 100_000;
 /// How long a synchronous caller waits before 201.
 pub const SYNC_WINDOW: Duration = Duration::from_secs(50);
+/// How long a browser need not ask again whether a page may call.
+pub const PREFLIGHT_LASTS: Duration = Duration::from_secs(60 * 60);
 /// How long an access token is valid.
 pub const ACCESS_TOKEN_LASTS: Duration = Duration::from_secs(60 * 60);
 /// How long a delivery id is remembered.

@@ -58,8 +58,8 @@ pub struct Evaluator<'a> {
     pub jq: &'a dyn Jq,
     /// Where those who evaluate take turns.
     pub places: &'a Arc<Places>,
-    /// Hears of a `when` that failed.
-    pub faulty: &'a (dyn Fn(&Failure) + Sync),
+    /// Hears of a `when` that failed, and whose it is.
+    pub faulty: &'a (dyn Fn(&TriggerKey, &Failure) + Sync),
 }
 
 impl Evaluator<'_> {
@@ -86,7 +86,7 @@ pub async fn matched(
     let alone = |by| with(published, by, &Arc::default());
     for (by, trigger) in deliveries(published, integration) {
         let (Trigger::Webhook { when, .. } | Trigger::Resource { when, .. }) = trigger else { continue };
-        if !holds(published, when.as_ref(), event, evaluator).await? {
+        if !holds(published, (by, when.as_ref()), event, evaluator).await? {
             continue;
         }
         let integration = integration.clone();
@@ -96,7 +96,7 @@ pub async fn matched(
                 return Ok(vec![(one, TriggerSource::Webhook { integration })]);
             }
             Trigger::Resource { user: Some(user), .. } => {
-                let Some(user) = named(published, user, event, evaluator).await? else { continue };
+                let Some(user) = named(published, (by, user), event, evaluator).await? else { continue };
                 let connections = directory.connections(&published.workspace, &user);
                 let enabling = connections.iter().filter(|one| one.enables(published.revision.workflow_id));
                 let source = TriggerSource::Resource { integration };
@@ -111,7 +111,7 @@ pub async fn matched(
 /// The user that an expression names; none where it names nobody, or fails.
 async fn named(
     published: &Published,
-    user: &Expression,
+    (by, user): (&TriggerKey, &Expression),
     event: &Value,
     evaluator: Evaluator<'_>,
 ) -> Result<Option<UserId>, Failure> {
@@ -120,7 +120,7 @@ async fn named(
     let text = match user.evaluate(&EventScope(event), jq) {
         Err(failure) if failure.kind == FailureKind::Unavailable => return Err(failure),
         Err(failure) => {
-            faulty(&failure);
+            faulty(by, &failure);
             return Ok(None);
         }
         Ok(Value::Number(number)) => number.to_string(),
@@ -142,7 +142,7 @@ pub async fn matched_app_event(
         let Trigger::AppEvent { name, integration, when } = trigger else { continue };
         if event["type"].as_str() == Some(name)
             && integration.as_ref().is_none_or(|integration| *integration == connection.of.integration)
-            && holds(published, when.as_ref(), event, evaluator).await?
+            && holds(published, (by, when.as_ref()), event, evaluator).await?
         {
             return Ok(Some(with(published, by, &connection.value)));
         }
@@ -177,7 +177,7 @@ pub async fn matched_event(
         if is("type", Some(kind))
             && is("source", source.as_deref())
             && is("topic", topic.as_deref())
-            && holds(published, when.as_ref(), event, evaluator).await?
+            && holds(published, (by, when.as_ref()), event, evaluator).await?
         {
             return Ok(Some(with(published, by, &Arc::default())));
         }
@@ -187,7 +187,7 @@ pub async fn matched_event(
 
 async fn holds(
     published: &Published,
-    when: Option<&Expression>,
+    (by, when): (&TriggerKey, Option<&Expression>),
     event: &Value,
     evaluator: Evaluator<'_>,
 ) -> Result<bool, Failure> {
@@ -197,7 +197,7 @@ async fn holds(
     match when.holds(&EventScope(event), jq) {
         Err(failure) if failure.kind == FailureKind::Unavailable => Err(failure),
         Err(failure) => {
-            faulty(&failure);
+            faulty(by, &failure);
             Ok(false)
         }
         holds => holds,

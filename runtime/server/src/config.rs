@@ -57,7 +57,7 @@ pub const KEYS: &[Key] = &[
     key("limits.executions_per_day", "0", "executions that the server accepts in a day (UTC); 0: no limit"),
     key("limits.executions_per_month", "0", "executions that the server accepts in a month (UTC); 0: no limit"),
     key("limits.parallel_executions", "0", "executions under way at once; more are turned away; 0: no limit"),
-    key("limits.body_bytes", "1048576", "largest body of a request to a trigger URL, bytes"),
+    key("limits.body_bytes", "1048576", "largest body of a request that starts something, bytes"),
     key("limits.parallel_calls", "64", "plugin calls under way at once; further ones wait their turn"),
     key("sync.window", r#""50s""#, "how long a synchronous caller waits before it gets 201 and a Location"),
     key(
@@ -158,7 +158,7 @@ pub struct Limits {
     pub executions_per_month: u64,
     /// Executions under way at once; 0 is no limit.
     pub parallel_executions: u32,
-    /// Largest body of a request to a trigger URL.
+    /// Largest body of a request that starts something, at a trigger URL or any other.
     pub body_bytes: usize,
     /// Plugin calls under way at once.
     pub parallel_calls: u32,

@@ -183,6 +183,7 @@ impl Server {
             clock: clock.clone(),
             store: store.clone(),
             throttle: throttle.clone(),
+            witness: tallies.clone(),
             deliveries: deliveries.clone(),
             settings: Settings {
                 home: workspace,

@@ -138,6 +138,9 @@ pub(crate) enum Workflow {
         /// `$.event` as JSON, or `@FILE`.
         #[arg(long)]
         event: Option<String>,
+        /// Where it is published: `production` if left out.
+        #[arg(long)]
+        environment: Option<String>,
         /// Wait for the answer, for so many seconds.
         #[arg(long, num_args = 0..=1, default_missing_value = "50", value_name = "SECONDS")]
         wait: Option<u32>,

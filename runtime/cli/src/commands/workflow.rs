@@ -92,8 +92,10 @@ pub(super) fn run(session: &Session, command: Workflow) -> Result<ExitCode> {
             };
             return test::show(session, &text(&begun["execution_id"]), logs);
         }
-        Workflow::Trigger { name, params, param, event, wait } => {
-            return trigger(session, &name, params.as_deref(), &param, event.as_deref(), wait);
+        Workflow::Trigger { name, params, param, event, environment, wait } => {
+            let query = environment.map(|environment| format!("?environment={}", escape(&environment)));
+            let path = format!("/api/v1/workflows/{}/trigger{}", escape(&name), query.unwrap_or_default());
+            return trigger(session, &path, params.as_deref(), &param, event.as_deref(), wait);
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -219,7 +221,7 @@ fn show(session: &Session, name: &str, document: bool) -> Result<()> {
 
 fn trigger(
     session: &Session,
-    name: &str,
+    path: &str,
     params: Option<&str>,
     param: &[String],
     event: Option<&str>,
@@ -234,8 +236,7 @@ fn trigger(
     if let Some(prefer) = &prefer {
         headers.push(("Prefer", prefer));
     }
-    let path = format!("/api/v1/workflows/{}/trigger", escape(name));
-    let answer = session.client.send("POST", &path, &headers, &serde_json::to_vec(&body)?)?;
+    let answer = session.client.send("POST", path, &headers, &serde_json::to_vec(&body)?)?;
     if wait.is_none() {
         let started = answer.json()?;
         session.print(&started, |started| {

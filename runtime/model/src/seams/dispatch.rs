@@ -221,6 +221,12 @@ pub trait Witness: Send + Sync {
     fn started(&self, published: &Published, trigger: &TriggerKey, at: Timestamp, execution: ExecutionId);
     /// It could not.
     fn not_started(&self, published: &Published, trigger: &TriggerKey, at: Timestamp, why: String);
+    /// None of these could: they are turned away before they are dispatched.
+    fn turned_away(&self, starts: &[Start], at: Timestamp, why: &str) {
+        for Start { published, by, .. } in starts {
+            by.iter().for_each(|by| self.not_started(published, by, at, why.to_owned()));
+        }
+    }
 }
 
 /// Starts executions and waits for them; the engine, as triggers know it.

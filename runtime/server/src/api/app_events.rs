@@ -12,6 +12,7 @@ use camshaft_model::limits;
 use camshaft_model::matching::{self, Evaluator};
 use camshaft_model::outcome::Failure;
 use camshaft_model::seams::{Directory, DispatchRequest, Start};
+use camshaft_model::workflow::TriggerKey;
 use camshaft_model::{Value, json};
 use camshaft_triggers::http::Room;
 use serde::Deserialize;
@@ -20,7 +21,7 @@ use utoipa::ToSchema;
 use super::page::Asked;
 use super::problem::{Fault, Problem};
 use super::publish::production;
-use super::start::{delivery_within, is_known, too_many};
+use super::start::{delivery_within, is_known, take};
 use super::trigger::TriggerQuery;
 use super::{App, body};
 
@@ -74,7 +75,7 @@ pub async fn send(
     request: Request,
 ) -> Result<Response, Problem> {
     let user = UserId::new(&which)?;
-    let bytes = body::read(request, limits::BODY_BYTES_MAX).await?;
+    let bytes = body::read(request, app.body_bytes()).await?;
     let event: AppEvent = body::parse(&bytes)?;
     let environment = query.environment.unwrap_or_else(production);
     let sent = send_for(&app, &user, &environment, event, (&headers, &bytes)).await?;
@@ -123,7 +124,7 @@ pub async fn send_for(
         return Ok(sent);
     }
     if !is_known(app, delivery.as_ref()).await? {
-        sent.room = app.throttle.take(&app.workspace, starts.len()).map_err(|room| too_many(app, room))?;
+        sent.room = take(app, &starts)?;
     }
     let request_id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     let (reply, window) = (Reply::Detach, Duration::ZERO);
@@ -152,17 +153,11 @@ async fn starts(
         let mut enabled: Vec<_> = enabled.filter_map(published).collect();
         enabled.sort_by(|a, b| a.revision.workflow.cmp(&b.revision.workflow));
         for published in enabled {
-            let workflow = &published.revision.workflow;
-            let faulty = |failure: &Failure| {
-                tracing::warn!(%workflow, "a trigger's `when` failed and counts as not holding: {}", failure.message);
-            };
+            let faulty = |by: &TriggerKey, failure: &Failure| app.triggers.tell_faulty(&published, by, None, failure);
             let evaluator = Evaluator { jq: &*app.triggers.jq, places: &app.triggers.places, faulty: &faulty };
             let matched = matching::matched_app_event(&published, &connection, event, evaluator).await;
             let Some(matched) = matched.map_err(|failure| Problem::busy(&failure))? else { continue };
-            match matched.start(TriggerSource::AppEvent { name: name.to_owned() }, event) {
-                Ok(start) => starts.push(start),
-                Err(faults) => tracing::warn!(%workflow, "not started by an app event: {}", faults.join("; ")),
-            }
+            starts.extend(app.triggers.bind(&matched, TriggerSource::AppEvent { name: name.to_owned() }, event));
         }
     }
     Ok(starts)

@@ -16,6 +16,8 @@ use crate::tokens::{Caller, Right, Scope};
 /// What a workflow's own token reaches; the handlers hold it to that workflow.
 const OF_WORKFLOW_TOKENS: &[(&str, &str, Right)] = &[
     ("POST", "/api/v1/workflows/{workflow}/trigger", Right::Trigger),
+    ("GET", "/api/v1/workflows/{workflow}/triggers", Right::Manage),
+    ("PATCH", "/api/v1/workflows/{workflow}/triggers/{trigger}", Right::Manage),
     ("GET", "/api/v1/executions", Right::Read),
     ("GET", "/api/v1/executions/{execution}", Right::Read),
     ("GET", "/api/v1/executions/{execution}/journal", Right::Read),
@@ -123,12 +125,15 @@ fn wanted(method: &Method, route: &str) -> Option<Right> {
 
 fn short_of(caller: &Caller, method: &Method, route: &str) -> String {
     let Caller { label, scope, .. } = caller;
+    let own = scope.words().join(", ");
     match (scope, wanted(method, route)) {
         (Scope::Workflow(_), Some(right)) => {
-            let (right, own) = (right.as_str(), scope.words().join(", "));
-            format!("token `{label}` has the scopes {own}; this needs `{right}`")
+            format!("token `{label}` has the scopes {own}; this needs `{}`", right.as_str())
         }
-        _ => format!("token `{label}` has the scope `{}`, which does not reach this", scope.as_str()),
+        (Scope::Workflow(_), None) => {
+            format!("token `{label}` is of one workflow, with the scopes {own}; no scope of such a token reaches this")
+        }
+        _ => format!("token `{label}` has the scope `{own}`, which does not reach this"),
     }
 }
 
@@ -145,6 +150,15 @@ impl Caller {
             Scope::Events => false,
             Scope::Workflow(own) => own.id == workflow,
         }
+    }
+
+    /// Refuses a token of another workflow than the one that a URL names.
+    pub fn check_sees(&self, workflow: ResourceId, which: &str) -> Result<(), Problem> {
+        if self.sees(workflow) {
+            return Ok(());
+        }
+        let detail = format!("token `{}` is of another workflow than `{which}`", self.label);
+        Err(Problem::new(Fault::Forbidden, detail))
     }
 
     /// Whether this caller may do this with a workflow of its workspace.
@@ -214,6 +228,10 @@ mod tests {
             (Scope::Read, Method::POST, "/api/v1/workflows/{workflow}/trigger", false),
             (workflow, Method::POST, "/api/v1/workflows/{workflow}/trigger", true),
             (workflow, Method::POST, "/api/v1/workflows/{workflow}/publish", false),
+            (with(&[Right::Manage]), Method::GET, "/api/v1/workflows/{workflow}/triggers", true),
+            (with(&[Right::Manage]), Method::PATCH, "/api/v1/workflows/{workflow}/triggers/{trigger}", true),
+            (with(&[Right::Trigger, Right::Read]), Method::GET, "/api/v1/workflows/{workflow}/triggers", false),
+            (with(&[Right::Trigger]), Method::PATCH, "/api/v1/workflows/{workflow}/triggers/{trigger}", false),
             (workflow, Method::GET, "/api/v1/executions/{execution}", true),
             (workflow, Method::GET, "/api/v1/workflows", false),
             (workflow, Method::GET, "/api/v1/secrets", false),

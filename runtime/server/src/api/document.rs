@@ -73,6 +73,7 @@ pub fn complete(mut openapi: OpenApi) -> OpenApi {
     for (path, item) in &mut openapi.paths.paths {
         let is_open = OPEN.contains(&path.as_str());
         for (is_change, operation) in operations(item) {
+            let has_body = operation.request_body.is_some();
             let mut add = |status: &str, description: &str| {
                 let answers = &mut operation.responses.responses;
                 answers.entry(status.to_owned()).or_insert_with(|| RefOr::T(Answer::new(description)));
@@ -85,12 +86,9 @@ pub fn complete(mut openapi: OpenApi) -> OpenApi {
                 add("503", "not now; try again");
                 operation.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
             }
-            if is_change && operation.request_body.is_some() {
-                operation
-                    .responses
-                    .responses
-                    .entry("413".to_owned())
-                    .or_insert_with(|| RefOr::T(Answer::new("too large")));
+            if is_change && has_body {
+                add("408", "the body did not come in time");
+                add("413", "too large");
             }
             for (status, answer) in &mut operation.responses.responses {
                 if let (true, RefOr::T(answer)) = (status.as_str() >= "400", answer)

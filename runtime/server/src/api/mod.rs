@@ -15,6 +15,7 @@ pub mod approvals;
 pub mod backup;
 pub mod connect;
 pub mod connections;
+pub mod curl;
 pub mod delivery;
 pub mod doctor;
 pub mod environments;
@@ -162,6 +163,11 @@ impl App {
         } else {
             format!("{base}/w/{}", self.workspace)
         }
+    }
+
+    /// Largest body of what starts something, bytes: `limits.body_bytes`.
+    pub fn body_bytes(&self) -> usize {
+        self.triggers.settings.body_bytes
     }
 
     /// The same instance in another workspace.

@@ -8,7 +8,7 @@ use camshaft_model::ids::{Digest, ExecutionId};
 use camshaft_model::invocation::{DeliveryKey, Reply, SeenDelivery};
 use camshaft_model::limits;
 use camshaft_model::outcome::Outcome;
-use camshaft_model::seams::{DispatchError, DispatchRequest, LimitReached, Start};
+use camshaft_model::seams::{DispatchError, DispatchRequest, LimitReached, Start, Witness};
 use camshaft_model::time::Timestamp;
 use camshaft_triggers::http::{Room, seconds};
 
@@ -103,7 +103,7 @@ pub async fn start_for(
 pub async fn start_within(app: &App, start: Start, how: How) -> Result<Started, StartRefused> {
     let mut room = None;
     if !is_known(app, how.delivery.as_ref()).await? {
-        room = app.throttle.take(&app.workspace, 1).map_err(|room| too_many(app, room))?;
+        room = take(app, std::slice::from_ref(&start))?;
     }
     Ok(Started { room, ..start_one(app, start, how).await? })
 }
@@ -148,8 +148,16 @@ pub async fn is_known(app: &App, delivery: Option<&SeenDelivery>) -> Result<bool
     Ok(app.store.delivery(&delivery.key, since).await?.is_some())
 }
 
-/// More executions a second than the workspace may start.
-pub fn too_many(app: &App, room: Room) -> Problem {
+/// Takes room for all of these in the workspace's second, or for none. What is turned away is told of.
+pub fn take(app: &App, starts: &[Start]) -> Result<Option<Room>, Problem> {
+    app.throttle.take(&app.workspace, starts.len()).map_err(|room| {
+        let problem = too_many(app, room);
+        app.tallies.turned_away(starts, app.clock.now(), problem.detail());
+        problem
+    })
+}
+
+fn too_many(app: &App, room: Room) -> Problem {
     let (seconds, limit) = (seconds(room.wait), room.limit);
     let detail =
         format!("workspace `{}` starts more than {limit} executions a second; try again in {seconds} s", app.workspace);

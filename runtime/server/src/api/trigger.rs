@@ -8,7 +8,6 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use camshaft_model::ids::{Name, UserId};
 use camshaft_model::invocation::TriggerSource;
-use camshaft_model::limits;
 use camshaft_model::seams::Start;
 use camshaft_model::workflow::Trigger;
 use camshaft_model::{Map, Value};
@@ -92,12 +91,9 @@ pub async fn trigger(
     request: Request,
 ) -> Result<Response, Problem> {
     let workflow = app.workflow(&which)?;
-    if !caller.sees(workflow.id) {
-        let detail = format!("token `{}` is of another workflow than `{which}`", caller.label);
-        return Err(Problem::new(Fault::Forbidden, detail));
-    }
+    caller.check_sees(workflow.id, &which)?;
     let waits = wait(&headers)?;
-    let bytes = body::read(request, limits::BODY_BYTES_MAX).await?;
+    let bytes = body::read(request, app.body_bytes()).await?;
     let given: TriggerBody = body::parse(&bytes)?;
 
     let environment = query.environment.unwrap_or_else(production);

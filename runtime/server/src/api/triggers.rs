@@ -19,8 +19,9 @@ use super::page::{Asked, Page};
 use super::problem::Problem;
 use super::publish::production;
 use super::trigger::TriggerQuery;
-use super::{App, check_generation, with_generation};
+use super::{App, check_generation, curl, with_generation};
 use crate::catalog::specs::{self, Kept, TriggerSpec, WorkflowSpec};
+use crate::tokens::Caller;
 
 /// A trigger.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,7 +36,8 @@ pub struct TriggerItem {
     /// Whether it starts the workflow.
     pub enabled: bool,
     /// Where to call: `webhook`, `async` and `sync` of a `webhook` or `resource` trigger, `events` of an `event` or `app_event`
-    /// trigger, `trigger` of the others.
+    /// trigger, `trigger` of the others. The list of a workflow's triggers has also where ToolJet's clients call a `request` trigger:
+    /// `tooljet` and `tooljet_async`.
     pub urls: BTreeMap<&'static str, String>,
 }
 
@@ -47,8 +49,9 @@ pub struct TriggerView {
     pub trigger: TriggerItem,
     /// When it is due next, where it is a schedule that is switched on (RFC 3339).
     pub next_at: Option<String>,
-    /// The same call for a shell; the token is read from `CAMSHAFT_TOKEN`. Empty for what nobody calls.
-    pub curl: String,
+    /// The same as calls for a shell, by the words of `urls`. They read what is secret from variables: `CAMSHAFT_TOKEN`, for a
+    /// `request` trigger `WORKFLOW_TOKEN`, for an integration that wants a shared value `SECRET`.
+    pub curl: BTreeMap<&'static str, String>,
     /// Executions that it started. Written down every five seconds: a crash may lose the last few from the count.
     pub started: u64,
     /// When it started the latest (RFC 3339).
@@ -145,21 +148,14 @@ impl TriggerView {
 
     fn of(app: &App, kept: &Kept<WorkflowSpec>, environment: &Name, trigger: &TriggerSpec, params: &Value) -> Self {
         let tally = app.tallies.of(&app.workspace, kept.id, environment, &trigger.key);
-        let item = TriggerItem::of(app, kept, environment, trigger);
-        let url = |kind: &str| item.urls.get(kind).map_or("", String::as_str);
-        let curl = match (trigger.kind.as_str(), &trigger.event_type, &trigger.app_event) {
-            (_, Some(kind), _) => {
-                let event = json!({"specversion": "1.0", "id": "1", "source": "/here", "type": kind, "data": {}});
-                curl(url("events"), true, "application/cloudevents+json", &event)
-            }
-            (_, _, Some(name)) => {
-                let event = json!({"name": name, "payload": {}});
-                curl(&url("events").replace("{user}", "USER"), true, "application/json", &event)
-            }
-            ("webhook" | "resource", ..) => curl(url("sync"), false, "application/json", &json!({})),
-            _ if item.urls.is_empty() => String::new(),
-            _ => curl(url("trigger"), true, "application/json", &json!({"params": params})),
-        };
+        let mut item = TriggerItem::of(app, kept, environment, trigger);
+        if let Some(url) = item.urls.get("trigger").filter(|_| trigger.kind == "request") {
+            let query = url.split_once('?').map(|(_, query)| format!("?{query}")).unwrap_or_default();
+            let theirs = format!("{}/api/v2/webhooks/workflows/{}/trigger", app.public_url, kept.key.name);
+            item.urls.insert("tooljet", format!("{theirs}{query}"));
+            item.urls.insert("tooljet_async", format!("{theirs}-async{query}"));
+        }
+        let curl = item.urls.iter().map(|(which, url)| (*which, curl::of(app, trigger, which, url, params))).collect();
         let name = Name::new(&kept.key.name).ok();
         let published = name.and_then(|name| app.catalog.published_here(&app.workspace, &name, environment));
         let next = published.as_deref().and_then(|published| {
@@ -183,13 +179,6 @@ impl TriggerView {
     }
 }
 
-/// A call as people paste it into a shell. Names in URLs have nothing that a shell reads.
-fn curl(url: &str, with_token: bool, content_type: &str, body: &Value) -> String {
-    let token = if with_token { " -H \"Authorization: Bearer $CAMSHAFT_TOKEN\"" } else { "" };
-    let body = body.to_string().replace('\'', "'\\''");
-    format!("curl -X POST '{url}'{token} -H 'Content-Type: {content_type}' -d '{body}'")
-}
-
 /// List what starts a workflow, with URLs, counts and the latest failures.
 #[utoipa::path(
     get, path = "/api/v1/workflows/{workflow}/triggers", tag = "workflows", operation_id = "list_triggers",
@@ -201,10 +190,12 @@ fn curl(url: &str, with_token: bool, content_type: &str, body: &Value) -> String
 )]
 pub async fn list(
     app: App,
+    caller: Caller,
     Path(which): Path<String>,
     Asked(query): Asked<TriggerQuery>,
 ) -> Result<Json<Page<TriggerView>>, Problem> {
     let kept = app.workflow(&which)?;
+    caller.check_sees(kept.id, &which)?;
     let items = TriggerView::all(&app, &kept, &query.environment.unwrap_or_else(production));
     Ok(Json(Page { items, next: None }))
 }
@@ -227,10 +218,12 @@ pub async fn list(
 )]
 pub async fn switch(
     app: App,
+    caller: Caller,
     Path((which, trigger)): Path<(String, String)>,
     headers: HeaderMap,
     JsonBody(wanted): JsonBody<TriggerSwitch>,
 ) -> Result<Response, Problem> {
+    caller.check_sees(app.workflow(&which)?.id, &which)?;
     let kept = set_enabled(&app, &which, &trigger, Some(&headers), wanted.enabled).await?;
     let environments = kept.spec.published.keys().cloned().chain([production()]);
     let views = environments.flat_map(|environment| TriggerView::all(&app, &kept, &environment));

@@ -25,6 +25,7 @@ use camshaft_model::Value;
 use camshaft_model::ids::ResourceId;
 use camshaft_model::seams::{Directory, Published};
 use camshaft_model::workflow::{Trigger, TriggerKey};
+use camshaft_triggers::http::Room;
 
 use crate::api::caller;
 use crate::api::problem::Problem;
@@ -89,6 +90,15 @@ fn request_trigger(published: &Published) -> Option<TriggerKey> {
 /// The caller, where it may do this with a workflow.
 fn who_may(caller: Option<Caller>, right: Right, workflow: ResourceId) -> Option<Caller> {
     caller.filter(|caller| caller.may(right, workflow))
+}
+
+/// An answer to what started something, with what is left of the workspace's second.
+fn with_room(answer: impl IntoResponse, room: Option<Room>) -> Response {
+    let mut response = answer.into_response();
+    if let Some(room) = room {
+        room.put(response.headers_mut());
+    }
+    response
 }
 
 /// A problem in a dialect's words: its status, its headers and what the log is told stay.

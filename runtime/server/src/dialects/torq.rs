@@ -142,3 +142,18 @@ pub async fn show(app: App, caller: Caller, Path(which): Path<String>) -> Result
         error: failure.or(summary.failure),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_one_of_torq_s_words() {
+        let words = Status::ALL.map(|status| (status, word(status)));
+        let known = ["RUNNING", "ON_HOLD", "QUEUED", "SUCCESS", "FAILED", "STOPPED", "DROPPED"];
+        assert!(words.iter().all(|(_, word)| known.contains(word)), "{words:?}");
+        assert!(known.iter().all(|known| words.iter().any(|(_, word)| word == known)), "{words:?}");
+        // Only what stood in line for a day comes to it.
+        assert_eq!(word(Status::Dropped), "DROPPED");
+    }
+}

@@ -71,6 +71,8 @@ pub struct Bench {
 pub struct Options {
     pub store: Arc<dyn Store>,
     pub executions_per_second: u32,
+    /// Largest body of what starts something, bytes.
+    pub body_bytes: usize,
     /// Of ToolJet's; 0 is no limit.
     pub requests_of_an_address: u32,
     pub key: [u8; 32],
@@ -84,6 +86,7 @@ impl Default for Options {
         Self {
             store: Arc::new(MemoryStore::new()),
             executions_per_second: 0,
+            body_bytes: 1 << 20,
             requests_of_an_address: 0,
             key: [7; 32],
             notices: None,
@@ -144,7 +147,8 @@ impl Bench {
     }
 
     pub async fn try_with(options: Options) -> anyhow::Result<Self> {
-        let Options { store, executions_per_second, requests_of_an_address, key, notices, limits } = options;
+        let Options { store, executions_per_second, body_bytes, requests_of_an_address, key, notices, limits } =
+            options;
         let workspace = Name::new("default").unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn Ids> = Arc::new(OrderedIds);
@@ -194,8 +198,9 @@ impl Bench {
             clock: clock.clone(),
             store: store.clone(),
             throttle: throttle.clone(),
+            witness: tallies.clone(),
             deliveries: deliveries.clone(),
-            settings: Settings { sync_window, ..Settings::new(workspace.clone()) },
+            settings: Settings { sync_window, body_bytes, ..Settings::new(workspace.clone()) },
         };
         let schedules = Arc::new(Schedules::new(schedule::Parts {
             directory: catalog.clone(),

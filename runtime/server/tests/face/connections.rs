@@ -334,7 +334,7 @@ async fn a_resource_starts_once_or_for_the_user_whom_a_delivery_names() {
     assert_eq!(answer["connection"]["user"], "bob");
     let triggers = bench.get("/api/v1/workflows/of-user/triggers").await;
     assert_eq!(triggers["items"][0]["key"], "resource:internal-api");
-    assert!(triggers["items"][0]["curl"].as_str().unwrap().contains(one), "{triggers:#}");
+    assert!(triggers["items"][0]["curl"]["sync"].as_str().unwrap().contains(one), "{triggers:#}");
 }
 
 #[tokio::test]

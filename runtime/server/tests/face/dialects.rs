@@ -65,22 +65,45 @@ async fn nothing_that_anybody_sends_is_a_fault_of_ours() {
         "/listener/webhook?workflowId=%ff&type=generic".to_owned(),
         format!("/listener/webhook/wfe?workflowId=echo-it&workflowActivityId={id}&topic=%00"),
         format!("/listener/webhook/wfe?workflowId=echo-it&workflowActivityId={id}&topic={}", "t".repeat(5_000)),
+        "/projects/default/sdk/events/trigger".to_owned(),
+        "/v2/projects/%ff/sdk/events/trigger".to_owned(),
+        "/projects/default/sdk/triggers/echo-it?text=%ff&text=%00".to_owned(),
+        "/projects/default/sdk/triggers/%00".to_owned(),
+        "/projects/default/sdk/workflows/echo-it".to_owned(),
+        "/projects/default/sdk/me".to_owned(),
+        "/projects/a%2Fb/sdk/me".to_owned(),
+        "/projects/default/sdk/metadata".to_owned(),
+        "/projects/default/sdk/integrations".to_owned(),
+        "/projects/default/sdk/integrations/%ff".to_owned(),
+        "/projects/default/sdk/credentials".to_owned(),
+        "/projects/default/task-history/workflow-executions?cursor=%00&limit=-1".to_owned(),
+        "/projects/default/task-history/workflow-executions?startDate=%ff&status=".to_owned(),
+        format!("/projects/default/task-history/workflow-executions/{id}"),
+        format!("/projects/default/task-history/workflow-executions/{id}/step-executions/%ff"),
+        format!("/projects/default/task-history/workflow-executions/{id}/replay"),
     ];
-    let tokens =
-        [format!("Bearer {own}"), format!("Bearer {ADMIN}"), "Bearer csa_0_0_0".to_owned(), "Basic Og==".to_owned()];
+    let key = json!({"public_key": include_str!("../keys/first.pem")}).to_string();
+    bench.call("PUT", "/api/v1/signing-keys/app", key).await.is(201);
+    let tokens = [
+        format!("Bearer {own}"),
+        format!("Bearer {ADMIN}"),
+        format!("Bearer {}", crate::paragon::user_token("ada")),
+        "Bearer csa_0_0_0".to_owned(),
+        "Basic Og==".to_owned(),
+    ];
     let mut seen = 0;
     for path in &paths {
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "BREW"] {
             for (n, body) in bodies.iter().enumerate() {
                 let kind = ["application/json", "application/cloudevents+json", "text/plain", "nonsense"][n % 4];
-                let headers = [("authorization", tokens[(n + seen) % 4].as_str()), ("content-type", kind)];
+                let headers = [("authorization", tokens[seen % tokens.len()].as_str()), ("content-type", kind)];
                 let answer = bench.send(method, path, &headers, body.clone()).await;
                 assert!(answer.status < 500, "{method} {path} {n}: {} {}", answer.status, answer.text());
                 seen += 1;
             }
         }
     }
-    assert!(seen > 2_000);
+    assert!(seen > 4_000);
 }
 
 #[tokio::test]
@@ -111,6 +134,56 @@ async fn tooljet_s_throttle_is_for_tooljet_s_urls_alone() {
     for _ in 0..3 {
         bench.send("POST", "/webhook/payload", &[], Body::empty()).await.is(401);
         bench.call("GET", "/api/v1/workflows", Body::empty()).await.is(200);
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_second_is_told_in_every_dialect() {
+    let bench = Bench::with(Options { executions_per_second: 4, ..Options::default() }).await;
+    bench.publish("echo-it", ECHO).await;
+    let own = token(&bench, "echo-it", &["trigger"]).await;
+    let tooljet = "/api/v2/webhooks/workflows/echo-it/trigger";
+    let hook = "/listener/webhook?workflowId=echo-it&type=generic";
+    let asked = [(tooljet, 201), (&*format!("{tooljet}-async"), 201), ("/webhook/payload", 200), (hook, 200)];
+    for (left, (path, status)) in [3, 2, 1, 0].into_iter().zip(asked) {
+        let answer = bench.call_as(&own, "POST", path, "{}").await.is(status);
+        assert_eq!(answer.header("ratelimit"), Some(&*format!("\"executions\";r={left};t=1")), "{path}");
+        assert_eq!(answer.header("ratelimit-policy"), Some("\"executions\";q=4;w=1"));
+    }
+    for (path, _) in asked {
+        let refused = bench.call_as(&own, "POST", path, "{}").await.is(429);
+        assert_eq!(refused.header("ratelimit"), Some("\"executions\";r=0;t=1"), "{path}");
+        assert_eq!(refused.header("retry-after"), Some("1"));
+    }
+    let triggers = bench.get("/api/v1/workflows/echo-it/triggers").await["items"].clone();
+    assert_eq!((&triggers[1]["started"], &triggers[1]["failed"]), (&json!(4), &json!(4)), "{triggers:#}");
+    let why = triggers[1]["last_failures"][0]["why"].as_str().unwrap();
+    assert!(why.contains("more than 4 executions a second"), "{why}");
+}
+
+#[tokio::test]
+async fn whoever_starts_something_is_held_to_the_size_of_a_body_that_is_set() {
+    let bench = Bench::with(Options { body_bytes: 300, ..Options::default() }).await;
+    bench.publish("echo-it", ECHO).await;
+    let own = token(&bench, "echo-it", &["trigger"]).await;
+    let key = json!({"public_key": include_str!("../keys/first.pem")}).to_string();
+    bench.call("PUT", "/api/v1/signing-keys/app", key).await.is(201);
+    let ada = crate::paragon::user_token("ada");
+    for (token, path) in [
+        (&own, "/api/v2/webhooks/workflows/echo-it/trigger"),
+        (&own, "/api/v2/webhooks/workflows/echo-it/trigger-async"),
+        (&own, "/webhook/payload"),
+        (&own, "/listener/webhook?workflowId=echo-it&type=generic"),
+        (&own, "/api/v1/workflows/echo-it/trigger"),
+        (&ADMIN.to_owned(), "/api/v1/users/ada/events"),
+        (&ADMIN.to_owned(), "/events"),
+        (&ada, "/projects/default/sdk/events/trigger"),
+        (&ada, "/projects/default/sdk/triggers/echo-it"),
+    ] {
+        let body = |bytes: usize| format!("{{}}{}", " ".repeat(bytes - 2));
+        let refused = bench.call_as(token, "POST", path, body(301)).await.is(413);
+        assert!(refused.text().contains("300"), "{path}: {}", refused.text());
+        assert_ne!(bench.call_as(token, "POST", path, body(300)).await.status, 413, "{path}");
     }
 }
 

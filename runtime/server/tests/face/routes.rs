@@ -6,6 +6,7 @@ use axum::body::Body;
 use camshaft_model::Value;
 
 use crate::bench::Bench;
+use crate::isolation::paths_of;
 
 fn document() -> Value {
     serde_json::from_str(camshaft_server::openapi()).unwrap()
@@ -42,13 +43,7 @@ async fn every_described_operation_is_there_and_no_other_method() {
 #[tokio::test]
 async fn every_route_is_described() {
     let bench = Bench::new().await;
-    // axum tells its paths to `Debug` alone.
-    let shown = format!("{:?}", camshaft_server::api::router(bench.app.instance()));
-    let routed: BTreeSet<_> = shown
-        .split('"')
-        .filter(|text| text.starts_with('/') && text.len() > 1 && !text.contains("__private"))
-        .map(str::to_owned)
-        .collect();
+    let routed = paths_of(&camshaft_server::api::router(bench.app.instance()));
     let described: BTreeSet<_> = document()["paths"].as_object().unwrap().keys().cloned().collect();
     assert_eq!(routed, described);
 }

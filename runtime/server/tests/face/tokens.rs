@@ -101,7 +101,8 @@ async fn a_workflow_s_token_reaches_that_workflow_and_its_executions_alone() {
         .await
         .problem(404, &["echo-it"]);
     for path in ["/api/v1/workflows", "/api/v1/workflows/echo-it", "/api/v1/workflows/echo-it/tokens", "/metrics"] {
-        bench.call_as(&own, "GET", path, Body::empty()).await.problem(403, &["`workflow`"]);
+        let refused = bench.call_as(&own, "GET", path, Body::empty()).await;
+        refused.problem(403, &["`app`", "of one workflow", "the scopes trigger, read"]);
     }
     let listed = bench.get("/api/v1/workflows/echo-it/tokens").await;
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
@@ -146,6 +147,34 @@ async fn a_workflow_s_token_does_what_its_scopes_say_and_no_more() {
     let scopes: Vec<_> = listed["items"].as_array().unwrap().iter().map(|item| item["scopes"].clone()).collect();
     assert_eq!(scopes, [json!(["trigger", "read"]), json!(["trigger"]), json!(["read"]), json!(["manage"])]);
     assert!(listed["items"].as_array().unwrap().iter().all(|item| item["scope"] == "workflow"));
+}
+
+#[tokio::test]
+async fn a_token_that_manages_switches_the_triggers_of_its_own_workflow_and_no_other_s() {
+    let bench = Bench::new().await;
+    bench.publish("echo-it", ECHO).await;
+    bench.publish("other", &ECHO.replace("echo-it", "other")).await;
+    let tokens = "/api/v1/workflows/echo-it/tokens";
+    let (_, manage) = token(&bench, tokens, r#"{"label": "head", "scopes": ["manage"]}"#).await;
+    let (_, usual) = token(&bench, tokens, r#"{"label": "usual"}"#).await;
+    let own = "/api/v1/workflows/echo-it/triggers";
+    let listed = bench.call_as(&manage, "GET", own, Body::empty()).await.is(200).json();
+    assert_eq!(listed["items"][0]["key"], "manual");
+    let switch = format!("{own}/manual");
+    let off = bench.call_as(&manage, "PATCH", &switch, r#"{"enabled": false}"#).await.is(200).json();
+    assert_eq!(off["enabled"], false);
+    bench.call("POST", "/api/v1/workflows/echo-it/trigger", "{}").await.problem(403, &["switched off"]);
+
+    let id = bench.get("/api/v1/workflows/other").await["id"].as_str().unwrap().to_owned();
+    for which in ["other", &id] {
+        let others = format!("/api/v1/workflows/{which}/triggers");
+        bench.call_as(&manage, "GET", &others, Body::empty()).await.problem(403, &["`head`", "another workflow"]);
+        let refused = bench.call_as(&manage, "PATCH", &format!("{others}/manual"), r#"{"enabled": false}"#).await;
+        refused.problem(403, &["`head`", "another workflow"]);
+    }
+    assert_eq!(bench.get("/api/v1/workflows/other/triggers").await["items"][0]["enabled"], true);
+    bench.call_as(&usual, "GET", own, Body::empty()).await.problem(403, &["trigger, read", "`manage`"]);
+    bench.call_as(&usual, "PATCH", &switch, "{}").await.problem(403, &["trigger, read", "`manage`"]);
 }
 
 async fn generations(store: &MemoryStore) -> Vec<u64> {

@@ -104,12 +104,54 @@ async fn a_trigger_tells_where_to_call_and_what_came_of_it() {
     assert_eq!(manual["last_execution_id"], execution);
     assert!(manual["last_started_at"].is_string());
     assert!(manual["last_failures"][0]["why"].as_str().unwrap().contains("limit of 1"), "{manual:#}");
-    let curl = manual["curl"].as_str().unwrap();
+    let curl = manual["curl"]["trigger"].as_str().unwrap();
     assert!(curl.starts_with("curl -X POST 'https://hooks.example/api/v1/workflows/echo-it/trigger'"), "{curl}");
     assert!(curl.ends_with(r#"-d '{"params":{"text":"text"}}'"#), "{curl}");
+
+    assert!(curl.contains("\"Authorization: Bearer $CAMSHAFT_TOKEN\""), "{curl}");
+    let (urls, curl) = (&items[1]["urls"], &items[1]["curl"]);
+    assert_eq!(urls["tooljet"], "https://hooks.example/api/v2/webhooks/workflows/echo-it/trigger");
+    assert_eq!(urls["tooljet_async"], "https://hooks.example/api/v2/webhooks/workflows/echo-it/trigger-async");
+    for (which, url) in urls.as_object().unwrap() {
+        let call = curl[which].as_str().unwrap();
+        assert!(call.starts_with(&format!("curl -X POST '{}' ", url.as_str().unwrap())), "{call}");
+        assert!(
+            call.contains("\"Authorization: Bearer $WORKFLOW_TOKEN\""),
+            "an app has a token of the workflow: {call}"
+        );
+    }
+    assert!(curl["tooljet"].as_str().unwrap().ends_with(r#"-d '{"text":"text"}'"#), "{curl}");
 
     let staged = bench.get(&format!("{TRIGGERS}?environment=staging")).await["items"][0].clone();
     assert_eq!((&staged["started"], &staged["failed"]), (&json!(0), &json!(0)), "each environment for itself");
     assert!(staged["urls"]["trigger"].as_str().unwrap().ends_with("/trigger?environment=staging"));
     bench.call("GET", "/api/v1/workflows/nothing/triggers", Body::empty()).await.problem(404, &["`nothing`"]);
+}
+
+#[tokio::test]
+async fn a_call_of_each_url_carries_what_its_integration_wants() {
+    let bench = Bench::new().await;
+    let config =
+        r#"{"adapter": "generic", "config": {"auth": {"header": "x-$(id)`'key"}}, "secrets": {"signing_secret": "s"}}"#;
+    bench.call("PUT", "/api/v1/integrations/shop", config).await.is(201);
+    bench.call("PUT", "/api/v1/integrations/open", r#"{"adapter": "generic"}"#).await.is(201);
+    let signed = r#"{"adapter": "signed", "secrets": {"signing_secret": "s"}}"#;
+    bench.call("PUT", "/api/v1/integrations/vendor", signed).await.is(201);
+    let webhook = |name: &str| format!("{{ webhook: {{ integration: {name} }} }}");
+    let triggers = ["shop", "open", "vendor"].map(webhook).join(", ");
+    bench.publish("hooked", &format!("name: hooked\ntriggers: [ {triggers} ]\nsteps: [ {{ exit: {{}} }} ]\n")).await;
+    let items = bench.get("/api/v1/workflows/hooked/triggers").await["items"].clone();
+    let base = "https://hooks.example/v1/webhooks";
+    for (n, integration, with, end) in [
+        (0, "shop", r#" -H 'x-$(id)`'\''key: '"$SECRET""#, ""),
+        (1, "open", "", ""),
+        (2, "vendor", "", "  # only signed: camshaft integration test vendor --event EVENT"),
+    ] {
+        for (which, rest) in [("webhook", ""), ("async", "/workflows/hooked"), ("sync", "/workflows/hooked/sync")] {
+            let wanted = format!(
+                "curl -X POST '{base}/{integration}{rest}'{with} -H 'Content-Type: application/json' -d '{{}}'{end}"
+            );
+            assert_eq!(items[n]["curl"][which], json!(wanted));
+        }
+    }
 }

@@ -15,13 +15,13 @@ use camshaft_model::language::template::depth;
 use camshaft_model::matching::{self, Evaluator};
 use camshaft_model::outcome::Failure;
 use camshaft_model::seams::{DispatchRequest, Message, Start};
+use camshaft_model::workflow::TriggerKey;
 use camshaft_model::{Value, limits};
 use serde_json::json;
 
 use crate::dedupe::seen_before;
 use crate::http::refused::Refused;
 use crate::http::request;
-use crate::http::start::tell_faulty;
 use crate::http::{Parts, Room};
 
 pub use binding::{CloudEvent, Malformed, read};
@@ -108,7 +108,7 @@ async fn accept(parts: &Parts, workspace: &Name, request: Request) -> Result<Res
             if let Some(seen) = seen_before(&*parts.store, &delivery).await? {
                 (one.executions, one.replayed) = (seen.executions, true);
             } else {
-                room = take(parts, workspace, starts.len())?.or(room);
+                room = take(parts, workspace, &starts)?.or(room);
                 let (reply, window) = (Reply::Detach, Duration::ZERO);
                 let request_id = request_id.map(str::to_owned);
                 let request = DispatchRequest { delivery: Some(delivery), starts, reply, window, request_id };
@@ -158,9 +158,12 @@ impl Taken {
     }
 }
 
-fn take(parts: &Parts, workspace: &Name, executions: usize) -> Result<Option<Room>, Refused> {
-    let taken = parts.throttle.take(workspace, executions);
-    taken.map_err(|room| Refused::TooMany { workspace: workspace.clone(), room })
+fn take(parts: &Parts, workspace: &Name, starts: &[Start]) -> Result<Option<Room>, Refused> {
+    parts.throttle.take(workspace, starts.len()).map_err(|room| {
+        let refused = Refused::TooMany { workspace: workspace.clone(), room };
+        parts.witness.turned_away(starts, parts.clock.now(), &refused.to_string());
+        refused
+    })
 }
 
 async fn starts(
@@ -172,18 +175,12 @@ async fn starts(
 ) -> Result<Vec<Start>, Refused> {
     let mut starts = Vec::new();
     for published in parts.directory.concerned(workspace, &event.kind, environment) {
-        let faulty = |failure: &Failure| tell_faulty(&published.revision, Some(&event.id), failure);
+        let faulty = |by: &TriggerKey, failure: &Failure| parts.tell_faulty(&published, by, Some(&event.id), failure);
         let evaluator = Evaluator { jq: &*parts.jq, places: &parts.places, faulty: &faulty };
         let matched = matching::matched_event(&published, value, evaluator).await.map_err(Refused::Busy)?;
         let Some(matched) = matched else { continue };
         let (event_type, source) = (event.kind.clone(), event.source.clone());
-        match matched.start(TriggerSource::Event { event_type, source, depth: 0 }, value) {
-            Ok(start) => starts.push(start),
-            Err(faults) => {
-                let workflow = &published.revision.workflow;
-                tracing::warn!(%workflow, "not started by an event: {}", faults.join("; "));
-            }
-        }
+        starts.extend(parts.bind(&matched, TriggerSource::Event { event_type, source, depth: 0 }, value));
     }
     Ok(starts)
 }

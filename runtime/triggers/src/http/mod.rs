@@ -37,7 +37,7 @@ use camshaft_model::ids::Name;
 use camshaft_model::language::expression::Jq;
 use camshaft_model::limits;
 use camshaft_model::places::Places;
-use camshaft_model::seams::{Clock, Directory, Dispatch, Plugins, Store};
+use camshaft_model::seams::{Clock, Directory, Dispatch, Plugins, Store, Witness};
 
 pub use forwarded::{Network, NotANetwork, client};
 pub use per_address::PerAddress;
@@ -66,6 +66,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// Executions a second; shared with whatever else starts executions.
     pub throttle: Arc<Throttle>,
+    /// Hears of what a trigger could not start.
+    pub witness: Arc<dyn Witness>,
     /// Counts what came and remembers what was refused.
     pub deliveries: Arc<Deliveries>,
     /// Bounds and addresses.

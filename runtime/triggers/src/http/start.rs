@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use camshaft_model::Value;
 use camshaft_model::event::Event;
 use camshaft_model::ids::{ExecutionId, Name};
 use camshaft_model::invocation::{Reply, RevisionRef, SeenDelivery, TriggerSource};
 use camshaft_model::matching::{self, Evaluator, Match};
 use camshaft_model::outcome::{Failure, Outcome};
 use camshaft_model::seams::{DispatchRequest, Dispatched, Integration, Published, Start};
+use camshaft_model::workflow::TriggerKey;
 use futures::future::join_all;
 
+use super::Parts;
 use super::receive::{Asked, Receiver, Target};
 use super::refused::Refused;
 use super::throttle::Room;
@@ -36,10 +39,23 @@ pub(super) struct Started {
     pub(super) room: Option<Room>,
 }
 
-/// A `when` that fails holds for nothing, and whoever wrote it should know.
-pub(crate) fn tell_faulty(revision: &RevisionRef, event: Option<&str>, failure: &Failure) {
-    let RevisionRef { workflow, revision, .. } = revision;
-    tracing::warn!(%workflow, revision, event, "a trigger's `when` failed and counts as not holding: {}", failure.message);
+impl Parts {
+    /// A `when` that fails holds for nothing, and whoever wrote it should know.
+    pub fn tell_faulty(&self, published: &Published, by: &TriggerKey, event: Option<&str>, failure: &Failure) {
+        let (RevisionRef { workflow, revision, .. }, why) = (&published.revision, &failure.message);
+        tracing::warn!(%workflow, revision, event, "a trigger's `when` failed and counts as not holding: {why}");
+        self.witness.not_started(published, by, self.clock.now(), format!("its `when` failed: {why}"));
+    }
+
+    /// What an event starts, or none where its workflow needs parameters that no event has; whoever wrote that should know too.
+    pub fn bind(&self, matched: &Match, source: TriggerSource, event: &Arc<Value>) -> Result<Start, String> {
+        matched.start(source, event).map_err(|faults| {
+            let (workflow, why) = (&matched.published.revision.workflow, faults.join("; "));
+            tracing::warn!(%workflow, trigger = %matched.by, "not started by an event: {why}");
+            self.witness.not_started(&matched.published, &matched.by, self.clock.now(), why.clone());
+            why
+        })
+    }
 }
 
 impl Receiver {
@@ -66,7 +82,9 @@ impl Receiver {
                 groups.len() - 1
             });
             for subscriber in subscribers {
-                let faulty = |failure: &Failure| tell_faulty(&subscriber.revision, event.id.as_deref(), failure);
+                let faulty = |by: &TriggerKey, failure: &Failure| {
+                    self.parts.tell_faulty(subscriber, by, event.id.as_deref(), failure);
+                };
                 let evaluator = Evaluator { jq: &*self.parts.jq, places: &self.parts.places, faulty: &faulty };
                 let directory = &*self.parts.directory;
                 let matched =
@@ -75,12 +93,15 @@ impl Receiver {
                     if std::mem::take(&mut is_first) {
                         failure_status = matched.failure_status;
                     }
-                    match bind(&matched, source, event) {
+                    match self.parts.bind(&matched, source, &event.value) {
                         Ok(start) => groups[group].starts.push(start),
-                        Err(why) if asked.target == Target::All => {
-                            tracing::warn!(workflow = %matched.published.revision.workflow, "not started by a webhook: {why}");
+                        // It must not keep the delivery from the others.
+                        Err(_) if asked.target == Target::All => {}
+                        Err(why) => {
+                            let workflow = &matched.published.workflow.name;
+                            let why = format!("workflow `{workflow}` cannot be started by a webhook: {why}");
+                            return Err(Refused::Malformed(why));
                         }
-                        Err(why) => return Err(Refused::Malformed(why)),
                     }
                 }
             }
@@ -118,7 +139,7 @@ impl Receiver {
             }
         }
         let count = fresh.iter().map(|group| group.starts.len()).sum();
-        started.room = self.throttle(workspace, count)?;
+        started.room = self.throttle(workspace, count, &fresh)?;
 
         // Waiting is for one start alone. Of several the caller gets the first one's outcome, and none is lost.
         let alone = started.executions.is_empty() && count == 1;
@@ -157,15 +178,12 @@ impl Receiver {
         }
     }
 
-    fn throttle(&self, workspace: &Name, executions: usize) -> Result<Option<Room>, Refused> {
-        let taken = self.parts.throttle.take(workspace, executions);
-        taken.map_err(|room| Refused::TooMany { workspace: workspace.clone(), room })
+    fn throttle(&self, workspace: &Name, executions: usize, groups: &[Group]) -> Result<Option<Room>, Refused> {
+        self.parts.throttle.take(workspace, executions).map_err(|room| {
+            let refused = Refused::TooMany { workspace: workspace.clone(), room };
+            let (witness, now, why) = (&self.parts.witness, self.parts.clock.now(), refused.to_string());
+            groups.iter().for_each(|group| witness.turned_away(&group.starts, now, &why));
+            refused
+        })
     }
-}
-
-fn bind(matched: &Match, source: TriggerSource, event: &Event) -> Result<Start, String> {
-    matched.start(source, &event.value).map_err(|faults| {
-        let workflow = &matched.published.workflow.name;
-        format!("workflow `{workflow}` cannot be started by a webhook: {}", faults.join("; "))
-    })
 }

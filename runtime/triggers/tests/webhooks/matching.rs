@@ -20,6 +20,10 @@ async fn a_when_that_fails_keeps_its_workflow_out_and_no_other() {
         .open();
     assert_eq!(front.post(ALL, &[], "{}").await.status, 200);
     assert_eq!(front.started(), ["b", "d"]);
+    let told = front.world.not_started.lock().unwrap().clone();
+    let whose: Vec<_> = told.iter().map(|(workflow, trigger, _)| (workflow.as_str(), trigger.as_str())).collect();
+    assert_eq!(whose, [("a", "webhook:github"), ("d", "webhook:github")]);
+    assert!(told.iter().all(|(_, _, why)| why.starts_with("its `when` failed: ")), "{told:?}");
 }
 
 #[tokio::test]
@@ -104,4 +108,7 @@ async fn parameters_are_their_defaults_and_one_without_keeps_the_workflow_from_w
     assert_eq!(*front.world.dispatched.lock().unwrap()[0].starts[0].params, json!({"count": 33}));
     let answer = front.post("/v1/webhooks/github/workflows/wants", &[], "{}").await;
     answer.refused(400, "parameter `count` (number) is missing");
+    let told = front.world.not_started.lock().unwrap().clone();
+    let missing = ("wants".to_owned(), "webhook:github".to_owned(), "parameter `count` (number) is missing".to_owned());
+    assert_eq!(told, [missing.clone(), missing], "once for each URL");
 }

@@ -247,6 +247,10 @@ async fn the_rate_counts_executions_and_not_deliveries() {
     let front = World::default().open_with(3, |_| {});
     assert_eq!(front.post(ALL, &[], "{}").await.status, 200, "two executions");
     front.post(ALL, &[], "{}").await.refused(429, "3 executions");
+    let told = front.world.not_started.lock().unwrap().clone();
+    let names: Vec<_> = told.iter().map(|(workflow, trigger, _)| (workflow.as_str(), trigger.as_str())).collect();
+    assert_eq!(names, [("triage", "webhook:github"), ("archive", "webhook:github")], "each trigger learns of it");
+    assert!(told.iter().all(|(_, _, why)| why.contains("more than 3 executions a second")), "{told:?}");
     assert_eq!(front.post(ONE, &[], "{}").await.status, 200, "the third");
 
     let front = World::default().adapter(|_| receipt(vec![])).open_with(1, |_| {});

@@ -24,7 +24,7 @@ use camshaft_model::resource::{Change, Resource, ResourceKey, ResourceKind};
 use camshaft_model::seams::*;
 use camshaft_model::summary::Summary;
 use camshaft_model::time::{Period, Timestamp};
-use camshaft_model::workflow::{Param, Trigger, Workflow, WorkflowLimits};
+use camshaft_model::workflow::{Param, Trigger, TriggerKey, Workflow, WorkflowLimits};
 use camshaft_model::{Value, json, limits};
 use camshaft_triggers::deliveries::{Deliveries, DeliveryCounts};
 use camshaft_triggers::http::{Parts, Settings, Throttle, router};
@@ -55,6 +55,8 @@ pub(crate) struct World {
     pub(crate) adapter: Mutex<Adapter>,
     pub(crate) requests: Mutex<Vec<WebhookRequest>>,
     pub(crate) dispatched: Mutex<Vec<DispatchRequest>>,
+    /// Workflow, trigger and why, of what was told to the witness.
+    pub(crate) not_started: Mutex<Vec<(String, String, String)>>,
     pub(crate) dispatch_error: Mutex<Option<DispatchError>>,
     pub(crate) outcome: Mutex<Option<Arc<Outcome>>>,
     /// Where it is set, dispatching waits for it.
@@ -157,6 +159,7 @@ impl Default for World {
             adapter: Mutex::new(Box::new(|_| receipt(vec![event("push")]))),
             requests: Mutex::default(),
             dispatched: Mutex::default(),
+            not_started: Mutex::default(),
             dispatch_error: Mutex::default(),
             outcome: Mutex::new(Some(Arc::new(exited(201, &[("X-Answer", "42")], json!({"body": {"ok": true}}))))),
             gate: Mutex::default(),
@@ -202,6 +205,7 @@ impl World {
             clock: world.clone(),
             store: world.clone(),
             throttle: Arc::new(Throttle::new(executions_per_second, world.clone())),
+            witness: world.clone(),
             deliveries: deliveries.clone(),
             settings,
         });
@@ -375,6 +379,18 @@ impl Plugins for World {
         self.requests.lock().unwrap().push(request.clone());
         let result = (self.adapter.lock().unwrap())(request);
         async move { result }.boxed()
+    }
+}
+
+impl Witness for World {
+    fn started(&self, _: &Published, _: &TriggerKey, _: Timestamp, _: ExecutionId) {
+        unreachable!("the engine tells of what it starts")
+    }
+
+    fn not_started(&self, published: &Published, trigger: &TriggerKey, at: Timestamp, why: String) {
+        assert_eq!(at, self.now());
+        let workflow = published.revision.workflow.to_string();
+        self.not_started.lock().unwrap().push((workflow, trigger.to_string(), why));
     }
 }
 

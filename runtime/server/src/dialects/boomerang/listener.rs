@@ -24,7 +24,7 @@ use crate::api::start::{How, Started, start_within};
 use crate::api::tell::{EventBody, message};
 use crate::api::{App, Instance};
 use crate::catalog::specs::{Kept, WorkflowSpec};
-use crate::dialects::asked;
+use crate::dialects::{asked, with_room};
 use crate::tokens::{Caller, Right};
 
 const CLOUD_EVENT: &str = "application/cloudevents+json";
@@ -33,7 +33,7 @@ const TYPE_PREFIX: &str = "io.boomerang.eventing.";
 
 /// POST `/listener/webhook`
 pub(super) async fn webhook(State(instance): State<Arc<Instance>>, request: Request) -> Result<Response, Refused> {
-    let (head, bytes, body) = read(request).await?;
+    let (head, bytes, body) = read(&instance, request).await?;
     let kind = wanted(&head, "type")?;
     let word = match kind.as_str() {
         "generic" => "webhook",
@@ -56,7 +56,7 @@ pub(super) async fn webhook(State(instance): State<Arc<Instance>>, request: Requ
     let mut event = cloud_event(&app, word, &format!("/{which}"), "success", Value::Object(body.clone()));
     let started = start(&app, &workflow, &head, &bytes, for_workflow(&event), &body).await?;
     event["activityid"] = json!(started.execution);
-    Ok(heard(&event))
+    Ok(with_room(heard(&event), started.room))
 }
 
 /// GET, POST `/listener/webhook/wfe`: an event for a step that waits; one that comes before its step is kept for it.
@@ -64,7 +64,7 @@ pub(super) async fn wait_for_event(
     State(instance): State<Arc<Instance>>,
     request: Request,
 ) -> Result<Response, Refused> {
-    let (head, _, body) = read(request).await?;
+    let (head, _, body) = read(&instance, request).await?;
     let named = asked(&head.uri, "workflowId");
     let (app, caller) = presented(&instance, &Map::new(), &head, named.as_deref())?;
     let (which, activity) = (wanted(&head, "workflowId")?, wanted(&head, "workflowActivityId")?);
@@ -83,7 +83,7 @@ pub(super) async fn event(State(instance): State<Arc<Instance>>, request: Reques
     if !media_type.eq_ignore_ascii_case(CLOUD_EVENT) {
         return Err(Refused::unsupported(format!("Content-Type is `{media_type}`: it is {CLOUD_EVENT}.")));
     }
-    let (head, _, body) = read(request).await?;
+    let (head, _, body) = read(&instance, request).await?;
     let subject = body.get("subject").and_then(Value::as_str).unwrap_or_default();
     let Some(rest) = subject.strip_prefix('/') else {
         return Err(Refused::malformed(format!("`subject` is `{subject}`: it begins with `/`.")));
@@ -96,17 +96,18 @@ pub(super) async fn event(State(instance): State<Arc<Instance>>, request: Reques
     let (which, second, third) = (pieces.next().unwrap_or_default(), pieces.next(), pieces.next());
     let (app, caller) = presented(&instance, &Map::new(), &head, Some(which))?;
     let workflow = meant(&app, &caller, Some(which))?;
-    let mut event = cloud_event(&app, "custom", subject, status, data.clone());
+    let (mut event, mut room) = (cloud_event(&app, "custom", subject, status, data.clone()), None);
     match (second, third) {
         (Some(activity), Some(topic)) => tell(&app, &caller, workflow.id, activity, topic, &event).await?,
         (Some(topic), None) => {
             if let Some(started) = begin(&app, &workflow, topic, &body).await? {
                 event["activityid"] = json!(started.execution);
+                room = started.room;
             }
         }
         (None, _) => return Err(Refused::malformed(format!("`subject` is `{subject}`: it names no topic."))),
     }
-    Ok(heard(&event))
+    Ok(with_room(heard(&event), room))
 }
 
 /// Starts a workflow by its `event` trigger for a topic, if it has one for such an event.
@@ -130,7 +131,7 @@ async fn begin(
         data: sent.get("data").cloned().unwrap_or_default(),
     };
     let (id, message) = message(app, given)?;
-    let faulty = |failure: &Failure| tracing::warn!(workflow = %name, %failure, "a `when` cannot be evaluated");
+    let faulty = |by: &TriggerKey, failure: &Failure| app.triggers.tell_faulty(&published, by, Some(&id), failure);
     let evaluator = Evaluator { jq: &*app.triggers.jq, places: &app.triggers.places, faulty: &faulty };
     let matched = matching::matched_event(&published, &message.event, evaluator).await;
     let matched = matched.map_err(|failure| Problem::new(Fault::Unavailable, failure.message))?;

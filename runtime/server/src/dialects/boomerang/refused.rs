@@ -1,6 +1,6 @@
 //! What Boomerang Flow's clients are told when something is refused: `{error: {code, description, message}}`.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use camshaft_model::{Value, json};
 
@@ -13,8 +13,6 @@ use crate::api::start::StartRefused;
 pub(super) enum Refused {
     /// In Boomerang's words.
     Own { status: StatusCode, description: &'static str, message: String },
-    /// Too many at once, and when to try again, in its header's own form.
-    TooMany(Option<HeaderValue>),
     /// What Boomerang has no words for.
     Other(Problem),
 }
@@ -54,41 +52,29 @@ impl Refused {
 
 impl From<StartRefused> for Refused {
     fn from(refused: StartRefused) -> Self {
-        match refused {
-            StartRefused::Limit(reached) => Self::TooMany(Some(reached.retry_after_s.into())),
-            StartRefused::Other(problem) => problem.into(),
-        }
+        Self::Other(refused.into())
     }
 }
 
 impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
-        if problem.status() == StatusCode::TOO_MANY_REQUESTS.as_u16() {
-            return Self::TooMany(problem.into_response().headers_mut().remove(header::RETRY_AFTER));
-        }
         Self::Other(problem)
     }
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let (status, description, message) = match self {
-            Self::Own { status, description, message } => (status, description, message),
-            Self::TooMany(retry_after) => {
-                let message = "Number of requests has exceeded the allowed number.";
-                let words = words(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", message);
-                let mut response = (StatusCode::TOO_MANY_REQUESTS, axum::Json(words)).into_response();
-                response.headers_mut().extend(retry_after.map(|wait| (header::RETRY_AFTER, wait)));
-                return response;
+        match self {
+            Self::Own { status, description, message } => {
+                (status, axum::Json(words(status, description, &message))).into_response()
             }
-            Self::Other(problem) => {
-                return reworded(problem, |status, detail| {
-                    let reason = status.canonical_reason().unwrap_or("Error").to_ascii_uppercase().replace(' ', "_");
-                    words(status, &reason, detail)
-                });
-            }
-        };
-        (status, axum::Json(words(status, description, &message))).into_response()
+            Self::Other(problem) => reworded(problem, |status, detail| {
+                let reason = status.canonical_reason().unwrap_or("Error").to_ascii_uppercase().replace(' ', "_");
+                // When to try again is in the headers.
+                let too_many = "Number of requests has exceeded the allowed number.";
+                words(status, &reason, if status == StatusCode::TOO_MANY_REQUESTS { too_many } else { detail })
+            }),
+        }
     }
 }
 

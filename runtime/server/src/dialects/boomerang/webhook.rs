@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
+use axum::response::Response;
 use camshaft_model::ids::ExecutionId;
 use camshaft_model::seams::TellError;
 use camshaft_model::summary::Summary;
-use camshaft_model::{Map, Value, json, limits};
+use camshaft_model::{Map, Value, json};
 
 use super::refused::Refused;
 use super::{activity, meant, presented, start};
@@ -16,12 +17,12 @@ use crate::api::body;
 use crate::api::executions::inspect;
 use crate::api::problem::Problem;
 use crate::api::{App, Instance};
-use crate::dialects::{Which, named};
+use crate::dialects::{Which, named, with_room};
 use crate::tokens::{Caller, Right};
 
 /// POST `/webhook/payload`
-pub(super) async fn trigger(State(instance): State<Arc<Instance>>, request: Request) -> Result<Json<Value>, Refused> {
-    let (head, bytes, body) = read(request).await?;
+pub(super) async fn trigger(State(instance): State<Arc<Instance>>, request: Request) -> Result<Response, Refused> {
+    let (head, bytes, body) = read(&instance, request).await?;
     let which = match body.get("workflowId") {
         None | Some(Value::Null) => None,
         Some(Value::String(which)) => Some(which.as_str()),
@@ -36,7 +37,7 @@ pub(super) async fn trigger(State(instance): State<Arc<Instance>>, request: Requ
         Some(_) => return Err(Refused::malformed("`properties` is no object.")),
     };
     let started = start(&app, &workflow, &head, &bytes, Value::Null, properties).await?;
-    Ok(Json(json!({"activityId": started.execution})))
+    Ok(with_room(Json(json!({"activityId": started.execution})), started.room))
 }
 
 /// GET `/webhook/status/{activityId}`
@@ -76,7 +77,7 @@ async fn looked_up(
     right: Right,
     request: Request,
 ) -> Result<(App, Caller, Summary), Refused> {
-    let (head, _, body) = read(request).await?;
+    let (head, _, body) = read(instance, request).await?;
     let (app, caller) = presented(instance, &body, &head, None)?;
     let which = named(which);
     let unknown = || Refused::unknown_activity(&which);
@@ -89,9 +90,13 @@ async fn looked_up(
 }
 
 /// A request with its body, an object; GET and DELETE may have one as well.
-pub(super) async fn read(request: Request) -> Result<(Parts, bytes::Bytes, Map<String, Value>), Refused> {
+pub(super) async fn read(
+    instance: &Instance,
+    request: Request,
+) -> Result<(Parts, bytes::Bytes, Map<String, Value>), Refused> {
     let (head, body) = request.into_parts();
-    let bytes = body::read(Request::from_parts(head.clone(), body), limits::BODY_BYTES_MAX).await?;
+    let most = instance.triggers.settings.body_bytes;
+    let bytes = body::read(Request::from_parts(head.clone(), body), most).await?;
     let body = body::parse(&bytes)?;
     Ok((head, bytes, body))
 }

@@ -6,7 +6,9 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use camshaft_model::ids::{IdOrName, UserId};
 use camshaft_model::summary::{Status, Summary};
+use camshaft_model::time::Timestamp;
 use camshaft_model::{Value, json};
 
 use super::Door;
@@ -72,10 +74,22 @@ impl Asked {
                 asked.rest.push((key.to_string(), value.clone()));
             }
             match &*key {
-                "workflowId" => asked.filter.workflow = Some(value),
-                "userId" => asked.filter.user = Some(value),
-                "startDate" => asked.filter.since = Some(value),
-                "endDate" => asked.filter.until = Some(value),
+                "workflowId" => {
+                    let wrong = |_| Refused::key("workflowId", "must be the id or the name of a workflow");
+                    IdOrName::parse("workflow id", &value).map_err(wrong)?;
+                    asked.filter.workflow = Some(value);
+                }
+                "userId" => {
+                    let wrong = |_| Refused::key("userId", "must have 1 to 255 bytes and no control characters");
+                    UserId::new(&value).map_err(wrong)?;
+                    asked.filter.user = Some(value);
+                }
+                "startDate" | "endDate" => {
+                    let wrong = |_| Refused::key(&key, "must be a time such as 2026-10-01T00:00:00Z");
+                    value.parse::<Timestamp>().map_err(wrong)?;
+                    let place = if key == "startDate" { &mut asked.filter.since } else { &mut asked.filter.until };
+                    *place = Some(value);
+                }
                 "cursor" => asked.cursor = Some(value),
                 "limit" => {
                     let limit = value.parse().map_err(|_| Refused::key("limit", "must be a number from 1 to 200"))?;

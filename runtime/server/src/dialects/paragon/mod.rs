@@ -11,6 +11,8 @@
 //! | DELETE `/sdk/integrations/{integration}` | disconnects |
 //! | GET, PATCH `/sdk/credentials` `{integrationId, config, payload}` | settings; connects where the user is not yet |
 //! | GET `/task-history/workflow-executions`, its steps, POST `…/{execution}/replay` | history, with an API key |
+//!
+//! Browsers call what is below `/sdk` from the app's own pages (CORS).
 
 mod credentials;
 mod history;
@@ -22,9 +24,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Method;
 use axum::http::request::Parts;
 use axum::routing::{delete, get, post};
 use camshaft_model::ids::{Name, UserId};
+use camshaft_model::limits::PREFLIGHT_LASTS;
+use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 use super::bearer;
 use crate::api::caller;
@@ -55,7 +60,7 @@ struct Called {
 /// The routes.
 pub(super) fn router(instance: Arc<Instance>, own: Paragon) -> Router {
     let under = |rest: &str| format!("/projects/{{project}}{rest}");
-    Router::new()
+    let of_users = Router::new()
         .route(&under("/sdk/events/trigger"), post(start::event))
         .route(&format!("/v2{}", under("/sdk/events/trigger")), post(start::event))
         .route(&under("/sdk/triggers/{workflow}"), post(start::request))
@@ -65,12 +70,26 @@ pub(super) fn router(instance: Arc<Instance>, own: Paragon) -> Router {
         .route(&under("/sdk/integrations"), get(credentials::integrations))
         .route(&under("/sdk/integrations/{integration}"), delete(credentials::disconnect))
         .route(&under("/sdk/credentials"), get(credentials::list).patch(credentials::change))
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_any_page());
+    Router::new()
         .route(&under("/task-history/workflow-executions"), get(history::list))
         .route(&under("/task-history/workflow-executions/{execution}"), get(history::show))
         .route(&under("/task-history/workflow-executions/{execution}/step-executions/{step}"), get(history::step))
         .route(&under("/task-history/workflow-executions/{execution}/replay"), post(history::replay))
         .method_not_allowed_fallback(wrong_method)
+        .merge(of_users)
         .with_state(Arc::new(Door { instance, own }))
+}
+
+/// A user's own browser calls, from the pages of any app: what lets it in is the token that the page gives it, and never a cookie.
+fn from_any_page() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(Any)
+        .max_age(PREFLIGHT_LASTS)
 }
 
 async fn wrong_method() -> Refused {
@@ -87,11 +106,13 @@ impl Door {
     /// The user who presents their token.
     fn user(&self, project: &str, head: &Parts) -> Result<Called, Refused> {
         let token = caller::bearer(&head.headers).ok_or_else(Refused::no_token)?;
-        let unsigned = || Refused::unauthorized(NotVerified::Unsigned.to_string());
-        let app = self.project(project).ok_or_else(unsigned)?;
-        let keys = app.catalog.signing_keys(&app.workspace);
-        let user = signing_keys::verify(keys.iter().map(|(_, key)| &**key), token, app.clock.now());
-        let user = user.map_err(|error| Refused::unauthorized(error.to_string()))?;
+        let unsigned = |error: NotVerified| Refused::unauthorized(error.to_string());
+        let app = self.project(project);
+        // Where there is no project there are no keys, and everything else is looked at all the same.
+        let keys = app.as_ref().map(|app| app.catalog.signing_keys(&app.workspace)).unwrap_or_default();
+        let keys = keys.iter().map(|(_, key)| &**key);
+        let user = signing_keys::verify(keys, token, self.instance.clock.now()).map_err(unsigned)?;
+        let app = app.ok_or_else(|| unsigned(NotVerified::Unsigned))?;
         Ok(Called { app, user })
     }
 

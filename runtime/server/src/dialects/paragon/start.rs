@@ -8,7 +8,6 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use camshaft_model::ids::{ExecutionId, Name};
 use camshaft_model::invocation::TriggerSource;
-use camshaft_model::limits;
 use camshaft_model::program::StepKind;
 use camshaft_model::seams::Start;
 use camshaft_model::{Map, Value, json};
@@ -21,7 +20,7 @@ use crate::api::problem::Problem;
 use crate::api::publish::production;
 use crate::api::start::{Started, start_for};
 use crate::api::{App, body, connect};
-use crate::dialects::{Which, named, request_trigger};
+use crate::dialects::{Which, named, request_trigger, with_room};
 
 /// The status of an execution that did not come to its Exit step in time.
 const NOT_COMPLETED: u16 = 542;
@@ -35,7 +34,7 @@ pub(super) async fn event(
     let (head, body) = request.into_parts();
     let Called { app, user } = door.user(&named(which), &head)?;
     let headers = head.headers.clone();
-    let bytes = body::read(Request::from_parts(head, body), limits::BODY_BYTES_MAX).await?;
+    let bytes = body::read(Request::from_parts(head, body), app.body_bytes()).await?;
     let mut given: Map<String, Value> = body::parse(&bytes)?;
     let Some(Value::String(name)) = given.remove("name") else {
         return Err(Refused::key("name", "must be a string"));
@@ -47,8 +46,8 @@ pub(super) async fn event(
     if let Some(other) = given.keys().next() {
         return Err(Refused::key(other, "should not exist"));
     }
-    send_for(&app, &user, &production(), AppEvent { name, payload }, (&headers, &bytes)).await?;
-    Ok((StatusCode::CREATED, Json(json!({}))).into_response())
+    let sent = send_for(&app, &user, &production(), AppEvent { name, payload }, (&headers, &bytes)).await?;
+    Ok(with_room((StatusCode::CREATED, Json(json!({}))), sent.room))
 }
 
 /// POST `/sdk/triggers/{workflow}`: its body and query are parameters, and `$.event`.
@@ -61,7 +60,7 @@ pub(super) async fn request(
     let (project, which) = named(which);
     let Called { app, user } = door.user(&project, &head)?;
     let (headers, uri) = (head.headers.clone(), head.uri.clone());
-    let bytes = body::read(Request::from_parts(head, body), limits::BODY_BYTES_MAX).await?;
+    let bytes = body::read(Request::from_parts(head, body), app.body_bytes()).await?;
 
     let workflow = app.workflow(&which).map_err(|_| Refused::unknown("workflow", &which))?;
     let name = Name::new(&workflow.key.name).map_err(Problem::from)?;
@@ -87,8 +86,8 @@ pub(super) async fn request(
     };
     let submitted = app.clock.now().to_string();
     let window = exits.then_some(door.own.window);
-    let Started { execution, outcome, .. } = start_for(&app, &headers, &bytes, start, window).await?;
-    Ok(match (exits, outcome) {
+    let Started { execution, outcome, room, .. } = start_for(&app, &headers, &bytes, start, window).await?;
+    let answer = match (exits, outcome) {
         (true, Some(outcome)) => reply::outcome(execution, &outcome, Some(500)),
         (true, None) => {
             let status = StatusCode::from_u16(NOT_COMPLETED).expect("542 is a status");
@@ -100,7 +99,8 @@ pub(super) async fn request(
             let words = submission(&app, &submitted, workflow.id.to_string(), execution);
             (StatusCode::ACCEPTED, Json(words)).into_response()
         }
-    })
+    };
+    Ok(with_room(answer, room))
 }
 
 fn submission(app: &App, submitted: &str, workflow: String, execution: ExecutionId) -> Map<String, Value> {

@@ -9,7 +9,6 @@ use axum::response::{IntoResponse, Response};
 use camshaft_engine::Appended;
 use camshaft_model::ids::{ExecutionId, Name};
 use camshaft_model::invocation::{RevisionRef, TriggerSource};
-use camshaft_model::limits;
 use camshaft_model::outcome::Outcome;
 use camshaft_model::program::StepKind;
 use camshaft_model::seams::{CountKey, Directory, LimitReached, Limited, Published, Start};
@@ -27,7 +26,7 @@ use crate::api::body;
 use crate::api::problem::Problem;
 use crate::api::publish::production;
 use crate::api::start::{Started, start_for};
-use crate::dialects::{Which, asked, named, request_trigger};
+use crate::dialects::{Which, asked, named, request_trigger, with_room};
 use crate::tokens::Right;
 
 /// POST `…/trigger`
@@ -38,13 +37,14 @@ pub(super) async fn trigger(
 ) -> Result<Response, Refused> {
     let begun = begin(&door, which, request, true).await?;
     let Begun { called, started, outcome } = begun;
-    match outcome {
-        Some(outcome) => Ok(told(started.execution, &outcome)),
+    let answer = match outcome {
+        Some(outcome) => told(started.execution, &outcome),
         None => {
             let summary = called.app.store.summary(started.execution).await.map_err(Problem::from)?;
-            Ok(unanswered(started.execution, summary.map_or(Status::Running, |summary| summary.status)))
+            unanswered(started.execution, summary.map_or(Status::Running, |summary| summary.status))
         }
-    }
+    };
+    Ok(with_room(answer, started.room))
 }
 
 /// POST `…/trigger-async`
@@ -60,7 +60,7 @@ pub(super) async fn trigger_async(
         "execution_id": id,
         "timestamp": called.app.clock.now().to_string(),
     });
-    Ok((StatusCode::CREATED, axum::Json(body)).into_response())
+    Ok(with_room((StatusCode::CREATED, axum::Json(body)), started.room))
 }
 
 struct Begun {
@@ -76,7 +76,7 @@ async fn begin(door: &Door, which: Which<String>, request: Request, waits: bool)
     let wanted = called.wanted(asked(&head.uri, "environment"), asked(&head.uri, "version")).await?;
 
     let request = Request::from_parts(head.clone(), body);
-    let bytes = body::read(request, limits::BODY_BYTES_MAX).await?;
+    let bytes = body::read(request, app.body_bytes()).await?;
     let given: Map<String, Value> = body::parse(&bytes)?;
     // As `typeof` says it.
     let admits = |kind: ParamKind, value: &Value| {
