@@ -10,7 +10,7 @@ mod schema;
 mod time;
 mod xml;
 
-pub use cloudevents::cloudevent;
+pub use cloudevents::{binary_cloudevent, cloudevent};
 pub use description::{Description, EventType, Secret};
 pub use request::Request;
 pub use sample::Sample;

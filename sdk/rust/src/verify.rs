@@ -18,7 +18,7 @@
 //! }
 //! ```
 //!
-//! A vendor that does it in a way of its own finds the parts below: [`header`], [`signature()`], [`hmac()`], [`ed25519()`], [`token`].
+//! A vendor that does it in a way of its own finds the parts below: [`header`], [`parameter`], [`signature()`], [`hmac()`], [`ed25519()`], [`token`].
 
 mod ed25519;
 mod mac;
@@ -47,6 +47,20 @@ pub fn header<'a>(request: &'a Request, name: &str) -> Result<&'a str, Rejection
     match request.header(name)? {
         Some(value) if !value.is_empty() => Ok(value),
         _ => Err(Rejection::Unauthorized(format!("the header `{name}` is missing"))),
+    }
+}
+
+/// The one value of a parameter of the URL that proves who calls, decoded.
+///
+/// # Errors
+/// `unauthorized` where it is missing; `malformed` where it is repeated or no text.
+pub fn parameter(request: &Request, name: &str) -> Result<String, Rejection> {
+    let mut values = Request::form_fields(request.query.as_bytes()).into_iter().filter(|(key, _)| key == name.as_bytes());
+    let malformed = |what: &str| Rejection::Malformed(format!("the parameter `{name}` of the URL {what}"));
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(malformed("comes more than once")),
+        (Some((_, value)), None) if !value.is_empty() => String::from_utf8(value).map_err(|_| malformed("is not text")),
+        _ => Err(Rejection::Unauthorized(format!("the parameter `{name}` of the URL is missing"))),
     }
 }
 
@@ -108,6 +122,18 @@ mod tests {
         let rejection = header(&Request::default(), "x-sig").unwrap_err();
         assert_eq!(rejection, Rejection::Unauthorized("the header `x-sig` is missing".to_owned()));
         assert!(header(&with("x-sig", " "), "x-sig").is_err());
+    }
+
+    #[test]
+    fn a_proof_in_the_url_is_there_once() {
+        let read = |query: &str| parameter(&Request { query: query.to_owned(), ..Request::default() }, "token");
+        assert_eq!(read("a=1&token=x%26y"), Ok("x&y".to_owned()));
+        for missing in ["", "token", "token=", "Token=x", "a=token"] {
+            assert!(matches!(read(missing), Err(Rejection::Unauthorized(_))), "{missing}");
+        }
+        for bad in ["token=x&token=x", "token=x&token", "tok%65n=x&token=y", "token=%FF"] {
+            assert!(matches!(read(bad), Err(Rejection::Malformed(_))), "{bad}");
+        }
     }
 
     #[test]

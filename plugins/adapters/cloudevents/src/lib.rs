@@ -27,7 +27,8 @@ impl Adapter for CloudEvents {
         // Who asks may send, says the answer; that it has the token is seen once it does.
         if request.method == "OPTIONS" {
             let origin = request.required_header("WebHook-Request-Origin")?;
-            let headers = vec![("WebHook-Allowed-Origin".to_owned(), origin.to_owned())];
+            let headers = [("Allow", "POST"), ("WebHook-Allowed-Origin", origin), ("WebHook-Allowed-Rate", "*")];
+            let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
             return Ok(Response { status: 200, headers, body: Vec::new() }.into());
         }
         request.only("POST")?;
@@ -37,7 +38,7 @@ impl Adapter for CloudEvents {
             return batch.into_iter().map(adapter::cloudevent).collect::<Result<Vec<_>, _>>().map(Receipt::from);
         }
         if request.header("ce-specversion")?.is_some() {
-            return binary(request).map(Receipt::from);
+            return adapter::binary_cloudevent(request).map(Receipt::from);
         }
         adapter::cloudevent(request.json()?).map(Receipt::from)
     }
@@ -47,15 +48,6 @@ impl Adapter for CloudEvents {
         let delivery = sample.delivery(&[("Content-Type", "application/cloudevents+json")]);
         integration.config.sign(delivery, integration)
     }
-}
-
-/// The attributes are headers, and the body is the data.
-fn binary(request: &Request) -> Result<Event, Rejection> {
-    let id = format!("{} {}", request.required_header("ce-source")?, request.required_header("ce-id")?);
-    let source = Some(request.required_header("ce-source")?.to_owned());
-    let subject = request.header("ce-subject")?.map(str::to_owned);
-    let time_ms = request.header("ce-time")?.and_then(adapter::rfc3339);
-    Ok(Event { id: Some(id), source, subject, time_ms, ..Event::new(request.required_header("ce-type")?) })
 }
 
 #[cfg(test)]

@@ -29,8 +29,9 @@ fn golden_cases_hold() {
 
 #[test]
 fn every_attack_is_withstood() {
-    let vendor = Vendor::new::<CloudEvents>().token("header_value").config(json!({ "header": "Authorization" }));
-    vendor.proofs(&["Authorization"]).withstands();
+    let vendor = || Vendor::new::<CloudEvents>().token("header_value");
+    vendor().config(json!({ "header": "Authorization" })).proofs(&["Authorization"]).withstands();
+    vendor().parameters(&["token"]).withstands();
 }
 
 #[test]
@@ -44,10 +45,28 @@ fn the_three_ways_of_sending_make_the_same_event() {
         ("ce-id", "7"),
         ("ce-source", "/shop"),
         ("ce-type", "paid"),
-        ("ce-subject", "o-1"),
+        ("ce-subject", "%6f-1"),
         ("ce-time", "2026-01-01T00:00:00Z"),
     ];
     assert_eq!(receive(&headers, r#"{"n":1}"#).unwrap().events, [event(None)], "the body is the request's own");
+}
+
+#[test]
+fn a_version_is_taken_or_refused_in_whichever_way_it_comes() {
+    for (version, is_taken) in [("1.0", true), ("0.3", true), ("0.2", false), ("7", false)] {
+        let headers = [("ce-specversion", version), ("ce-id", "7"), ("ce-source", "/shop"), ("ce-type", "paid")];
+        let structured = EVENT.replace("1.0", version);
+        let batch = format!("[{structured}]");
+        let results = [
+            receive(&headers, "{}"),
+            receive(&[("Content-Type", "application/cloudevents+json")], &structured),
+            receive(&[("Content-Type", "application/cloudevents-batch+json")], &batch),
+        ];
+        for result in results {
+            assert_eq!(result.is_ok(), is_taken, "{version}: {result:?}");
+            assert!(matches!(result, Ok(_) | Err(Rejection::Malformed(_))), "{version}: {result:?}");
+        }
+    }
 }
 
 #[test]
@@ -62,9 +81,14 @@ fn an_event_without_what_every_event_has_is_malformed() {
 
 #[test]
 fn who_asks_whether_it_may_send_is_answered() {
-    let headers = [("WebHook-Request-Origin", "eventemitter.example.com")];
+    let headers = [("WebHook-Request-Origin", "eventemitter.example.com"), ("WebHook-Request-Rate", "120")];
     let request = Request { method: "OPTIONS".into(), ..testing::delivery(&headers, "", 0) };
     let respond = testing::receive::<CloudEvents>(&request, json!({}), &[]).unwrap().respond.unwrap();
-    let allowed = ("WebHook-Allowed-Origin".to_owned(), "eventemitter.example.com".to_owned());
-    assert_eq!((respond.status, respond.headers), (200, vec![allowed]));
+    let allowed = [
+        ("Allow", "POST"),
+        ("WebHook-Allowed-Origin", "eventemitter.example.com"),
+        ("WebHook-Allowed-Rate", "*"),
+    ];
+    let allowed = allowed.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!((respond.status, respond.headers), (200, allowed.to_vec()));
 }

@@ -12,5 +12,5 @@ fn golden_cases_hold() {
 fn every_attack_is_withstood() {
     let header = Vendor::new::<DockerHub>().token(SharedToken::SECRET).config(json!({ "header": "X-Token" }));
     header.proofs(&["X-Token"]).withstands();
-    Vendor::new::<DockerHub>().token(SharedToken::SECRET).withstands();
+    Vendor::new::<DockerHub>().token(SharedToken::SECRET).parameters(&["token"]).withstands();
 }

@@ -15,6 +15,16 @@ fn golden_cases_hold() {
 #[test]
 fn every_attack_is_withstood() {
     Vendor::new::<DocuSign>().proofs(&["X-DocuSign-Signature-1"]).withstands();
+    Vendor::new::<DocuSign>().delivered_by(by_the_second_key).proofs(&["X-DocuSign-Signature-2"]).withstands();
+}
+
+/// The account has a key before ours.
+fn by_the_second_key(sent: &Sent) -> Request {
+    let signed = sent.signed::<DocuSign>();
+    let right = signed.header("X-DocuSign-Signature-1").unwrap().unwrap().to_owned();
+    let first = Sent { key: "of-somebody-else", ..*sent }.signed::<DocuSign>();
+    let first = first.header("X-DocuSign-Signature-1").unwrap().unwrap().to_owned();
+    signed.with_header("X-DocuSign-Signature-1", &first).with_header("X-DocuSign-Signature-2", &right)
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Adapter for Salesforce {
         let organizations = integration.required_secret(ORGANIZATION)?;
         let tokens = integration.secret(TOKEN);
         if !tokens.is_empty() {
-            verify::token(&request.parameter("token").unwrap_or_default(), &tokens)?;
+            verify::token(&verify::parameter(request, "token")?, &tokens)?;
         }
         let envelope = request.xml()?;
         let message = envelope.child("Body").and_then(|body| body.child("notifications"));

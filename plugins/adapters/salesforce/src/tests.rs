@@ -57,6 +57,9 @@ fn a_token_has_to_be_the_right_one_where_there_is_one() {
     for query in ["", "token=x"] {
         assert!(matches!(receive(body(), query, secrets), Err(Rejection::Unauthorized(_))), "{query}");
     }
+    for query in ["token=t&token=t", "token=t&token=x", "token=x&token=t", "token=%FF"] {
+        assert!(matches!(receive(body(), query, secrets), Err(Rejection::Malformed(_))), "{query}");
+    }
 }
 
 #[test]

@@ -54,6 +54,16 @@ fn the_challenge_is_given_back_and_starts_nothing() {
 }
 
 #[test]
+fn a_look_at_the_certificate_is_answered_once_it_is_signed_and_starts_nothing() {
+    let form = "ssl_check=1&token=x";
+    let receipt = receive("application/x-www-form-urlencoded", form).unwrap();
+    assert_eq!((receipt.events.len(), receipt.respond.unwrap().status), (0, 200));
+    let unsigned = testing::delivery(&[("Content-Type", "application/x-www-form-urlencoded")], form, SENT * 1000);
+    let result = testing::receive::<Slack>(&unsigned, json!({}), &[("signing_secret", &[SECRET])]);
+    assert!(matches!(result, Err(Rejection::Unauthorized(_))), "{result:?}");
+}
+
+#[test]
 fn an_interaction_gives_the_json_inside_as_the_body() {
     let form = "payload=%7B%22type%22%3A%22block_actions%22%2C%22trigger_id%22%3A%2212.3%22%2C%22team%22%3A%7B%22id%22%3A%22T1%22%7D%7D";
     let body = json!({ "type": "block_actions", "trigger_id": "12.3", "team": { "id": "T1" } });

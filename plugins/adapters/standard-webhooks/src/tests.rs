@@ -3,7 +3,7 @@
 use super::*;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use camshaft_sdk::testing::{self, Vendor};
+use camshaft_sdk::testing::{self, Sent, Vendor};
 use camshaft_sdk::verify::Algorithm;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -48,11 +48,16 @@ fn what_the_specifications_own_libraries_sign_is_taken() {
 
 #[test]
 fn every_attack_is_withstood() {
-    Vendor::new::<StandardWebhooks>()
-        .keys(SECRET, OTHER)
-        .proofs(&["webhook-id", "webhook-timestamp", "webhook-signature"])
-        .tolerance(300)
-        .withstands();
+    let vendor = || Vendor::new::<StandardWebhooks>().keys(SECRET, OTHER).tolerance(300);
+    vendor().proofs(&["webhook-id", "webhook-timestamp", "webhook-signature"]).withstands();
+    vendor().delivered_by(by_svix).proofs(&["svix-id", "svix-timestamp", "svix-signature"]).withstands();
+}
+
+/// Under Svix's names of the headers.
+fn by_svix(sent: &Sent) -> Request {
+    let mut signed = sent.signed::<StandardWebhooks>();
+    signed.headers.iter_mut().for_each(|(name, _)| *name = name.replace("webhook-", "svix-"));
+    signed
 }
 
 #[test]

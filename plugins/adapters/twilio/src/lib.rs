@@ -32,7 +32,7 @@ impl Adapter for Twilio {
     fn describe() -> Description {
         Description::new("Twilio", "Takes webhooks of calls and messages, and event streams.")
             .docs("https://www.twilio.com/docs/usage/webhooks")
-            .signing_secret("The account's Auth Token: Console, Account Info.")
+            .signing_secret("The account's Auth Token: Console, Account Info; or the shared key that it signs with.")
             .events(EVENTS)
     }
 
@@ -60,10 +60,14 @@ impl Adapter for Twilio {
 
 /// A call's id stays the same through all that happens to it, so it is what happened to, and not the id of the delivery.
 fn of_form(request: &Request, id: Option<String>) -> Result<Receipt, Rejection> {
-    let form = if request.method == "GET" { request.query.as_bytes() } else { request.body.as_slice() };
+    let form = if request.method == "GET" { signature::query(request) } else { request.body.as_slice() };
     let field = |name: &str| Request::form_field(form, name).and_then(|text| String::from_utf8(text).ok());
     let source = field("AccountSid");
     if let Some(call) = field("CallSid") {
+        // A status callback, which has a number, tells each status once. What a call asks for on its way, such as what to do with
+        // the digits that were pressed, comes many times in one status.
+        let own = || field("SequenceNumber").and_then(|_| Some(format!("{call}.{}", field("CallStatus")?)));
+        let id = id.or_else(own);
         return Ok(Event { id, source, subject: Some(call), ..Event::new("call") }.into());
     }
     let message = field("MessageSid").or_else(|| field("SmsSid"));

@@ -1,16 +1,30 @@
 //! Twilio's signature: over the URL and the form's fields, or over the URL alone, which then holds the hash of the body.
+//!
+//! Source: <https://github.com/twilio/twilio-python/blob/9.13.0/twilio/request_validator.py>.
 
 use camshaft_sdk::prelude::*;
 use camshaft_sdk::verify::{self, Algorithm, Encoding};
 
 const HEADER: &str = "X-Twilio-Signature";
+/// `key=…,algorithm=HMAC_SHA256`, where the account signs with a shared key in place of its Auth Token.
+const SETTINGS: &str = "X-Twilio-Webhooks-Signature-Settings";
+/// The parameter of the URL that holds the hash of a body that is no form.
+const BODY_HASH: &str = "bodySHA256";
 
-/// Whether the fields of a form are signed, which also holds for a delivery by `GET` that has none.
+/// The query of the URL that is signed.
+pub(crate) fn query(request: &Request) -> &[u8] {
+    request.public_url.split_once('?').map_or(&[], |(_, query)| query.as_bytes())
+}
+
+/// Whether the fields of a form are signed, which also holds for a delivery by `GET` that has none. What has its hash in the URL is no
+/// form, whatever its type and however short it is: nobody signs the type.
 pub(crate) fn is_form(request: &Request) -> bool {
-    request.body.is_empty() || request.is("application/x-www-form-urlencoded")
+    let is_hashed = Request::form_field(query(request), BODY_HASH).is_some();
+    !is_hashed && (request.body.is_empty() || request.is("application/x-www-form-urlencoded"))
 }
 
 pub(crate) fn verify(request: &Request, keys: &[&str]) -> Result<(), Rejection> {
+    let algorithm = algorithm(request.header(SETTINGS)?.unwrap_or_default())?;
     let signature = verify::signature(verify::header(request, HEADER)?, "", Encoding::Base64)?;
     let mut fields = Vec::new();
     if is_form(request) {
@@ -19,7 +33,8 @@ pub(crate) fn verify(request: &Request, keys: &[&str]) -> Result<(), Rejection> 
         fields.sort();
         fields.dedup();
     } else {
-        let given = request.parameter("bodySHA256").and_then(|hash| Encoding::Hex.decode(&hash));
+        let given = Request::form_field(query(request), BODY_HASH).and_then(|hash| String::from_utf8(hash).ok());
+        let given = given.and_then(|hash| Encoding::Hex.decode(&hash));
         if !given.is_some_and(|hash| verify::same(&hash, &verify::sha256(&request.body))) {
             return Err(Rejection::Unauthorized("the body is not the one of `bodySHA256` in the URL".to_owned()));
         }
@@ -29,7 +44,10 @@ pub(crate) fn verify(request: &Request, keys: &[&str]) -> Result<(), Rejection> 
     let made = |url: &String| {
         let mut parts = vec![url.as_bytes()];
         parts.extend(fields.iter().flat_map(|(name, value)| [name.as_slice(), value.as_slice()]));
-        verify::hmac(Algorithm::Sha1, keys, &parts, &signature).is_ok()
+        match algorithm {
+            Algorithm::Sha1 => verify::hmac(Algorithm::Sha1, keys, &parts, &signature).is_ok(),
+            _ => verify::hmac(Algorithm::Sha256, keys, &parts, &signature).is_ok(),
+        }
     };
     if urls.iter().flatten().any(made) {
         return Ok(());
@@ -37,10 +55,21 @@ pub(crate) fn verify(request: &Request, keys: &[&str]) -> Result<(), Rejection> 
     Err(Rejection::Unauthorized("the signature does not match the URL and the body".to_owned()))
 }
 
+/// What the settings name; SHA-1 where they name nothing.
+fn algorithm(settings: &str) -> Result<Algorithm, Rejection> {
+    let named = settings.split(',').filter_map(|part| part.split_once('='));
+    let named = named.map(|(name, value)| (name.trim(), value.trim())).find(|(name, _)| *name == "algorithm");
+    match named.map(|(_, value)| value.to_ascii_uppercase()).as_deref() {
+        None | Some("" | "HMAC_SHA1") => Ok(Algorithm::Sha1),
+        Some("HMAC_SHA256") => Ok(Algorithm::Sha256),
+        Some(other) => Err(Rejection::Unsupported(format!("deliveries are not verified by `{other}`"))),
+    }
+}
+
 /// A delivery with its signature: the URL holds the hash of the body, and is signed.
 pub(crate) fn sign(delivery: Request, key: &str) -> Request {
     let hash = Encoding::Hex.encode(&verify::sha256(&delivery.body));
-    signed(delivery.with_parameter("bodySHA256", &hash), &[], key)
+    signed(delivery.with_parameter(BODY_HASH, &hash), &[], key)
 }
 
 /// The same with these fields as a form, which is signed itself.

@@ -3,12 +3,13 @@
 
 use super::sent::Sign;
 use super::{Host, Sent};
-use crate::adapter::{self, Adapter, Integration, Named, Receipt, Rejection, Request, Secret};
+use crate::adapter::{self, Adapter, EventType, Integration, Named, Receipt, Rejection, Request, Secret};
 use crate::random;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Value, json};
 use std::io::Write;
 
@@ -29,9 +30,11 @@ pub struct Vendor {
     keys: [&'static str; 2],
     secret_of: fn(&str) -> String,
     proofs: &'static [&'static str],
+    parameters: &'static [&'static str],
     tolerance_s: Option<u64>,
     signs_body: bool,
     by_post: bool,
+    event: Option<&'static str>,
 }
 
 impl Vendor {
@@ -47,9 +50,11 @@ impl Vendor {
             keys: ["the-right-key", "another-key"],
             secret_of: str::to_owned,
             proofs: &[],
+            parameters: &[],
             tolerance_s: None,
             signs_body: true,
             by_post: true,
+            event: None,
         }
     }
 
@@ -61,6 +66,11 @@ impl Vendor {
     /// The headers that prove who calls: signature, timestamp, token.
     pub fn proofs(self, headers: &'static [&'static str]) -> Self {
         Self { proofs: headers, ..self }
+    }
+
+    /// The parameters of the URL that prove who calls.
+    pub fn parameters(self, names: &'static [&'static str]) -> Self {
+        Self { parameters: names, ..self }
     }
 
     /// How old, or early, a delivery may be, in seconds.
@@ -76,6 +86,11 @@ impl Vendor {
     /// Deliveries come by any method.
     pub fn any_method(self) -> Self {
         Self { by_post: false, ..self }
+    }
+
+    /// Attacks deliveries of this event in place of the first, where they are signed in another way.
+    pub fn by(self, event: &'static str) -> Self {
+        Self { event: Some(event), ..self }
     }
 
     /// Another secret than `signing_secret`, that does not cover the body.
@@ -105,6 +120,7 @@ impl Vendor {
         self.takes_no_changed_delivery();
         self.takes_none_but_fresh();
         self.takes_no_broken_proof();
+        self.takes_no_broken_parameter();
         self.takes_odd_bodies_for_what_they_are();
         self.takes_a_compressed_body_as_it_was_signed();
         self.takes_nothing_that_is_made_up();
@@ -188,7 +204,7 @@ impl Vendor {
             }
         }
         let longer = [&good.body[..], b" "].concat();
-        for body in [&good.body[..length - 1], &good.body[1..], &longer, b"", b"{}"] {
+        for body in [&good.body[..length - 1], &good.body[1..], &longer, b"", b"{}", b"&&&"] {
             self.refused("another body", self.right(&Request { body: body.to_vec(), ..good.clone() }));
         }
     }
@@ -230,6 +246,31 @@ impl Vendor {
             }
             let (front, back) = value.split_at(value.len() / 2);
             for bad in [&b""[..], b" ", b"zz", b"=", b",", b"\xff\xfe", b"-1", b"99999999999999999999", front, back] {
+                self.refused_any(&format!("{name}: {bad:?}"), with(&[bad]));
+            }
+        }
+    }
+
+    fn takes_no_broken_parameter(&self) {
+        let good = self.good();
+        for name in self.parameters {
+            let value = Request::form_field(good.query.as_bytes(), name);
+            let value = value.unwrap_or_else(|| panic!("deliveries have no parameter `{name}`"));
+            let with = |values: &[&[u8]]| {
+                let others: Vec<_> = good.query.split('&').filter(|pair| pair.split('=').next() != Some(*name)).collect();
+                let pair = |value: &&[u8]| format!("{name}={}", percent_encode(value, NON_ALPHANUMERIC));
+                let query = others.into_iter().map(str::to_owned).chain(values.iter().map(pair)).collect::<Vec<_>>().join("&");
+                let url = good.public_url.split('?').next().unwrap_or_default();
+                self.right(&Request { public_url: format!("{url}?{query}"), query, ..good.clone() })
+            };
+            assert!(with(&[&value]).is_ok(), "{name} in its place");
+            self.refused(&format!("{name} missing"), with(&[]));
+            for values in [[&value[..], &value[..]], [&b"x"[..], &value[..]], [&value[..], &b""[..]]] {
+                assert!(matches!(with(&values), Err(Rejection::Malformed(_))), "{name} doubled: {:?}", with(&values));
+            }
+            let (front, back) = value.split_at(value.len() / 2);
+            let longer = [&value[..], b" "].concat();
+            for bad in [&b""[..], b" ", b"x", b"\xff\xfe", b"&", front, back, &longer] {
                 self.refused_any(&format!("{name}: {bad:?}"), with(&[bad]));
             }
         }
@@ -301,7 +342,8 @@ impl Vendor {
     }
 
     fn first(&self) -> Sent<'_> {
-        let event = &self.description.events[0];
+        let named = |event: &&EventType| self.event.is_none_or(|name| event.name == name);
+        let event = self.description.events.iter().find(named).expect("the description has the event");
         self.sent(&event.name, event.sample.as_deref().unwrap_or_default().as_bytes(), self.keys[0])
     }
 

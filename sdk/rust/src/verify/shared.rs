@@ -1,6 +1,6 @@
 //! A token that vendor and integration share, for vendors that do not sign.
 
-use super::{header, token};
+use super::{header, parameter, token};
 use crate::adapter::{Integration, Rejection, Request, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -28,12 +28,12 @@ impl SharedToken {
     /// Compares the delivery's token with the integration's.
     ///
     /// # Errors
-    /// `unauthorized` where it is missing or another; `malformed` where the header is repeated.
+    /// `unauthorized` where it is missing or another; `malformed` where it is repeated.
     pub fn verify<C>(&self, request: &Request, integration: &Integration<C>) -> Result<(), Rejection> {
         let accepted = integration.required_secret(Self::SECRET)?;
         match &self.header {
             Some(name) => token(header(request, name)?, &accepted),
-            None => token(&request.parameter("token").unwrap_or_default(), &accepted),
+            None => token(&parameter(request, "token")?, &accepted),
         }
     }
 
