@@ -82,7 +82,13 @@ fn main() -> Result<()> {
         public_url: delivery.public_url.clone(),
     };
     let adapter = Arc::new(Adapter(bytes));
-    let config = HostConfig { cache_dir: None, cache_key: [0; 32], budget: Budget::default(), instances_max: 16 };
+    let config = HostConfig {
+        cache_dir: None,
+        cache_key: [0; 32],
+        budget: Budget::default(),
+        instances_max: 16,
+        stand_in: None,
+    };
     let host = Host::new(config, adapter.clone(), adapter)?;
     let runtime = runtime::Builder::new_current_thread().enable_time().build()?;
     let sandboxed = || {

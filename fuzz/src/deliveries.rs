@@ -1,24 +1,29 @@
 //! Deliveries that nobody would send, through the real components of the shipped adapters. The input chooses one of an adapter's
 //! cases and says what is changed of it. Whatever that is, the adapter neither traps nor breaks a bound; and where its vendor signs
-//! the body, nothing starts anything once a byte of the body, a header that is signed with it, or the time of it is another.
+//! the body, nothing starts anything once a byte of the body, a header that is signed with it, or the time of it is another. Nor does what
+//! lacks the vendor's signature or token.
 //!
 //! Coverage does not reach into compiled WebAssembly, so libFuzzer has no part in this: inputs are drawn from a seed.
 
 mod case;
 mod change;
 mod config;
+#[cfg(test)]
+mod golden;
+mod proof;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 
-use camshaft_host::{Components, Host, HostConfig, digest};
+use camshaft_host::{Components, Host, HostConfig, StandIn, digest};
 use camshaft_model::ids::{Digest, Name, ResourceId, SecretName};
 use camshaft_model::limits::Budget;
 use camshaft_model::plugin::{Descriptor, Grant, PluginPin};
-use camshaft_model::seams::{Integration, Permissions, Plugins, Refusal, StoreError};
+use camshaft_model::seams::{Integration, Permissions, Plugins, Receipt, Refusal, StoreError, WebhookRequest};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{self, Runtime};
 
 use self::case::Case;
@@ -27,9 +32,12 @@ use self::change::Bytes;
 /// Adapters whose vendors do not sign the body of any delivery: they compare a token, or sign fields of it.
 const UNSIGNED: [&str; 7] = ["aws-sns", "cloudevents", "datadog", "dockerhub", "microsoft-graph", "okta", "salesforce"];
 
-/// The components of adapters, granted nothing.
+/// The components of adapters, granted the hosts of Amazon SNS, in whose place we answer.
 #[derive(Default)]
 struct Shelf(Mutex<HashMap<Digest, Vec<u8>>>);
+
+/// Most bytes that are kept of a request to a vendor.
+const ASKED_BYTES_MAX: usize = 16 << 10;
 
 impl Components for Shelf {
     fn bytes(&self, digest: Digest) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
@@ -40,7 +48,8 @@ impl Components for Shelf {
 
 impl Permissions for Shelf {
     fn grant(&self, _: &Name, _: &Name) -> Arc<Grant> {
-        Arc::default()
+        let hosts = vec!["https://sns.*.amazonaws.com".to_owned()];
+        Arc::new(Grant { hosts, ..Grant::default() })
     }
 
     fn secret(&self, _: &Name, _: &Name, _: &SecretName) -> Option<String> {
@@ -76,12 +85,15 @@ fn root() -> PathBuf {
 impl Adapters {
     fn load() -> Self {
         let shelf = Arc::new(Shelf::default());
-        let config = HostConfig { cache_dir: None, cache_key: [0; 32], budget: Budget::default(), instances_max: 4 };
-        let host = Host::new(config, shelf.clone(), shelf.clone()).expect("the sandbox can be set up");
-        let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
         let folder = root().join("plugins/adapters");
         let mut folders: Vec<_> = read_dir(&folder);
         folders.sort();
+        let answers = folders.iter().flat_map(|folder| Case::read_all(folder)).flat_map(|case| case.answers).collect();
+        let stand_in = Some(stand_in(answers));
+        let budget = Budget::default();
+        let config = HostConfig { cache_dir: None, cache_key: [0; 32], budget, instances_max: 4, stand_in };
+        let host = Host::new(config, shelf.clone(), shelf.clone()).expect("the sandbox can be set up");
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
         let all = folders.iter().map(|folder| {
             let name = folder.file_name().expect("a folder has a name").to_string_lossy().into_owned();
             let file = root().join("target/plugins").join(format!("{name}.wasm"));
@@ -99,17 +111,64 @@ impl Adapters {
     }
 }
 
+/// Answers with these bodies at their URLs, and knows no others.
+fn stand_in(answers: HashMap<String, Vec<u8>>) -> StandIn {
+    let answers = Arc::new(answers);
+    Arc::new(move |_| {
+        let (ours, mut theirs) = tokio::io::duplex(ASKED_BYTES_MAX);
+        let answers = answers.clone();
+        tokio::spawn(async move {
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") && asked.len() < ASKED_BYTES_MAX {
+                let Ok(byte) = theirs.read_u8().await else { return };
+                asked.push(byte);
+            }
+            let asked = String::from_utf8_lossy(&asked);
+            let url = asked.split(' ').nth(1).unwrap_or_default();
+            let (status, body) =
+                answers.get(url).map_or(("404 Not Found", &[][..]), |body| ("200 OK", body.as_slice()));
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            // Who has heard enough may have gone.
+            let _ = theirs.write_all(&[head.as_bytes(), body].concat()).await;
+        });
+        ours
+    })
+}
+
 fn read_dir(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     entries.map(|entry| entry.expect("a folder can be read").path()).collect()
 }
 
 pub(crate) fn run(input: &[u8]) {
-    let Adapters { host, runtime, all } = &*ADAPTERS;
+    let all = &ADAPTERS.all;
     let mut input = Bytes(input);
     let adapter = input.one_of(all);
     let case = input.one_of(&adapter.cases);
     let changed = change::change(adapter, case, all, &mut input);
+    let received = received(adapter, changed.config.clone(), changed.secrets.clone(), &changed.request);
+    let told = || format!("`{}`, {}: {:?}, {:?}", adapter.name, case.name, changed.config, changed.request);
+    if let Err(Refusal::Broken(failure)) = &received {
+        panic!("{failure}: {}", told());
+    }
+    if !received.as_ref().is_ok_and(|receipt| !receipt.events.is_empty()) {
+        return;
+    }
+    let forged = changed.forged.filter(|_| case.is_signed_by(adapter));
+    let lacking = proof::lacking(adapter, case, &changed);
+    if let Some(what) = forged.or(lacking) {
+        panic!("taken with {what}: {}: {received:?}", told());
+    }
+}
+
+/// What the adapter makes of a delivery.
+fn received(
+    adapter: &Adapter,
+    config: serde_json::Value,
+    secrets: Vec<(String, Vec<String>)>,
+    request: &WebhookRequest,
+) -> Result<Receipt, Refusal> {
+    let Adapters { host, runtime, .. } = &*ADAPTERS;
     let integration = Integration {
         id: ResourceId::from_bytes([1; 16]),
         name: adapter.name.clone(),
@@ -120,17 +179,14 @@ pub(crate) fn run(input: &[u8]) {
             digest: adapter.digest,
             observable: false,
         },
-        config: changed.config,
-        secrets: changed.secrets,
+        config,
+        secrets,
         enabled: true,
     };
-    let received = runtime.block_on(host.receive(&integration, &changed.request));
-    let told = || format!("`{}`, {}: {:?}, {:?}", adapter.name, case.name, integration.config, changed.request);
-    if let Err(Refusal::Broken(failure)) = &received {
-        panic!("{failure}: {}", told());
-    }
-    if let Some(what) = changed.forged.filter(|_| case.is_signed_by(adapter)) {
-        let starts = received.as_ref().is_ok_and(|receipt| !receipt.events.is_empty());
-        assert!(!starts, "taken with {what}: {}: {received:?}", told());
-    }
+    runtime.block_on(host.receive(&integration, request))
+}
+
+#[cfg(test)]
+fn folder(adapter: &Adapter) -> PathBuf {
+    root().join("plugins/adapters").join(adapter.name.as_str())
 }

@@ -8,6 +8,7 @@ mod clients;
 mod command_line;
 mod connections;
 mod crash;
+mod deliveries;
 mod doctor;
 mod expressions;
 mod formats;

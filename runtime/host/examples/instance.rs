@@ -43,7 +43,13 @@ fn main() {
     let bytes = std::fs::read(&file).expect("`cargo xtask plugins` has built the task `echo`");
     let call = call(digest(&bytes));
     let echo = Arc::new(Echo(bytes));
-    let config = HostConfig { cache_dir: None, cache_key: [0; 32], budget: Budget::default(), instances_max: 16 };
+    let config = HostConfig {
+        cache_dir: None,
+        cache_key: [0; 32],
+        budget: Budget::default(),
+        instances_max: 16,
+        stand_in: None,
+    };
     let host = Host::new(config, echo.clone(), echo).expect("the sandbox can be set up");
 
     // What comes first pays for compiling and for memory that the pool keeps from then on.

@@ -32,7 +32,13 @@ impl Permissions for Nothing {
 
 fn main() -> Result<(), String> {
     let files: Vec<_> = std::env::args().skip(1).collect();
-    let config = HostConfig { cache_dir: None, cache_key: [0; 32], budget: Budget::default(), instances_max: 16 };
+    let config = HostConfig {
+        cache_dir: None,
+        cache_key: [0; 32],
+        budget: Budget::default(),
+        instances_max: 16,
+        stand_in: None,
+    };
     let host = Host::new(config, Arc::new(Nothing), Arc::new(Nothing)).map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
     let inspected = files.iter().map(async |file| {

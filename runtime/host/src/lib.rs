@@ -35,6 +35,7 @@ use camshaft_model::seams::{
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::panic::AssertUnwindSafe;
+use tokio::io::DuplexStream;
 use tokio::sync::Semaphore;
 
 pub use inspect::UploadError;
@@ -54,7 +55,12 @@ pub struct HostConfig {
     pub budget: Budget,
     /// Most instances at once.
     pub instances_max: u32,
+    /// What is called in place of the network; none where it is the network.
+    pub stand_in: Option<StandIn>,
 }
+
+/// What answers where a granted host is called: the other end of a connection to it, without TLS. It lets a test have a vendor.
+pub type StandIn = Arc<dyn Fn(&str) -> DuplexStream + Send + Sync>;
 
 /// Finds the bytes of components.
 pub trait Components: Send + Sync {
@@ -102,8 +108,7 @@ impl Host {
         permissions: Arc<dyn Permissions>,
         components: Arc<dyn Components>,
     ) -> Result<Arc<Self>, HostError> {
-        let machine =
-            Machine::new(config.instances_max, &config.budget).map_err(|error| HostError::Setup(error.to_string()))?;
+        let machine = Machine::new(&config).map_err(|error| HostError::Setup(error.to_string()))?;
         let cache = cache::Cache::new(config.cache_dir, config.cache_key, machine.engine());
         let registry =
             Registry::new(&machine, cache, components).map_err(|error| HostError::Setup(error.to_string()))?;

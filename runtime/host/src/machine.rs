@@ -13,6 +13,7 @@ use wasmtime::{
 };
 
 use crate::epoch::{Clock, TICK};
+use crate::{HostConfig, StandIn};
 
 /// Stack of compiled code. A Rust plugin's own stack is inside its memory; this one holds its frames.
 pub(crate) const STACK_BYTES: usize = 512 << 10;
@@ -46,19 +47,25 @@ const REFUSED: WasmFeatures = WasmFeatures::THREADS
 pub(crate) struct Machine {
     engine: Engine,
     clock: Arc<Clock>,
+    stand_in: Option<StandIn>,
 }
 
 impl Machine {
-    pub(crate) fn new(instances_max: u32, budget: &Budget) -> Result<Self> {
-        let engine = Engine::new(&config(instances_max, budget))?;
+    pub(crate) fn new(host: &HostConfig) -> Result<Self> {
+        let engine = Engine::new(&config(host.instances_max, &host.budget))?;
         let ticking = engine.weak();
         let clock = Clock::start(move || ticking.upgrade().inspect(Engine::increment_epoch).is_some())?;
-        Ok(Self { engine, clock })
+        Ok(Self { engine, clock, stand_in: host.stand_in.clone() })
     }
 
     /// The clock of epochs, to be told of every guest that runs.
     pub(crate) fn clock(&self) -> &Arc<Clock> {
         &self.clock
+    }
+
+    /// What is called in place of the network.
+    pub(crate) fn stand_in(&self) -> Option<StandIn> {
+        self.stand_in.clone()
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -10,6 +10,9 @@ use camshaft_model::{Map, Value};
 
 /// The shortest value whose encoded forms are looked for: those of shorter ones stand in any text by chance.
 const ENCODED_BYTES_MIN: usize = 4;
+/// The shortest value that is looked for where a mark would do harm: in an answer, which gives a vendor its own words back. A shorter
+/// one is guessed sooner than read.
+const LONG_BYTES_MIN: usize = 8;
 
 /// The secrets that one call has been given, in every form that is looked for.
 #[derive(Default, Clone)]
@@ -23,6 +26,8 @@ struct Needle {
     text: String,
     /// What stands in its place.
     mark: String,
+    /// Of the secret that this is a form of.
+    secret_bytes: usize,
 }
 
 impl Mask {
@@ -41,10 +46,16 @@ impl Mask {
         }
         for text in texts {
             if !text.is_empty() && !self.needles.iter().any(|needle| needle.text == text) {
-                self.needles.push(Needle { text, mark: mark.to_owned() });
+                self.needles.push(Needle { text, mark: mark.to_owned(), secret_bytes: value.len() });
             }
         }
         self.needles.sort_by_key(|needle| std::cmp::Reverse(needle.text.len()));
+    }
+
+    /// The mask of secrets that are long enough to be none by chance.
+    pub(crate) fn of_long(&self) -> Self {
+        let long = self.needles.iter().filter(|needle| needle.secret_bytes >= LONG_BYTES_MIN);
+        Self { needles: long.cloned().collect() }
     }
 
     /// A text without secrets. One pass: marks are not looked into again, whatever a secret's value is.

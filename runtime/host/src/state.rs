@@ -65,7 +65,7 @@ impl CallState {
             caller,
             meter: Meter::new(&budget),
             permissions: permissions.clone(),
-            outbound: Outbound::new(grant.clone(), &budget),
+            outbound: Outbound::new(grant.clone(), &budget, machine.stand_in()),
             grant,
             mask: Mask::default(),
             begun: Instant::now(),

@@ -13,6 +13,7 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderName, HeaderValue, Method, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use camshaft_triggers::http::SentRequestIds;
 use futures::FutureExt;
 use tower::Service;
 
@@ -46,6 +47,8 @@ impl Envelope {
             Some(given) if is_sane(given.as_bytes()) => given.clone(),
             _ => {
                 let made = self.make_id();
+                let sent = request.headers().get_all(&REQUEST_ID).iter().cloned().collect();
+                request.extensions_mut().insert(SentRequestIds(sent));
                 request.headers_mut().insert(REQUEST_ID, made.clone());
                 made
             }

@@ -133,6 +133,7 @@ impl Server {
                 cache_key: vault.cache_key(),
                 budget: config.sandbox,
                 instances_max: parallel_calls.saturating_add(INSTANCES_BESIDE),
+                stand_in: None,
             },
             catalog.clone(),
             Arc::new(Blobs(store.clone())),

@@ -55,7 +55,8 @@ pub fn header<'a>(request: &'a Request, name: &str) -> Result<&'a str, Rejection
 /// # Errors
 /// `unauthorized` where it is missing; `malformed` where it is repeated or no text.
 pub fn parameter(request: &Request, name: &str) -> Result<String, Rejection> {
-    let mut values = Request::form_fields(request.query.as_bytes()).into_iter().filter(|(key, _)| key == name.as_bytes());
+    let mut values =
+        Request::form_fields(request.query.as_bytes()).into_iter().filter(|(key, _)| key == name.as_bytes());
     let malformed = |what: &str| Rejection::Malformed(format!("the parameter `{name}` of the URL {what}"));
     match (values.next(), values.next()) {
         (_, Some(_)) => Err(malformed("comes more than once")),

@@ -84,11 +84,8 @@ fn who_asks_whether_it_may_send_is_answered() {
     let headers = [("WebHook-Request-Origin", "eventemitter.example.com"), ("WebHook-Request-Rate", "120")];
     let request = Request { method: "OPTIONS".into(), ..testing::delivery(&headers, "", 0) };
     let respond = testing::receive::<CloudEvents>(&request, json!({}), &[]).unwrap().respond.unwrap();
-    let allowed = [
-        ("Allow", "POST"),
-        ("WebHook-Allowed-Origin", "eventemitter.example.com"),
-        ("WebHook-Allowed-Rate", "*"),
-    ];
+    let allowed =
+        [("Allow", "POST"), ("WebHook-Allowed-Origin", "eventemitter.example.com"), ("WebHook-Allowed-Rate", "*")];
     let allowed = allowed.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!((respond.status, respond.headers), (200, allowed.to_vec()));
 }

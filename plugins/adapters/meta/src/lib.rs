@@ -83,7 +83,8 @@ struct Body {
 
 /// An event for each change and each message of an entry; for an entry that has neither, one of its own.
 fn events(mut entry: Value, object: &str) -> Vec<Event> {
-    let mut list = |name: &str| entry.get_mut(name).and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
+    let mut list =
+        |name: &str| entry.get_mut(name).and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
     let (changes, messaging, standby) = (list("changes"), list("messaging"), list("standby"));
     let subject = text(&entry["id"]);
     let sent = entry["time"].as_u64();

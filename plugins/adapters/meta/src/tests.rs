@@ -37,8 +37,7 @@ fn each_change_and_each_message_of_a_batch_is_an_event() {
         {"id":"1","time":1767225600,"changes":[{"field":"feed","value":{"item":"post"}},{"field":"likes"}]},
         {"id":"2","time":1767225600000,"messaging":[{"sender":{"id":"9"},"timestamp":5,"message":{"mid":"m1","text":"hi"}}]}]}"#;
     let events = told(body);
-    let told: Vec<_> =
-        events.iter().map(|event| (event.kind.as_str(), event.id.as_deref(), event.time_ms)).collect();
+    let told: Vec<_> = events.iter().map(|event| (event.kind.as_str(), event.id.as_deref(), event.time_ms)).collect();
     let delivery = digest(body);
     let expected = [
         ("page.feed", Some(&*format!("{delivery}.0")), Some(1_767_225_600_000)),

@@ -22,6 +22,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
+use crate::StandIn;
 use crate::address::{self, Origin, Refused, default_port, granted};
 use crate::budget::Breach;
 use crate::state::CallState;
@@ -39,6 +40,7 @@ pub(crate) struct Outbound {
     response_bytes_max: u64,
     pub(crate) requests: u32,
     verdict: Verdict,
+    stand_in: Option<StandIn>,
 }
 
 /// What went wrong outside, kept so that it wins over what the guest makes of it.
@@ -56,13 +58,14 @@ impl Verdict {
 }
 
 impl Outbound {
-    pub(crate) fn new(grant: Arc<Grant>, budget: &Budget) -> Self {
+    pub(crate) fn new(grant: Arc<Grant>, budget: &Budget, stand_in: Option<StandIn>) -> Self {
         Self {
             grant,
             requests_max: budget.requests,
             response_bytes_max: budget.response_bytes,
             requests: 0,
             verdict: Verdict::default(),
+            stand_in,
         }
     }
 
@@ -90,6 +93,7 @@ impl WasiHttpHooks for Outbound {
             return Box::new(async { Err(Error::ConnectionLimitReached) });
         }
         let (grant, verdict, bytes_max) = (self.grant.clone(), self.verdict.clone(), self.response_bytes_max);
+        let stand_in = self.stand_in.clone();
         Box::new(async move {
             let target = match target(&request, &grant) {
                 Ok(target) => target,
@@ -98,6 +102,10 @@ impl WasiHttpHooks for Outbound {
                     return Err(Error::HttpRequestDenied);
                 }
             };
+            if let Some(stand_in) = stand_in {
+                let exchange = Exchange { request, first_byte: None, verdict, bytes_max };
+                return exchange.over(stand_in(&target.host)).await;
+            }
             send(request, options, target, &grant, verdict, bytes_max).await
         })
     }

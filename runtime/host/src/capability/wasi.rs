@@ -103,6 +103,7 @@ mod tests {
     use wasmtime_wasi::p2::OutputStream;
 
     use super::*;
+    use crate::HostConfig;
     use crate::machine::Machine;
     use crate::state::Caller;
 
@@ -121,7 +122,8 @@ mod tests {
     #[test]
     fn what_is_printed_becomes_lines_and_counts_against_the_log() {
         let budget = Budget { log_bytes: 100, ..Budget::default() };
-        let machine = Machine::new(1, &budget).unwrap();
+        let host = HostConfig { cache_dir: None, cache_key: [0; 32], budget, instances_max: 1, stand_in: None };
+        let machine = Machine::new(&host).unwrap();
         let name = Name::new("a").unwrap();
         let caller = Caller { plugin: name.clone(), workspace: name.clone(), environment: name };
         let permissions: Arc<dyn Permissions> = Arc::new(Nothing);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use camshaft_host::{Components, Host, HostConfig, digest};
+use camshaft_host::{Components, Host, HostConfig, StandIn, digest};
 use camshaft_model::Value;
 use camshaft_model::ids::{Digest, ExecutionId, Name, ResourceId, SecretName};
 use camshaft_model::json;
@@ -73,8 +73,17 @@ impl World {
 
     /// With compiled components kept in a folder, under a key.
     pub fn with_cache(budget: Budget, cache_dir: Option<PathBuf>, key: u8) -> Self {
+        Self::with(HostConfig { cache_dir, cache_key: [key; 32], budget, instances_max: 16, stand_in: None })
+    }
+
+    /// With this in place of the network.
+    pub fn with_stand_in(stand_in: StandIn) -> Self {
+        let (cache_dir, budget) = (None, Budget::default());
+        Self::with(HostConfig { cache_dir, cache_key: [0; 32], budget, instances_max: 16, stand_in: Some(stand_in) })
+    }
+
+    fn with(config: HostConfig) -> Self {
         let shelf = Arc::new(Shelf::default());
-        let config = HostConfig { cache_dir, cache_key: [key; 32], budget, instances_max: 16 };
         let host = Host::new(config, shelf.clone(), shelf.clone()).unwrap();
         Self { host, shelf }
     }

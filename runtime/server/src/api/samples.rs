@@ -11,7 +11,7 @@ use camshaft_model::Value;
 use camshaft_model::ids::{IdOrName, Name};
 use camshaft_model::plugin::{AdapterDescriptor, Descriptor};
 use camshaft_model::seams::{Directory, Integration, Refusal, Sample, WebhookRequest};
-use camshaft_triggers::http::{Answered, deliver};
+use camshaft_triggers::http::{Answered, SentRequestIds, deliver};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -208,16 +208,20 @@ fn request(
     if let Some(host) = outside.as_ref().and_then(Uri::authority) {
         request = request.header(header::HOST, host.as_str());
     }
-    if let Some(id) = request_id {
-        request = request.header("x-request-id", id);
-    }
     for (name, value) in &signed.headers {
         request = request.header(name, value.as_slice());
     }
-    request.body(Body::from(signed.body.clone())).map_err(|error| {
+    let mut request = request.body(Body::from(signed.body.clone())).map_err(|error| {
         let adapter = &integration.adapter.name;
         Problem::new(Fault::Invalid, format!("adapter `{adapter}` signed what HTTP does not allow: {error}"))
-    })
+    })?;
+    // The id of the request that asks for the test is for the log; the vendor has not sent it.
+    let sent = request.headers().get_all("x-request-id").iter().cloned().collect();
+    request.extensions_mut().insert(SentRequestIds(sent));
+    if let Some(id) = request_id {
+        request.headers_mut().insert("x-request-id", id.clone());
+    }
+    Ok(request)
 }
 
 /// Why a sample started nothing.

@@ -42,6 +42,7 @@ use camshaft_model::seams::{Clock, Directory, Dispatch, Plugins, Store, Witness}
 pub use forwarded::{Network, NotANetwork, client};
 pub use per_address::PerAddress;
 pub use receive::{Answered, deliver};
+pub use request::SentRequestIds;
 pub use throttle::{Room, Throttle, seconds};
 
 use crate::deliveries::Deliveries;

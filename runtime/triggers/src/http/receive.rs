@@ -239,12 +239,11 @@ impl Receiver {
         let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         let public_url = settings.public_url.as_deref();
         let outside = forwarded::outside(&head.uri, &head.headers, peer, public_url, &settings.trusted_proxies)?;
-        let headers = head.headers.iter();
         Ok(WebhookRequest {
             method: head.method.as_str().to_owned(),
             path: String::new(),
             query: head.uri.query().unwrap_or_default().to_owned(),
-            headers: headers.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_owned())).collect(),
+            headers: request::sent_headers(head),
             body: request::body(&head.headers, body, settings.body_bytes).await?,
             remote_address: outside.remote.map(|address| address.to_string()),
             received_at,

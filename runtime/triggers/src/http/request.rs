@@ -5,7 +5,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderName, Uri, header};
+use axum::http::request::Parts as Head;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use bytes::Bytes;
 use camshaft_model::ids::{Malformed, Name};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -19,6 +20,7 @@ const KEY_BYTES_MAX: usize = 255;
 const SHOWN_CHARS_MAX: usize = 80;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REQUEST_ID: &str = "x-request-id";
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// Headers in which vendors name a delivery, the surest first. They are only for people who look for a delivery in a
@@ -38,6 +40,20 @@ const DELIVERY_HEADERS: [&str; 13] = [
     "idempotency-key",
     "x-request-id",
 ];
+
+/// The values of `X-Request-Id` that a request came with, beside the request, where it has one of ours in their place. Adapters and events
+/// see what was sent.
+#[derive(Debug, Clone)]
+pub struct SentRequestIds(pub Vec<HeaderValue>);
+
+/// The headers as they were sent.
+pub(crate) fn sent_headers(head: &Head) -> Vec<(String, Vec<u8>)> {
+    let replaced = head.extensions.get::<SentRequestIds>();
+    let kept = head.headers.iter().filter(|(name, _)| replaced.is_none() || *name != REQUEST_ID);
+    let kept = kept.map(|(name, value)| (name.as_str(), value));
+    let ids = replaced.into_iter().flat_map(|SentRequestIds(ids)| ids).map(|id| (REQUEST_ID, id));
+    kept.chain(ids).map(|(name, value)| (name.to_owned(), value.as_bytes().to_owned())).collect()
+}
 
 /// The delivery's id as its headers have it, unverified.
 pub(crate) fn delivery_id(headers: &HeaderMap) -> Option<String> {

@@ -1,10 +1,11 @@
 //! `$.event`, and what adapters see: everything of the delivery, and none of its secrets.
 
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{HeaderValue, Request};
 use camshaft_model::json;
 use camshaft_model::seams::AdapterEvent;
 use camshaft_model::time::Timestamp;
+use camshaft_triggers::http::SentRequestIds;
 
 use crate::world::{NOW, SECRET, World, event, receipt};
 
@@ -144,6 +145,26 @@ async fn the_adapter_sees_the_delivery_exactly_as_it_came() {
     assert_eq!(request.remote_address.as_deref(), Some("203.0.113.9"));
     assert_eq!(request.received_at, NOW);
     assert_eq!(request.public_url, format!("https://h.example{uri}"));
+}
+
+#[tokio::test]
+async fn an_id_that_is_ours_is_no_part_of_what_was_sent() {
+    let front = World::default().open();
+    for sent in [&[][..], &["a b"], &["a b", "c d"]] {
+        let mut request = Request::post(ONE).header("x-request-id", "ours-1").body(Body::empty()).unwrap();
+        let values = sent.iter().map(|id| HeaderValue::from_static(id)).collect();
+        request.extensions_mut().insert(SentRequestIds(values));
+        front.send(request).await;
+        let seen = front.world.requests.lock().unwrap().pop().unwrap().headers;
+        let seen: Vec<_> = seen.iter().filter(|(name, _)| name == "x-request-id").map(|(_, id)| id.clone()).collect();
+        assert_eq!(seen, sent.iter().map(|id| id.as_bytes()).collect::<Vec<_>>());
+    }
+    let dispatched = front.world.dispatched.lock().unwrap();
+    assert!(dispatched.iter().all(|request| request.request_id.as_deref() == Some("ours-1")));
+    drop(dispatched);
+    front.post(ONE, &[("x-request-id", "theirs-1")], "{}").await;
+    assert_eq!(front.events()[3]["headers"]["X-Request-Id"], json!(["theirs-1"]));
+    assert_eq!(front.events()[0]["headers"].get("X-Request-Id"), None);
 }
 
 #[tokio::test]

@@ -26,7 +26,8 @@ pub fn binary_cloudevent(request: &Request) -> Result<Event, Rejection> {
         let Some(value) = request.header(&header)? else { return Ok(None) };
         // HTTP protocol binding 1.0, 3.1.3.2: what is not printable ASCII is percent-encoded UTF-8.
         let text = percent_decode_str(value).decode_utf8();
-        let text = text.map_err(|_| Rejection::Malformed(format!("the header `{header}` is not percent-encoded UTF-8")))?;
+        let text =
+            text.map_err(|_| Rejection::Malformed(format!("the header `{header}` is not percent-encoded UTF-8")))?;
         Ok(Some(text.into_owned()))
     })
 }

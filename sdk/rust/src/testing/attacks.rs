@@ -257,9 +257,11 @@ impl Vendor {
             let value = Request::form_field(good.query.as_bytes(), name);
             let value = value.unwrap_or_else(|| panic!("deliveries have no parameter `{name}`"));
             let with = |values: &[&[u8]]| {
-                let others: Vec<_> = good.query.split('&').filter(|pair| pair.split('=').next() != Some(*name)).collect();
+                let others: Vec<_> =
+                    good.query.split('&').filter(|pair| pair.split('=').next() != Some(*name)).collect();
                 let pair = |value: &&[u8]| format!("{name}={}", percent_encode(value, NON_ALPHANUMERIC));
-                let query = others.into_iter().map(str::to_owned).chain(values.iter().map(pair)).collect::<Vec<_>>().join("&");
+                let query =
+                    others.into_iter().map(str::to_owned).chain(values.iter().map(pair)).collect::<Vec<_>>().join("&");
                 let url = good.public_url.split('?').next().unwrap_or_default();
                 self.right(&Request { public_url: format!("{url}?{query}"), query, ..good.clone() })
             };
