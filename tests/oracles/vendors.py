@@ -100,6 +100,14 @@ def of_twilio():
                 headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
                 body = urlencode(list(form.items()), doseq=True)
                 line("twilio", "twilio", secret, headers, body, request={"url": url, "query": query})
+                # A shared key in place of the account's token.
+                signature = validator.compute_signature(url, Fields(form), "HMAC_SHA256")
+                settings = "key=webhooks_sharedkey_1,algorithm=HMAC_SHA256"
+                algorithm = twilio.request_validator.get_signature_algorithm(settings)
+                assert validator.validate(url, Fields(form), signature, algorithm)
+                assert not validator.validate(url, Fields(form), signature)
+                headers |= {"X-Twilio-Signature": signature, "X-Twilio-Webhooks-Signature-Settings": settings}
+                line("twilio", "twilio", secret, headers, body, request={"url": url, "query": query})
         for body in bodies(type="com.twilio.test"):
             query = f"bodySHA256={hashlib.sha256(body.encode()).hexdigest()}"
             url = f"{URL}?{query}"

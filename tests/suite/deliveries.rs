@@ -69,3 +69,36 @@ fn an_id_that_the_server_makes_for_a_request_is_no_part_of_the_delivery() {
     let theirs = send(r#"{"n":2}"#, &[("X-Request-Id", "theirs-1")]);
     assert_eq!((&theirs["id"], &theirs["headers"]["X-Request-Id"]), (&json!("theirs-1"), &json!(["theirs-1"])));
 }
+
+#[test]
+fn a_key_that_is_none_is_refused_before_it_is_kept() {
+    let server = Server::start();
+    let put = |adapter: &str, secrets: Value| {
+        let spec = json!({"adapter": adapter, "secrets": {"signing_secret": secrets}});
+        server.api("PUT", &format!("/api/v1/integrations/{adapter}"), &spec.to_string())
+    };
+    let public = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
+    for (adapter, key, wanted) in [
+        ("discord", json!("no-such-key"), "64 hexadecimal digits"),
+        ("discord", json!([public, "no-such-key"]), "64 hexadecimal digits"),
+        ("standard-webhooks", json!("no-such-key!"), "base64"),
+        ("standard-webhooks", json!("whsec_no-such-key"), "base64"),
+    ] {
+        let answer = put(adapter, key);
+        let detail = answer.json()["detail"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(answer.status, 422, "{adapter}: {detail}");
+        assert!(detail.contains("`signing_secret`") && detail.contains(wanted), "{adapter}: {detail}");
+        assert!(!detail.contains("no-such-key"), "{detail}");
+    }
+    for (adapter, key) in [
+        ("discord", json!(public)),
+        ("standard-webhooks", json!("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")),
+        (
+            "standard-webhooks",
+            json!(["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whpk_PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw="]),
+        ),
+    ] {
+        let answer = put(adapter, key);
+        assert!([200, 201].contains(&answer.status), "{adapter}: {}", answer.text());
+    }
+}

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::oracle;
 use crate::process::Process;
 use crate::progress;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, on_ci};
 
 const TABLE: &str = "tests/oracles/vendors.jsonl";
 /// GitHub's example payloads, which the adapter's tests take one by one.
@@ -32,6 +32,7 @@ const FROM_NPM: &[&str] = &[
     "@linear/sdk@98.0.0",
     "@shopify/shopify-api@13.1.0",
     "sns-validator@0.3.5",
+    "@zoom/rivet@0.4.0",
 ];
 
 /// What to do with the table.
@@ -48,6 +49,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         let python = oracle::installed(workspace, FROM_PYPI, "discord_interactions");
         let node = oracle::installed_from_npm(workspace, FROM_NPM);
         let (Some(python), Some(node)) = (python, node) else {
+            if on_ci() {
+                bail!("the libraries cannot be had here, so nothing was held against them");
+            }
             println!("    left out: the libraries cannot be had here; the tests assert the table as it is");
             return Ok(());
         };

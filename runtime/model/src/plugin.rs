@@ -150,7 +150,7 @@ pub struct AdapterDescriptor {
     pub vendor: String,
     /// One sentence.
     pub summary: String,
-    /// JSON Schema of the configuration.
+    /// JSON Schema of the configuration. Its `x-secrets` may hold, by name, one for the values of a secret.
     pub config_schema: Value,
     /// Secrets of an integration.
     #[serde(default)]

@@ -37,6 +37,10 @@ impl Adapter for Discord {
             .events(EVENTS)
     }
 
+    fn config_schema() -> Value {
+        adapter::written_schema(include_str!("../config.schema.json"))
+    }
+
     fn receive(request: &Request, integration: &Integration<NoConfig>) -> Result<Receipt, Rejection> {
         request.only("POST")?;
         let keys = integration.required_secret("signing_secret")?;

@@ -1,6 +1,7 @@
 //! Discord's pings, of interactions and of webhook events.
 
 use super::*;
+use camshaft_sdk::adapter::made_schema;
 use camshaft_sdk::testing::{self, Sent, Vendor};
 use ed25519_dalek::{Signer, SigningKey};
 
@@ -25,6 +26,13 @@ fn deliver(sent: &Sent) -> Request {
 fn receive(body: &str) -> Result<Receipt, Rejection> {
     let request = deliver(&Sent { kind: "", body: body.as_bytes(), key: "k", at_ms: 0 });
     testing::receive::<Discord>(&request, json!({}), &[("signing_secret", &[&public("k")])])
+}
+
+#[test]
+fn the_schema_says_of_the_key_what_is_no_part_of_the_type() {
+    let mut schema = Discord::config_schema();
+    schema.as_object_mut().unwrap().remove("x-secrets").expect("there is a secret");
+    assert_eq!(schema, made_schema::<NoConfig>());
 }
 
 #[test]

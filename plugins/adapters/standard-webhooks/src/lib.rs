@@ -2,7 +2,7 @@
 //!
 //! Source: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>.
 
-use camshaft_sdk::adapter::NoConfig;
+use camshaft_sdk::adapter::{self, NoConfig};
 use camshaft_sdk::prelude::*;
 
 /// The type of an event whose body names none; the specification only recommends one.
@@ -27,6 +27,10 @@ impl Adapter for StandardWebhooks {
             "whatever the vendor calls `type` in the body",
             include_str!("../samples/contact.created.json"),
         )])
+    }
+
+    fn config_schema() -> Value {
+        adapter::written_schema(include_str!("../config.schema.json"))
     }
 
     fn receive(request: &Request, integration: &Integration<NoConfig>) -> Result<Receipt, Rejection> {

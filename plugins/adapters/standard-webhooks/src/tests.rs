@@ -3,6 +3,7 @@
 use super::*;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use camshaft_sdk::adapter::made_schema;
 use camshaft_sdk::testing::{self, Sent, Vendor};
 use camshaft_sdk::verify::Algorithm;
 use proptest::collection::vec;
@@ -58,6 +59,13 @@ fn by_svix(sent: &Sent) -> Request {
     let mut signed = sent.signed::<StandardWebhooks>();
     signed.headers.iter_mut().for_each(|(name, _)| *name = name.replace("webhook-", "svix-"));
     signed
+}
+
+#[test]
+fn the_schema_says_of_the_key_what_is_no_part_of_the_type() {
+    let mut schema = StandardWebhooks::config_schema();
+    schema.as_object_mut().unwrap().remove("x-secrets").expect("there is a secret");
+    assert_eq!(schema, made_schema::<NoConfig>());
 }
 
 #[test]

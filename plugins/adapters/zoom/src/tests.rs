@@ -9,6 +9,11 @@ fn golden_cases_hold() {
 }
 
 #[test]
+fn what_zooms_own_library_takes_is_taken() {
+    testing::adapter_table::<Zoom>(testing::VENDORS);
+}
+
+#[test]
 fn every_attack_is_withstood() {
     let proofs = &["x-zm-signature", "x-zm-request-timestamp"];
     Vendor::new::<Zoom>().proofs(proofs).tolerance(300).withstands();

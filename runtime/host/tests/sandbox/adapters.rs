@@ -246,6 +246,21 @@ async fn github_s_ping_is_answered_when_it_is_signed_and_starts_nothing() {
 }
 
 #[tokio::test]
+async fn a_handshake_is_answered_word_for_word_though_a_short_secret_stands_in_it() {
+    let world = World::new(Budget::default());
+    let answer = async |state: &str, query: &str| {
+        let integration = world.integration(shipped("microsoft-graph"), json!({}), &[("client_state", &[state])]);
+        let asked = WebhookRequest { query: query.to_owned(), ..delivery(&[], "", 0) };
+        let receipt = world.host.receive(&integration, &asked).await.unwrap();
+        String::from_utf8(receipt.respond.unwrap().body).unwrap()
+    };
+    for short in ["s", "Testing"] {
+        assert_eq!(answer(short, "validationToken=Validation%3A+Testing").await, "Validation: Testing");
+    }
+    assert_eq!(answer("Eight-By", "validationToken=Eight-Bytes").await, "<secret client_state>tes");
+}
+
+#[tokio::test]
 async fn generic_takes_everything_only_while_nothing_is_configured() {
     let world = World::new(Budget::default());
     let receive = async |config: Value, headers: &[(&str, &str)]| {

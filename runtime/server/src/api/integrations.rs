@@ -339,6 +339,7 @@ fn secrets(
         let mut sealed = Vec::with_capacity(values.len());
         for value in &values {
             check_value(&field, value)?;
+            check_form(adapter, descriptor, &field, value)?;
             sealed.push(app.catalog.vault().seal(&place, value).map_err(Problem::internal)?);
         }
         kept.insert(field, sealed);
@@ -351,6 +352,23 @@ fn secrets(
             Err(Problem::new(Fault::Invalid, detail))
         }
     }
+}
+
+/// Holds a secret's value against what the adapter's schema says of it: a key that is none would refuse every delivery.
+fn check_form(adapter: &PluginPin, descriptor: &AdapterDescriptor, field: &str, value: &str) -> Result<(), Problem> {
+    let Some(form) = descriptor.config_schema["x-secrets"].get(field) else { return Ok(()) };
+    let schema = jsonschema::validator_for(form).map_err(|error| {
+        let detail = format!("adapter `{}` brings a broken schema of secret `{field}`: {error}", adapter.name);
+        Problem::new(Fault::Invalid, detail)
+    })?;
+    if schema.is_valid(&Value::from(value)) {
+        return Ok(());
+    }
+    let wanted = form["description"].as_str().map(|wanted| format!(", which is {wanted}")).unwrap_or_default();
+    let summary = descriptor.secrets.iter().find(|secret| secret.name == field).map(|secret| secret.summary.as_str());
+    let (adapter, summary) = (&adapter.name, summary.unwrap_or_default());
+    let detail = format!("the value of `{field}` is not what adapter `{adapter}` takes{wanted}: {summary}");
+    Err(Problem::new(Fault::Invalid, detail))
 }
 
 /// List integrations by name.
