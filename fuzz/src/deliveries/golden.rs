@@ -3,8 +3,7 @@
 use camshaft_model::seams::{AdapterEvent, AdapterResponse, Receipt, Refusal, WebhookRequest};
 use serde_json::{Map, Value, json};
 
-use super::case::Case;
-use super::{ADAPTERS, Adapter, Adapters, received, root};
+use super::{ADAPTERS, Adapters, received, signed};
 
 /// Deliveries of each adapter: one that is taken at least.
 #[test]
@@ -28,26 +27,23 @@ fn every_golden_case_holds_in_the_component() {
 #[test]
 fn what_vendors_own_libraries_sign_is_taken_in_the_component_and_nothing_near_it() {
     let Adapters { all, .. } = &*ADAPTERS;
-    let table = root().join("tests/oracles/vendors.jsonl");
-    let table = std::fs::read_to_string(&table).unwrap_or_else(|error| panic!("{}: {error}", table.display()));
-    for line in table.lines() {
-        let line: Value = serde_json::from_str(line).expect("a line is JSON");
-        let adapter = all.iter().find(|adapter| line["adapter"] == adapter.name.as_str()).expect("it is shipped");
-        let case = Case::of(&line, &super::folder(adapter));
+    for (name, case) in signed() {
+        let adapter = all.iter().find(|adapter| adapter.name.as_str() == name).expect("it is shipped");
+        let told = || format!("{name}: {:?}", case.request);
         let receive = |request: &WebhookRequest, keys: &[(String, Vec<String>)]| {
             received(adapter, case.config.clone(), keys.to_vec(), request)
         };
         let taken = receive(&case.request, &case.secrets);
-        assert!(taken.as_ref().is_ok_and(|receipt| receipt.events.len() == 1), "{line}: {taken:?}");
+        assert!(taken.as_ref().is_ok_and(|receipt| receipt.events.len() == 1), "{}: {taken:?}", told());
         if !case.secrets.is_empty() {
             let without = receive(&case.request, &[]);
-            assert!(matches!(without, Err(Refusal::Unauthorized(_))), "{line}: {without:?}");
+            assert!(matches!(without, Err(Refusal::Unauthorized(_))), "{}: {without:?}", told());
         }
         let mut body = case.request.body.to_vec();
         *body.last_mut().expect("it has a body") ^= 1;
         let changed = receive(&WebhookRequest { body: body.into(), ..case.request.clone() }, &case.secrets);
         let is_refused = matches!(changed, Err(Refusal::Unauthorized(_) | Refusal::Malformed(_)));
-        assert!(is_refused, "{line}: {changed:?}");
+        assert!(is_refused, "{}: {changed:?}", told());
     }
 }
 

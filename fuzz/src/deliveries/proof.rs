@@ -12,7 +12,7 @@ use super::change::Changed;
 const SIGNATURES: [(&str, &[&str]); 21] = [
     ("bitbucket", &["X-Hub-Signature"]),
     ("discord", &["X-Signature-Ed25519"]),
-    ("docusign", &["X-DocuSign-Signature-1"]),
+    ("docusign", &["X-DocuSign-Signature-1", "X-DocuSign-Signature-2"]),
     ("github", &["X-Hub-Signature-256"]),
     ("gitlab", &["webhook-signature"]),
     ("hubspot", &["X-HubSpot-Signature-v3", "X-HubSpot-Signature"]),
