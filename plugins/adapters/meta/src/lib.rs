@@ -127,7 +127,7 @@ fn id_of_change(value: &Value) -> Option<String> {
     let id = ids.iter().map(|parts| parts.join(".")).collect::<Vec<_>>().join(" ");
     match id.len() {
         0 => None,
-        ..=ID_BYTES_MAX => Some(id),
+        1..=ID_BYTES_MAX => Some(id),
         _ => Some(digest(id.as_bytes())),
     }
 }

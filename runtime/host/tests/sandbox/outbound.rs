@@ -217,3 +217,24 @@ async fn an_adapter_says_whom_it_calls_and_reaches_what_is_granted_alone() {
     let received = receive(&world, &large.origin).await;
     assert!(matches!(received, Err(Refusal::Unavailable(_))), "{received:?}");
 }
+
+#[tokio::test]
+async fn what_stands_in_for_the_network_is_called_only_where_a_grant_says_so() {
+    let world = World::with_stand_in(Arc::new(|host| {
+        let answer = ok(&format!("this is {host}"));
+        let (ours, mut theirs) = tokio::io::duplex(1024);
+        tokio::spawn(async move {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(theirs.read_u8().await.unwrap());
+            }
+            theirs.write_all(answer.as_bytes()).await.unwrap();
+        });
+        ours
+    }));
+    let url = json!({"url": "https://vendor.example/a"});
+    failure(&world.call(guest("call-host"), url.clone()).await, FailureKind::Denied);
+    world.grant(grant(&["https://vendor.example"], false));
+    let done = world.call(guest("call-host"), url).await;
+    assert_eq!(done.result, Ok(json!({"status": 200, "bytes": 22, "start": "this is vendor.example"})));
+}

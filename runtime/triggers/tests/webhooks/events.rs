@@ -159,9 +159,8 @@ async fn an_id_that_is_ours_is_no_part_of_what_was_sent() {
         let seen: Vec<_> = seen.iter().filter(|(name, _)| name == "x-request-id").map(|(_, id)| id.clone()).collect();
         assert_eq!(seen, sent.iter().map(|id| id.as_bytes()).collect::<Vec<_>>());
     }
-    let dispatched = front.world.dispatched.lock().unwrap();
-    assert!(dispatched.iter().all(|request| request.request_id.as_deref() == Some("ours-1")));
-    drop(dispatched);
+    let is_ours = front.world.dispatched.lock().unwrap().iter().all(|one| one.request_id.as_deref() == Some("ours-1"));
+    assert!(is_ours);
     front.post(ONE, &[("x-request-id", "theirs-1")], "{}").await;
     assert_eq!(front.events()[3]["headers"]["X-Request-Id"], json!(["theirs-1"]));
     assert_eq!(front.events()[0]["headers"].get("X-Request-Id"), None);
