@@ -144,10 +144,10 @@ refused(trigger({}, token=GIVEN["admin"]), 400, "BAD_REQUEST", "`workflowId` is 
 refused(trigger({"token": TOKEN, "properties": {"name": 7}}), 400, "BAD_REQUEST",
         "parameter `name` is a string, found 7", "a property of another type")
 answer = trigger({"token": TOKEN, "properties": {"name": "x" * (1 << 20)}})
-same((answer.status, answer.json["error"]["code"]), (413, 413), "too large")
+refused(answer, 413, "PAYLOAD_TOO_LARGE", "the body is larger than 1048576 bytes", "too large")
 for method, there in [("GET", "/webhook/payload"), ("PUT", path), ("POST", "/listener/event"), ("PUT", "/listener/webhook")]:
     answer = ask(method, there, {"token": TOKEN})
-    same((answer.status, answer.json["error"]["code"]), (405, 405), f"{method} {there}")
+    refused(answer, 405, "METHOD_NOT_ALLOWED", "This method is not allowed here.", f"{method} {there}")
 
 answer = trigger({"token": GIVEN["tokens"]["fails"]})
 id = begun(answer, "one that fails")
@@ -214,11 +214,15 @@ def send(event, headers=CLOUD, query="", token=WAITS):
 
 cloud(send(event), "custom", "a CloudEvent for an activity")
 same(json.loads(waiting(["completed"])["steps"][-1]["outputs"]["body"])["payload"], {"paid": 8}, "what the step took")
-for what, wrong in [("no slash", {"subject": "waits/paid"}), ("no subject", {"subject": None}), ("no topic", {"subject": "/waits"}),
-                    ("no data", {"data": None})]:
-    answer = send({**event, **wrong})
-    same((answer.status, answer.json["error"]["description"]), (400, "BAD_REQUEST"), f"an event with {what}")
-same(send(event, {"Content-Type": "application/json"}).status, 415, "another content type")
+for what, wrong, message in [
+    ("no slash", {"subject": "waits/paid"}, "`subject` is `waits/paid`: it begins with `/`."),
+    ("no subject", {"subject": None}, "`subject` is ``: it begins with `/`."),
+    ("no topic", {"subject": "/waits"}, "`subject` is `/waits`: it names no topic."),
+    ("no data", {"data": None}, "`data` is missing."),
+]:
+    refused(send({**event, **wrong}), 400, "BAD_REQUEST", message, f"an event with {what}")
+refused(send(event, {"Content-Type": "application/json"}), 415, "UNSUPPORTED_MEDIA_TYPE",
+        "Content-Type is `application/json`: it is application/cloudevents+json.", "another content type")
 unauthorized(send(event, token="nonsense"), "an event's token")
 unauthorized(send(event, token=TOKEN), "another workflow's token")
 answer = ask("PUT", f"/listener/event?access_token={WAITS}", json.dumps({**event, "subject": "/waits/another-topic"}), CLOUD)
@@ -236,9 +240,11 @@ same(json.loads(activity["steps"][-1]["outputs"]["body"]), {"order": 7}, "and wh
 for what, other in [("topic", {"subject": "/orders/other"}), ("type", {"type": "order.lost"})]:
     answer = cloud(send({**placed, "id": "o-2", **other}, token=ORDERS), "custom", f"another {what}")
     holds("activityid" not in answer, f"another {what} starts nothing")
-answer = send({**event, "subject": "/waits/00000000-0000-0000-0000-000000000000/paid"})
-same(answer.status, 404, "an activity that there is not")
-same(wfe(f"workflowId=waits&workflowActivityId={id}&topic=other", {}).status, 409, "one that has ended")
+nobody = "00000000-0000-0000-0000-000000000000"
+answer = send({**event, "subject": f"/waits/{nobody}/paid"})
+refused(answer, 404, "NOT_FOUND", f"There is no activity `{nobody}`.", "an activity that there is not")
+answer = wfe(f"workflowId=waits&workflowActivityId={begun_id}&topic=other", {})
+refused(answer, 409, "CONFLICT", f"execution {begun_id} has ended already: succeeded", "one that has ended")
 for missing in ["workflowId", "workflowActivityId", "topic"]:
     query = {"workflowId": "waits", "workflowActivityId": id, "topic": "paid"}
     del query[missing]
@@ -258,8 +264,8 @@ for kind, word, body in [("generic", "webhook", {"name": "Bob"}), ("dockerhub", 
     done_so = once(id, ["completed"])
     same(done_so["steps"][0]["outputs"]["name"], "Bob", f"{kind}: its fields are parameters")
 told(listen("slack", {"type": "url_verification", "challenge": "abc"}), 200, {"challenge": "abc"}, "Slack asks who is there")
-same(listen("slack", {"type": "other"}).status, 400, "what is no event of Slack")
-same(listen("fax", {}).status, 400, "a type that there is not")
+refused(listen("slack", {"type": "other"}), 400, "BAD_REQUEST", "This is no event of Slack.", "what is no event of Slack")
+refused(listen("fax", {}), 400, "BAD_REQUEST", "`type` is `fax`: it is generic, slack or dockerhub.", "a type that there is not")
 unauthorized(listen("generic", {}, ""), "the listener wants a token")
 
 # --- Several tokens ----------------------------------------------------------------------------------------------------------------

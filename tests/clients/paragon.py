@@ -152,8 +152,9 @@ same(len(of("ada")), 7, "which start nothing")
 for body, message in [({}, "name must be a string"), ({"name": 7}, "name must be a string"),
                       ({"name": "a", "payload": []}, "payload must be an object"), ({"name": "a", "x": 1}, "x should not exist")]:
     told(sdk("POST", "events/trigger", "ada", body), 400, {"message": message}, f"{body}")
-same(sdk("POST", "events/trigger", "ada", "{").status, 400, "no JSON")
-same(sdk("POST", "events/trigger", "ada", {"name": ""}).status, 400, "no name")
+told(sdk("POST", "events/trigger", "ada", "{"), 400, {"message": "the body: EOF while parsing an object at line 1 column 1"}, "no JSON")
+told(sdk("POST", "events/trigger", "ada", {"name": ""}), 400,
+     {"message": '`name` is "": it has 1 to 256 bytes and no control characters'}, "no name")
 
 same(sdk("DELETE", f"workflows/{IDS['anywhere']}", "ada").json["enabled"], False, "disabled")
 told(sdk("POST", "events/trigger", "ada", EVENT), 201, {}, "an event again")
@@ -177,7 +178,9 @@ late = {"message": "Workflow has been enqueued but has not completed.", "dateSub
 told(answer, 542, late, "an Exit step that is not reached in time")
 answer = history(f"/{slow}")
 same((answer.json["status"], answer.json["dateEnded"]), ("DELAYED", None), "it goes on, and waits")
-same(sdk("POST", "triggers/fails", "bob").status, 500, "one that fails before its Exit step")
+answer = sdk("POST", "triggers/fails", "bob")
+told(answer, 500, {"execution-id": answer.json["execution-id"], "message": "Workflow execution failed due to error"},
+     "one that fails before its Exit step")
 told(sdk("POST", "triggers/nothing", "bob"), 404, {"message": "there is no workflow `nothing`"}, "no such workflow")
 answer = sdk("POST", "triggers/in-crm", "ada")
 told(answer, 404, {"message": "there is no request trigger of workflow `in-crm`"}, "no such trigger")
@@ -225,10 +228,14 @@ told(events_with(token("ada"), project="nothing"), 401, unsigned, "nor has one t
 told(events_with(token("ada", exp=now - 61)), 401, {"message": "the token has expired"}, "over")
 told(events_with(token("ada", exp=now - 30)), 201, {}, "clocks differ a little")
 told(events_with(token("ada", nbf=now + 300)), 401, {"message": "the token is not valid yet"}, "early")
+claims = {"message": "the token's claims cannot be read: it has `sub`, a text, and `exp`, a time in seconds"}
 for wrong in [{"exp": None}, {"sub": None}, {"exp": "soon"}]:
-    same(events_with(token("ada", **wrong)).status, 401, f"claims {wrong}")
-same(sdk("POST", "events/trigger", None, EVENT).status, 401, "no token")
-same(sdk("GET", "credentials", None).status, 401, "no token for credentials either")
+    told(events_with(token("ada", **wrong)), 401, claims, f"claims {wrong}")
+for project in [PROJECT, "nothing"]:
+    told(events_with("x" * 20_000, project), 401, {"message": "the token has 20000 bytes; 8192 is the limit"}, f"a long one: {project}")
+no_token = {"message": "send the user's token: `Authorization: Bearer …`"}
+told(sdk("POST", "events/trigger", None, EVENT), 401, no_token, "no token")
+told(sdk("GET", "credentials", None), 401, no_token, "no token for credentials either")
 
 # A new key comes beside the old one; the old one goes once no token needs it.
 told(events_with(token("ada", key="new")), 401, unsigned, "a key that is not there yet")
@@ -256,7 +263,9 @@ answer = history(f"?workflowId={IDS['fails']}&status=FAILED")
 same([item["workflowName"] for item in answer.json["data"]], ["fails"], "by workflow and status")
 same(history("?status=SUCCEEDED&userId=eve").json, {"data": [], "nextLink": None}, "nothing of eve's")
 for query, message in [("?status=failed", "status must be EXECUTING, DELAYED, SUCCEEDED or FAILED"),
-                       ("?limit=0", "limit must be a number from 1 to 200"), ("?who=ada", "who should not exist")]:
+                       ("?limit=0", "limit must be a number from 1 to 200"), ("?who=ada", "who should not exist"),
+                       ("?startDate=nonsense", "startDate must be a time such as 2026-10-01T00:00:00Z"),
+                       ("?endDate=nonsense", "endDate must be a time such as 2026-10-01T00:00:00Z")]:
     told(history(query), 400, {"message": message}, query)
 first = started[0]["id"]
 answer = history(f"/{first}")

@@ -27,6 +27,8 @@ if GIVEN["limited"]:
         if answer.status != 200:
             break
     same(answer.status, 429, f"more than may start in a second: {answer!r}")
+    same(list(answer.json), ["message"], "the fields of a refusal")
+    looks(answer.json["message"], r"workspace `default` starts more than 1 executions a second; try again in \d+ s", "why")
     looks(answer.header("retry-after"), r"[1-9]\d*", "when to try again")
     done()
     raise SystemExit
@@ -64,9 +66,11 @@ for client, secret in [
     same(answer.header("www-authenticate"), 'Basic realm="camshaft"', "what is asked for")
 told(ask("POST", "/v1/auth/token"), 401, unknown, "no credentials")
 told(ask("POST", "/v1/auth/token", headers={"Authorization": "Basic %%%"}), 401, unknown, "no base64")
-same(credentials(GIVEN["client_id"], GIVEN["client_secret"], "grant_type=password").json["error"], "unsupported_grant_type",
+told(credentials(GIVEN["client_id"], GIVEN["client_secret"], "grant_type=password"), 400,
+     {"error": "unsupported_grant_type", "error_description": "`grant_type` is `password`: it is `client_credentials`"},
      "another grant")
-same(ask("GET", "/v1/auth/token").status, 405, "an access token is asked for with POST")
+told(ask("GET", "/v1/auth/token"), 405, {"error": "invalid_request", "error_description": "an access token is asked for with POST"},
+     "with another method")
 
 
 # --- Asynchronous: the execution's id, then its status and output ----------------------------------------------------------
@@ -149,18 +153,49 @@ for path, status, named in [
     answer = trigger(path)
     same(answer.status, status, f"{path}: {answer!r}")
     holds(named in answer.json["message"], f"{path}: {answer.json}")
-bad_header = trigger(url("slow", "/sync"), headers={"Prefer": "wait=soon"})
-same(bad_header.status, 400, f"a header: {bad_header!r}")
-for headers in [{}, {"auth_header_name": "wrong"}]:
+told(trigger(url("slow", "/sync"), headers={"Prefer": "wait=soon"}), 400,
+     {"message": "header `prefer` has the value `wait=soon`: `wait` is a whole number of seconds"}, "a header")
+for headers, why in [({}, "auth_header_name"), ({"auth_header_name": "wrong"}, "the token is not the right one")]:
     answer = ask("POST", url("outputs"), {"body": [1, 2, 3]}, headers)
-    same(answer.status, 401, f"the header's value: {answer!r}")
+    same((answer.status, list(answer.json)), (401, ["message"]), f"the header's value: {answer!r}")
+    holds(why in answer.json["message"], f"what is wrong with it: {answer.json}")
     holds(GIVEN["header_value"] not in answer.text, "which value it should have been is not told")
 too_large = trigger(url("outputs"), body="x" * (1 << 20) + "x", headers={"Content-Type": "text/plain"})
-same(too_large.status, 413, f"too large: {too_large!r}")
-same(execution("00000000-0000-0000-0000-000000000000").status, 404, "an execution that there is not")
-same(execution("nothing").status, 400, "what is no execution's id")
-for wrong in ["", "nonsense", token[:-1], token + "0", GIVEN["client_id"], "csa_0_0_0"]:
-    same(execution(id, wrong).status, 401, f"the token {wrong[:4]}…")
-same(execution(id, GIVEN["other"]).status, 404, "the token of another workflow sees nothing of it")
+told(too_large, 413, {"message": "the body is larger than 1048576 bytes"}, "too large")
+
+
+def problem(answer, status, word, detail, what):
+    same(answer.header("content-type"), "application/problem+json", what)
+    same((answer.status, answer.json["status"], answer.json["type"], answer.json["detail"]),
+         (status, status, f"urn:camshaft:problem:{word}", detail), what)
+
+
+nobody = "00000000-0000-0000-0000-000000000000"
+problem(execution(nobody), 404, "not-found", f"there is no execution `{nobody}`", "an execution that there is not")
+same((execution("nothing").status, "`nothing`" in execution("nothing").json["detail"]), (400, True), "what is no execution's id")
+for wrong in ["nonsense", token[:-1], token + "0", GIVEN["client_id"], "csa_0_0_0"]:
+    problem(execution(id, wrong), 401, "unauthorized", "the token is unknown, expired or revoked", f"the token {wrong[:4]}…")
+same(execution(id, "").status, 401, "an empty token")
+problem(execution(id, GIVEN["other"]), 404, "not-found", f"there is no execution `{id}`",
+        "the token of another workflow sees nothing of it")
+
+# --- What stands in line, and what somebody stops ---------------------------------------------------------------------------------
+
+def becomes(id, word):
+    for _ in range(100_000):
+        shown = execution(id).json
+        if shown["status"] == word:
+            return shown
+    raise SystemExit(f"{shown} does not become {word}")
+
+
+first, second = [trigger(url("one-at-a-time"), {"line": True}).json["execution_id"] for _ in range(2)]
+becomes(first, "ON_HOLD")
+queued = becomes(second, "QUEUED")
+same((queued["started_at"], queued["output"], queued["error"]), (None, None, None), "one in line has not begun")
+answer = ask("POST", f"/api/v1/executions/{first}/cancel", token=GIVEN["admin"])
+same(answer.status, 202, f"somebody stops the one before: {answer!r}")
+same(becomes(first, "STOPPED")["output"], None, "it puts nothing out")
+looks(becomes(second, "ON_HOLD")["started_at"], r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "the next one begins")
 
 done()

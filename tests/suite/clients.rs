@@ -101,12 +101,16 @@ fn torq(server: &Server, limited: bool) {
     ] {
         server.publish(name, &document(name, webhook, &format!("steps: {steps}\n")));
     }
+    let line = "{ webhook: { integration: inbox, when: '$.event.body.line == true' } }";
+    let rest = "limits: { concurrency: 1 }\nsteps: [ { wait: 1h } ]\n";
+    server.publish("one-at-a-time", &document("one-at-a-time", line, rest));
     let draft = document("draft", webhook, "steps: [ { exit: {} } ]\n");
     server.ok("PUT", "/api/v1/workflows/draft", &draft);
     let reads = server.ok("POST", "/api/v1/tokens", r#"{"label": "a client", "scope": "read"}"#);
     let given = json!({
         "limited": limited,
         "header_value": value,
+        "admin": TOKEN,
         "client_id": reads["id"],
         "client_secret": reads["token"],
         "other": usual(server, "draft"),
