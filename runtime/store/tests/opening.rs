@@ -5,14 +5,14 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use camshaft_model::seams::{Fence, Prune, Store, StoreError};
+use camshaft_model::seams::{Fence, Prune, Store, StoreError, SummaryQuery};
 use camshaft_model::summary::Status;
 use camshaft_model::time::Timestamp;
 use camshaft_store::RedbStore;
-use redb::{Database, TableDefinition};
+use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 
-use crate::support::Run;
 use crate::support::disk::FaultyDisk;
+use crate::support::{Run, measured, workflow_id};
 
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
@@ -66,13 +66,13 @@ fn a_newer_format_is_refused_with_both_numbers() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("camshaft.redb");
     drop(RedbStore::open(&path).unwrap());
-    set_format(&path, 3);
+    set_format(&path, 4);
     let error = refusal(&path);
-    assert!(error.contains("format 3") && error.contains("up to 2"), "{error}");
+    assert!(error.contains("format 4") && error.contains("up to 3"), "{error}");
     assert!(error.contains("start that version, or restore a backup"), "no way out: {error}");
     // It was not touched: whoever knows the format can still open it.
     let meta = Database::open(&path).unwrap().begin_write().unwrap();
-    assert_eq!(meta.open_table(META).unwrap().insert("format", 2).unwrap().unwrap().value(), 3);
+    assert_eq!(meta.open_table(META).unwrap().insert("format", 3).unwrap().unwrap().value(), 4);
     meta.commit().unwrap();
     RedbStore::open(&path).unwrap();
 }
@@ -99,6 +99,7 @@ async fn a_database_of_the_first_format_is_brought_up_to_date() {
         store.size().await.unwrap()
     };
     let transaction = Database::builder().create_with_backend(disk.clone()).unwrap().begin_write().unwrap();
+    as_second_format(&transaction);
     assert!(transaction.delete_table(TableDefinition::<[u8; 24], ()>::new("ended_at")).unwrap());
     assert!(transaction.delete_table(TableDefinition::<&[u8], u64>::new("counts")).unwrap());
     transaction.open_table(META).unwrap().remove("used").unwrap().unwrap();
@@ -114,6 +115,46 @@ async fn a_database_of_the_first_format_is_brought_up_to_date() {
     assert_eq!(store.summary(open.id).await.unwrap(), Some(open.summary(Status::Accepted)));
     drop(store);
     assert_eq!(RedbStore::open_with(disk).unwrap().fence(), Fence(3), "the third opening");
+}
+
+/// Format 2 listed open executions by workflow where the ended ones are.
+#[tokio::test]
+async fn a_database_of_the_second_format_is_brought_up_to_date() {
+    let disk = FaultyDisk::default();
+    let (ended, open) = (Run::new(1), Run::new(2));
+    let of_workflow = || SummaryQuery { workflow: Some(workflow_id(open.workflow)), limit: 10, ..Default::default() };
+    let store = RedbStore::open_with(disk.clone()).unwrap();
+    store.append(ended.at_once(store.fence())).await.unwrap();
+    store.append(open.accept(store.fence())).await.unwrap();
+    let (size, listed) = (store.size().await.unwrap(), store.summaries(of_workflow()).await.unwrap());
+    drop(store);
+    let transaction = Database::builder().create_with_backend(disk.clone()).unwrap().begin_write().unwrap();
+    assert_eq!(as_second_format(&transaction), 1, "one is open");
+    transaction.open_table(META).unwrap().insert("format", 2).unwrap();
+    transaction.commit().unwrap();
+
+    let store = RedbStore::open_with(disk.clone()).unwrap();
+    assert_eq!(store.size().await.unwrap().used_bytes, size.used_bytes);
+    assert_eq!(store.summaries(of_workflow()).await.unwrap(), listed);
+    store.append(open.finish(store.fence())).await.unwrap();
+    let listed = store.summaries(of_workflow()).await.unwrap();
+    assert_eq!(listed.iter().map(|summary| summary.id).collect::<Vec<_>>(), [open.id, ended.id], "each once");
+    drop(store);
+    assert_eq!(measured(&disk), RedbStore::open_with(disk).unwrap().size().await.unwrap().used_bytes);
+}
+
+/// Puts what lists open executions by workflow back to the ended ones; tells how many there were.
+fn as_second_format(transaction: &WriteTransaction) -> usize {
+    let open: TableDefinition<'_, &[u8], ()> = TableDefinition::new("open_by_workflow");
+    let rows = transaction.open_table(open).unwrap();
+    let keys: Vec<_> = rows.iter().unwrap().map(|row| row.unwrap().0.value().to_vec()).collect();
+    drop(rows);
+    assert!(transaction.delete_table(open).unwrap());
+    let mut by_workflow = transaction.open_table(TableDefinition::<&[u8], ()>::new("by_workflow")).unwrap();
+    for key in &keys {
+        assert!(by_workflow.insert(key.as_slice(), ()).unwrap().is_none());
+    }
+    keys.len()
 }
 
 fn set_format(path: &Path, format: u64) {

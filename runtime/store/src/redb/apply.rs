@@ -9,6 +9,7 @@ use camshaft_model::entry::Sequence;
 use camshaft_model::ids::{Digest, ExecutionId};
 use camshaft_model::resource::{Change, Expect, Resource, ResourceKey};
 use camshaft_model::seams::{Count, Fence, StoreError};
+use camshaft_model::summary::Status;
 use camshaft_model::time::{Period, Timestamp};
 use redb::{Key, ReadableTable, StorageError, Table, TableDefinition, TableError, Value, WriteTransaction};
 
@@ -51,8 +52,9 @@ pub(crate) struct Batch<'txn> {
     pub(super) grown: i64,
     pub(super) journals: Option<Table<'txn, [u8; 24], &'static [u8]>>,
     pub(super) summaries: Option<Table<'txn, [u8; 16], &'static [u8]>>,
-    pub(super) by_workflow: Option<Table<'txn, &'static [u8], ()>>,
-    pub(super) by_status: Option<Table<'txn, &'static [u8], ()>>,
+    by_workflow: Option<Table<'txn, &'static [u8], ()>>,
+    open_by_workflow: Option<Table<'txn, &'static [u8], ()>>,
+    by_status: Option<Table<'txn, &'static [u8], ()>>,
     open: Option<Table<'txn, [u8; 16], ()>>,
     pub(super) ended_at: Option<Table<'txn, [u8; 24], ()>>,
     deliveries: Option<Table<'txn, &'static [u8], &'static [u8]>>,
@@ -63,6 +65,10 @@ pub(crate) struct Batch<'txn> {
     resources: Option<Table<'txn, &'static [u8], &'static [u8]>>,
     blobs: Option<Table<'txn, [u8; 32], &'static [u8]>>,
 }
+
+/// By workflow, by status, and by how many bytes they grow.
+pub(super) type Indexes<'a, 'txn> =
+    (&'a mut Table<'txn, &'static [u8], ()>, &'a mut Table<'txn, &'static [u8], ()>, &'a mut i64);
 
 /// The table in a place, opened if it is not.
 pub(super) fn table<'a, 'txn, K: Key + 'static, V: Value + 'static>(
@@ -114,6 +120,7 @@ impl<'txn> Batch<'txn> {
             journals: None,
             summaries: None,
             by_workflow: None,
+            open_by_workflow: None,
             by_status: None,
             open: None,
             ended_at: None,
@@ -256,15 +263,15 @@ impl<'txn> Batch<'txn> {
 
         let was = before.map(|head| head.status);
         if was != Some(journal.status) {
-            let by_workflow = table(&mut self.by_workflow, self.transaction, tables::BY_WORKFLOW)?;
-            let by_status = table(&mut self.by_status, self.transaction, tables::BY_STATUS)?;
             if let Some(was) = was {
                 let (workflow_key, status_key) = journal.index_keys_with(was);
-                take(by_workflow, &mut self.grown, workflow_key.as_slice())?;
-                take(by_status, &mut self.grown, status_key.as_slice())?;
+                let (by_workflow, by_status, grown) = self.indexes(was)?;
+                take(by_workflow, grown, workflow_key.as_slice())?;
+                take(by_status, grown, status_key.as_slice())?;
             }
-            put(by_workflow, &mut self.grown, journal.by_workflow.as_slice(), ())?;
-            put(by_status, &mut self.grown, journal.by_status.as_slice(), ())?;
+            let (by_workflow, by_status, grown) = self.indexes(journal.status)?;
+            put(by_workflow, grown, journal.by_workflow.as_slice(), ())?;
+            put(by_status, grown, journal.by_status.as_slice(), ())?;
         }
 
         let was_open = was.is_some_and(|status| !status.is_final());
@@ -289,6 +296,16 @@ impl<'txn> Batch<'txn> {
             }
         }
         Ok(())
+    }
+
+    /// The tables that list executions of a status by workflow and by status, and what they grow by.
+    pub(super) fn indexes(&mut self, status: Status) -> Result<Indexes<'_, 'txn>, Refusal> {
+        let by_workflow = match status.is_final() {
+            true => table(&mut self.by_workflow, self.transaction, tables::BY_WORKFLOW)?,
+            false => table(&mut self.open_by_workflow, self.transaction, tables::OPEN_BY_WORKFLOW)?,
+        };
+        let by_status = table(&mut self.by_status, self.transaction, tables::BY_STATUS)?;
+        Ok((by_workflow, by_status, &mut self.grown))
     }
 
     /// Forgets at most `limit` deliveries seen before a time.

@@ -60,7 +60,7 @@ pub(crate) struct EncodedJournal {
     pub(crate) entries: Option<Vec<u8>>,
     /// Value in `summaries`.
     pub(crate) summary: Vec<u8>,
-    /// Key in `by_workflow`.
+    /// Key in `by_workflow` or `open_by_workflow`, as its status goes.
     pub(crate) by_workflow: Vec<u8>,
     /// Key in `by_status`.
     pub(crate) by_status: Vec<u8>,
@@ -90,6 +90,13 @@ pub struct SummaryHead {
 /// When an execution ended, as retention sees it; none while it is open.
 pub(crate) fn ended(summary: &Summary) -> Option<Timestamp> {
     summary.status.is_final().then(|| summary.ended_at.unwrap_or(summary.updated_at))
+}
+
+/// The key of an execution in the index by workflow.
+pub(crate) fn by_workflow(summary: &Summary) -> Vec<u8> {
+    let workspace = summary.workspace.as_str().as_bytes();
+    let prefix = tables::workflow_prefix(workspace, summary.revision.workflow_id, summary.status);
+    tables::index_key(prefix, summary.id)
 }
 
 impl EncodedAppend {
@@ -130,7 +137,6 @@ impl EncodedJournal {
         row.push(VERSION);
         row.extend_from_slice(&next.to_be_bytes());
         row.push(tables::status_number(summary.status));
-        let prefix = tables::workflow_prefix(workspace, summary.revision.workflow_id, summary.status);
         Ok(Self {
             id: append.id,
             fence: append.fence,
@@ -140,7 +146,7 @@ impl EncodedJournal {
             ended: ended(summary),
             entries: if append.entries.is_empty() { None } else { Some(entries(&append.entries)?) },
             summary: write_json("summary", row, summary)?,
-            by_workflow: tables::index_key(prefix, append.id),
+            by_workflow: by_workflow(summary),
             by_status: tables::index_key(tables::status_prefix(workspace, summary.status), append.id),
         })
     }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | 1 | the first |
 //! | 2 | `ended_at`, for retention; `counts`; how many bytes are kept |
+//! | 3 | `open_by_workflow`, taken out of `by_workflow` |
 
 use camshaft_model::seams::{Fence, StoreError};
 use redb::{Database, Key, ReadableTable, ReadableTableMetadata, Table, TableDefinition, Value, WriteTransaction};
@@ -16,7 +17,7 @@ use super::database::disk_error;
 use super::tables::{self, Visit};
 
 /// The format that this version writes, and the newest that it reads.
-pub(crate) const FORMAT: u64 = 2;
+pub(crate) const FORMAT: u64 = 3;
 
 /// Makes a database ready for this version and takes the next fence; durable when it returns.
 pub(crate) fn prepare(database: &Database) -> Result<Fence, StoreError> {
@@ -60,6 +61,9 @@ fn migrate(transaction: &WriteTransaction, meta: &mut Table<'_, &str, u64>, foun
         tables::visit(&mut measure).map_err(disk_error)?;
         set(meta, tables::USED_ROW, measure.bytes)?;
     }
+    if found < 3 {
+        part_open(transaction)?;
+    }
     set(meta, tables::FORMAT_ROW, FORMAT)?;
     tracing::info!(from = found, to = FORMAT, "the database has a newer format now");
     Ok(())
@@ -76,6 +80,22 @@ fn index_ended(transaction: &WriteTransaction) -> Result<(), StoreError> {
             let key = tables::ended_at_key(at, summary.id);
             ended_at.insert(key, ()).map_err(|error| disk_error(error.into()))?;
         }
+    }
+    Ok(())
+}
+
+/// Format 3 has a table of its own for what lists open executions by workflow.
+fn part_open(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    let open = transaction.open_table(tables::OPEN).map_err(|error| disk_error(error.into()))?;
+    let summaries = transaction.open_table(tables::SUMMARIES).map_err(|error| disk_error(error.into()))?;
+    let mut from = transaction.open_table(tables::BY_WORKFLOW).map_err(|error| disk_error(error.into()))?;
+    let mut to = transaction.open_table(tables::OPEN_BY_WORKFLOW).map_err(|error| disk_error(error.into()))?;
+    for row in open.iter().map_err(|error| disk_error(error.into()))? {
+        let id = row.map_err(|error| disk_error(error.into()))?.0.value();
+        let Some(row) = summaries.get(id).map_err(|error| disk_error(error.into()))? else { continue };
+        let key = codec::by_workflow(&codec::read_summary(row.value())?);
+        from.remove(key.as_slice()).map_err(|error| disk_error(error.into()))?;
+        to.insert(key.as_slice(), ()).map_err(|error| disk_error(error.into()))?;
     }
     Ok(())
 }

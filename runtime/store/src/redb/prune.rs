@@ -9,6 +9,7 @@
 
 use camshaft_model::ids::ExecutionId;
 use camshaft_model::seams::{Prune, Pruned, StoreError};
+use camshaft_model::summary::Status;
 use redb::ReadableTable;
 
 use super::apply::{Batch, Refusal, table, take};
@@ -21,8 +22,8 @@ const BYTES_MAX: usize = 4 << 20;
 struct Plan {
     ended_at: [u8; 24],
     id: ExecutionId,
-    /// Keys in `by_workflow` and `by_status`; none where an earlier transaction took them.
-    indexed: Option<(Vec<u8>, Vec<u8>)>,
+    /// Its status, and its keys in the indexes by workflow and by status; none where an earlier transaction took them.
+    indexed: Option<(Status, Vec<u8>, Vec<u8>)>,
     /// Keys in `journals`.
     rows: Vec<[u8; 24]>,
     /// Whether these are all rows that are left.
@@ -83,10 +84,9 @@ impl Batch<'_> {
             None => None,
             Some(row) => {
                 let summary = codec::read_summary(row.value())?;
-                let workspace = summary.workspace.as_str().as_bytes();
-                let (workflow, status) = (summary.revision.workflow_id, summary.status);
-                let by_workflow = tables::index_key(tables::workflow_prefix(workspace, workflow, status), id);
-                Some((by_workflow, tables::index_key(tables::status_prefix(workspace, status), id)))
+                let (workspace, status) = (summary.workspace.as_str().as_bytes(), summary.status);
+                let by_workflow = codec::by_workflow(&summary);
+                Some((status, by_workflow, tables::index_key(tables::status_prefix(workspace, status), id)))
             }
         };
         let journals = table(&mut self.journals, self.transaction, tables::JOURNALS)?;
@@ -106,11 +106,10 @@ impl Batch<'_> {
     }
 
     fn carry_out(&mut self, plan: &Plan) -> Result<(), Refusal> {
-        if let Some((workflow, status)) = &plan.indexed {
-            let by_workflow = table(&mut self.by_workflow, self.transaction, tables::BY_WORKFLOW)?;
-            take(by_workflow, &mut self.grown, workflow.as_slice())?;
-            let by_status = table(&mut self.by_status, self.transaction, tables::BY_STATUS)?;
-            take(by_status, &mut self.grown, status.as_slice())?;
+        if let Some((status, workflow_key, status_key)) = &plan.indexed {
+            let (by_workflow, by_status, grown) = self.indexes(*status)?;
+            take(by_workflow, grown, workflow_key.as_slice())?;
+            take(by_status, grown, status_key.as_slice())?;
             let summaries = table(&mut self.summaries, self.transaction, tables::SUMMARIES)?;
             take(summaries, &mut self.grown, *plan.id.as_bytes())?;
         }

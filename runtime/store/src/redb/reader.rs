@@ -3,7 +3,7 @@
 //! Lists never look at rows that they do not show: a page is the newest of several ranges of an index (one for each
 //! workspace and status asked for), merged.
 
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use camshaft_model::entry::{Entry, Sequence};
@@ -79,8 +79,11 @@ pub(crate) fn summaries(transaction: &ReadTransaction, query: &SummaryQuery) -> 
         return Ok(page);
     }
     let index = match query.workflow {
-        Some(_) => transaction.open_table(tables::BY_WORKFLOW).map_err(failed)?,
-        None => transaction.open_table(tables::BY_STATUS).map_err(failed)?,
+        Some(_) => {
+            let open = transaction.open_table(tables::OPEN_BY_WORKFLOW).map_err(failed)?;
+            Index { open: Some(open), ended: transaction.open_table(tables::BY_WORKFLOW).map_err(failed)? }
+        }
+        None => Index { open: None, ended: transaction.open_table(tables::BY_STATUS).map_err(failed)? },
     };
     for id in newest(&index, query)? {
         page.push(summary_of(&summaries, id)?);
@@ -95,12 +98,35 @@ fn summary_of(summaries: &ReadOnlyTable<[u8; 16], &'static [u8]>, id: ExecutionI
     codec::read_summary(row.value())
 }
 
+/// The keys that a list goes by.
+struct Index {
+    /// Those of open executions, where they have a table of their own.
+    open: Option<ReadOnlyTable<&'static [u8], ()>>,
+    /// Those of ended ones, or all.
+    ended: ReadOnlyTable<&'static [u8], ()>,
+}
+
+impl Index {
+    fn of(&self, status: Status) -> &ReadOnlyTable<&'static [u8], ()> {
+        self.open.as_ref().filter(|_| !status.is_final()).unwrap_or(&self.ended)
+    }
+
+    /// The workspaces that it holds.
+    fn workspaces(&self) -> Result<BTreeSet<Vec<u8>>, StoreError> {
+        let mut all = workspaces(&self.ended)?;
+        if let Some(open) = &self.open {
+            all.extend(workspaces(open)?);
+        }
+        Ok(all.into_iter().collect())
+    }
+}
+
 /// The newest executions of the ranges that a query asks for.
-fn newest(index: &ReadOnlyTable<&'static [u8], ()>, query: &SummaryQuery) -> Result<Vec<ExecutionId>, StoreError> {
+fn newest(index: &Index, query: &SummaryQuery) -> Result<Vec<ExecutionId>, StoreError> {
     let statuses: &[Status] = if query.statuses.is_empty() { &Status::ALL } else { &query.statuses };
     let workspaces = match &query.workspace {
-        Some(workspace) => vec![workspace.as_str().as_bytes().to_vec()],
-        None => workspaces(index)?,
+        Some(workspace) => BTreeSet::from([workspace.as_str().as_bytes().to_vec()]),
+        None => index.workspaces()?,
     };
     let mut ranges = Vec::new();
     let mut heads = BinaryHeap::new();
@@ -114,7 +140,7 @@ fn newest(index: &ReadOnlyTable<&'static [u8], ()>, query: &SummaryQuery) -> Res
                 Some(before) => tables::index_key(prefix.clone(), before),
                 None => tables::behind(prefix.clone()).unwrap_or_else(|| vec![u8::MAX; 1]),
             };
-            let mut range = index.range::<&[u8]>(prefix.as_slice()..end.as_slice()).map_err(failed)?;
+            let mut range = index.of(*status).range::<&[u8]>(prefix.as_slice()..end.as_slice()).map_err(failed)?;
             if let Some(id) = newest_of(&mut range)? {
                 heads.push((id, ranges.len()));
                 ranges.push(range);
@@ -141,7 +167,7 @@ fn newest_of(range: &mut redb::Range<'_, &'static [u8], ()>) -> Result<Option<Ex
     id.map(Some).ok_or_else(|| StoreError::Damaged("a key of an index holds no execution".to_owned()))
 }
 
-/// The workspaces that an index holds, by leaping from each to the first row behind it.
+/// The workspaces that a table of an index holds, by leaping from each to the first row behind it.
 fn workspaces(index: &ReadOnlyTable<&'static [u8], ()>) -> Result<Vec<Vec<u8>>, StoreError> {
     let mut workspaces: Vec<Vec<u8>> = Vec::new();
     loop {

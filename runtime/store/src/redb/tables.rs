@@ -4,7 +4,8 @@
 //! meta          "format" | "fence" | "used"                       -> u64
 //! journals      execution 16, first sequence u64                  -> the entries of one append
 //! summaries     execution 16                                      -> next sequence, status, summary
-//! by_workflow   workspace NUL, workflow 16, status, execution 16  -> ()
+//! by_workflow   workspace NUL, workflow 16, status, execution 16  -> (), of ended executions
+//! open_by_workflow  the same, of open ones                        -> ()
 //! by_status     workspace NUL, status, execution 16               -> ()
 //! open          execution 16                                      -> ()
 //! ended_at      time u64, execution 16                            -> ()
@@ -17,6 +18,9 @@
 //!
 //! Numbers in keys are big-endian, so that rows stand in the order of what they name. Execution ids are ordered by time:
 //! an append adds at the end of each table, and a list is the end of a range, read backwards.
+//!
+//! By workflow, the open ones stand in a table of their own: it stays small, and so an event that starts many workflows changes few
+//! pages of it, however many executions of them are kept.
 
 use camshaft_model::entry::Sequence;
 use camshaft_model::ids::{ExecutionId, Name, ResourceId};
@@ -37,6 +41,7 @@ pub(crate) const USED_ROW: &str = "used";
 pub(crate) const JOURNALS: TableDefinition<'_, [u8; 24], &[u8]> = TableDefinition::new("journals");
 pub(crate) const SUMMARIES: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("summaries");
 pub(crate) const BY_WORKFLOW: TableDefinition<'_, &[u8], ()> = TableDefinition::new("by_workflow");
+pub(crate) const OPEN_BY_WORKFLOW: TableDefinition<'_, &[u8], ()> = TableDefinition::new("open_by_workflow");
 pub(crate) const BY_STATUS: TableDefinition<'_, &[u8], ()> = TableDefinition::new("by_status");
 pub(crate) const OPEN: TableDefinition<'_, [u8; 16], ()> = TableDefinition::new("open");
 pub(crate) const ENDED_AT: TableDefinition<'_, [u8; 24], ()> = TableDefinition::new("ended_at");
@@ -62,6 +67,7 @@ pub(crate) fn visit<T: Visit>(visitor: &mut T) -> Result<(), T::Error> {
     visitor.table(JOURNALS)?;
     visitor.table(SUMMARIES)?;
     visitor.table(BY_WORKFLOW)?;
+    visitor.table(OPEN_BY_WORKFLOW)?;
     visitor.table(BY_STATUS)?;
     visitor.table(OPEN)?;
     visitor.table(ENDED_AT)?;
@@ -95,7 +101,7 @@ pub(crate) fn status_prefix(workspace: &[u8], status: Status) -> Vec<u8> {
     key
 }
 
-/// What rows of `by_workflow` begin with.
+/// What rows of `by_workflow` and `open_by_workflow` begin with.
 pub(crate) fn workflow_prefix(workspace: &[u8], workflow: ResourceId, status: Status) -> Vec<u8> {
     let mut key = Vec::with_capacity(workspace.len() + 34);
     key.extend_from_slice(workspace);
