@@ -75,28 +75,32 @@ impl Accepted {
     }
 }
 
-/// Durable executions begin to run, or stand in line.
+/// Executions that are durable: those in line wait for their turn, the others run. Each can be told something once this returns; whoever
+/// brought them does not wait until all have begun.
 pub(crate) fn begin_all(engine: &Arc<Engine>, accepted: Vec<Accepted>) {
     let fence = engine.parts.store.fence();
-    for Accepted { start, state, seat, .. } in accepted {
-        let published = start.published;
-        if let Some(queued_at) = state.queued_at {
-            let topics = published.program.topics().map(str::to_owned);
-            engine.live.listen(&published.workspace, topics, state.invocation.id);
-            let due = Some(queued_at.plus(limits::QUEUED_MAX));
-            let id = state.invocation.id;
-            engine.live.park(id, Parked { due, fence });
-            if !engine.gates.is_in_line(published.revision.workflow_id, id) {
-                // Its turn came before it could be told.
-                engine.tell_later(id, Command::Start);
-            }
-            continue;
+    let (in_line, ready): (Vec<_>, Vec<_>) = accepted.into_iter().partition(Accepted::is_in_line);
+    for Accepted { start: Start { published, .. }, state, .. } in in_line {
+        let topics = published.program.topics().map(str::to_owned);
+        let id = state.invocation.id;
+        engine.live.listen(&published.workspace, topics, id);
+        engine.live.park(id, Parked { due: state.queued_at.map(|at| at.plus(limits::QUEUED_MAX)), fence });
+        if !engine.gates.is_in_line(published.revision.workflow_id, id) {
+            // Its turn came before it could be told.
+            engine.tell_later(id, Command::Start);
         }
-        Driver::spawn(
-            engine,
-            Beginning { published, state, pending: Vec::new(), first: First::default(), fence, seat: Some(seat) },
-        );
     }
+    engine.live.expect(ready.iter().map(Accepted::id));
+    for Accepted { start: Start { published, .. }, state, .. } in &ready {
+        engine.live.listen(&published.workspace, published.program.topics().map(str::to_owned), state.invocation.id);
+    }
+    let engine = engine.clone();
+    tokio::spawn(async move {
+        for Accepted { start: Start { published, .. }, state, seat, .. } in ready {
+            let (pending, first) = (Vec::new(), First::default());
+            Driver::spawn(&engine, Beginning { published, state, pending, first, fence, seat: Some(seat) });
+        }
+    });
 }
 
 impl Engine {

@@ -60,7 +60,7 @@ pub(crate) struct Handle {
 enum Standing {
     Driven(Handle),
     Parked(Parked),
-    /// Its journal is being read; commands are kept for the driver.
+    /// Its driver begins, or its journal is being read for it; commands are kept for the driver.
     Waking(Vec<Command>),
 }
 
@@ -121,6 +121,14 @@ pub(crate) enum Told {
 }
 
 impl Live {
+    /// Executions that are driven in a moment; what they are told meanwhile is kept for their drivers.
+    pub(crate) fn expect(&self, ids: impl IntoIterator<Item = ExecutionId>) {
+        let mut all = self.lock();
+        for id in ids {
+            all.standing.entry(id).or_insert_with(|| Standing::Waking(Vec::new()));
+        }
+    }
+
     /// The execution is driven from now on. Commands that came for it meanwhile go first.
     pub(crate) fn drive(&self, id: ExecutionId, handle: Handle) {
         let mut all = self.lock();
