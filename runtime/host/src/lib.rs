@@ -156,14 +156,15 @@ impl Plugins for Host {
         integration: &'a Integration,
         request: &'a WebhookRequest,
     ) -> BoxFuture<'a, Result<Receipt, Refusal>> {
-        AssertUnwindSafe(self.receive_delivery(integration, request))
-            .catch_unwind()
-            .map(|received| {
-                received.unwrap_or_else(|_| {
-                    Err(Refusal::Broken(Failure::new(FailureKind::Failed, "the host failed during this call")))
-                })
-            })
-            .boxed()
+        unless_it_panics(self.receive_delivery(integration, request, false))
+    }
+
+    fn examine<'a>(
+        &'a self,
+        integration: &'a Integration,
+        request: &'a WebhookRequest,
+    ) -> BoxFuture<'a, Result<Receipt, Refusal>> {
+        unless_it_panics(self.receive_delivery(integration, request, true))
     }
 
     fn sign<'a>(
@@ -171,15 +172,16 @@ impl Plugins for Host {
         integration: &'a Integration,
         sample: Sample,
     ) -> BoxFuture<'a, Result<WebhookRequest, Refusal>> {
-        AssertUnwindSafe(self.sign_sample(integration, sample))
-            .catch_unwind()
-            .map(|signed| {
-                signed.unwrap_or_else(|_| {
-                    Err(Refusal::Broken(Failure::new(FailureKind::Failed, "the host failed during this call")))
-                })
-            })
-            .boxed()
+        unless_it_panics(self.sign_sample(integration, sample))
     }
+}
+
+/// What an adapter's call comes to, whatever happens in it.
+fn unless_it_panics<'a, T: 'a>(
+    call: impl Future<Output = Result<T, Refusal>> + Send + 'a,
+) -> BoxFuture<'a, Result<T, Refusal>> {
+    let panicked = |_| Err(Refusal::Broken(Failure::new(FailureKind::Failed, "the host failed during this call")));
+    AssertUnwindSafe(call).catch_unwind().map(move |called| called.unwrap_or_else(panicked)).boxed()
 }
 
 /// The BLAKE3 digest of a component's bytes.

@@ -1,10 +1,14 @@
 //! One delivery through an adapter: verify, answer, or hand back events.
 
-use camshaft_model::ids::Name;
+use std::sync::Arc;
+
+use camshaft_model::ids::{Name, SecretName};
 use camshaft_model::language::template::depth;
 use camshaft_model::limits;
 use camshaft_model::outcome::{Failure, FailureKind};
-use camshaft_model::seams::{AdapterEvent, AdapterResponse, Integration, Receipt, Refusal, WebhookRequest};
+use camshaft_model::seams::{
+    AdapterEvent, AdapterResponse, Integration, Permissions, Receipt, Refusal, WebhookRequest,
+};
 use camshaft_model::time::Timestamp;
 use wasmtime::Store;
 
@@ -17,14 +21,18 @@ use crate::registry::{Adapter, Prepared};
 use crate::state::{CallState, Caller};
 
 impl Host {
+    /// Lets an adapter look at a delivery, with what it is granted or cut off from everybody.
     pub(crate) async fn receive_delivery(
         &self,
         integration: &Integration,
         request: &WebhookRequest,
+        is_cut_off: bool,
     ) -> Result<Receipt, Refusal> {
         let adapter = self.adapter(integration).await?;
         let Ok(_place) = self.places.acquire().await else { return Err(broken("the host is stopping")) };
-        let mut store = self.store_of(integration)?;
+        let nothing: Arc<dyn Permissions> = Arc::new(Nothing);
+        let permissions = if is_cut_off { &nothing } else { &self.permissions };
+        let mut store = self.store_of(integration, permissions)?;
         let (request, lowered) = (lower_request(request), lower_integration(integration));
         let running = async {
             let instance = adapter.pre.instantiate_async(&mut store).await?;
@@ -51,13 +59,17 @@ impl Host {
     }
 
     /// A store for a call of an integration's adapter, which masks the integration's secrets.
-    pub(crate) fn store_of(&self, integration: &Integration) -> Result<Store<CallState>, Refusal> {
+    pub(crate) fn store_of(
+        &self,
+        integration: &Integration,
+        permissions: &Arc<dyn Permissions>,
+    ) -> Result<Store<CallState>, Refusal> {
         let caller = Caller {
             plugin: integration.adapter.name.clone(),
             workspace: integration.workspace.clone(),
             environment: Name::new("production").map_err(|_| broken("the environment has no name"))?,
         };
-        let mut store = CallState::store(&self.machine, caller, self.budget, &self.permissions);
+        let mut store = CallState::store(&self.machine, caller, self.budget, permissions);
         let mask = &mut store.data_mut().mask;
         for (name, values) in &integration.secrets {
             values.iter().for_each(|value| mask.add(name, value));
@@ -89,6 +101,19 @@ impl Host {
             Returned::Trapped(error) => Err(Refusal::Broken(breach.unwrap_or_else(|| trapped(&error)))),
             Returned::OutOfTime => Err(Refusal::Broken(out_of_time(self.budget.wall))),
         }
+    }
+}
+
+/// Nothing is granted.
+struct Nothing;
+
+impl Permissions for Nothing {
+    fn grant(&self, _: &Name, _: &Name) -> Arc<Grant> {
+        Arc::default()
+    }
+
+    fn secret(&self, _: &Name, _: &Name, _: &SecretName) -> Option<String> {
+        None
     }
 }
 

@@ -20,7 +20,7 @@ impl Host {
             return Err(Refusal::Unsupported(message));
         };
         let Ok(_place) = self.places.acquire().await else { return Err(broken("the host is stopping")) };
-        let mut store = self.store_of(integration)?;
+        let mut store = self.store_of(integration, &self.permissions)?;
         let lowered = lower_integration(integration);
         let to_sign = signer::Sample {
             event: sample.event,

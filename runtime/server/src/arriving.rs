@@ -15,6 +15,8 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
+use crate::connections::{Coming, Connection};
+
 /// Bounds on a body, whatever its size may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
@@ -49,6 +51,8 @@ struct State {
     /// Only while nothing comes.
     waiting: Option<Pin<Box<Sleep>>>,
     is_touched: bool,
+    /// Its connection hears of each piece, and of the end.
+    coming: Option<Coming>,
     /// Nothing comes any more: the end, a fault, or too long a pause.
     is_over: bool,
 }
@@ -57,7 +61,7 @@ struct State {
 struct Arriving(Arc<Mutex<State>>);
 
 /// The half that reads away what is left.
-pub struct Rest {
+pub(crate) struct Rest {
     state: Arc<Mutex<State>>,
     /// The client waits for `100 Continue` before it sends anything (RFC 9110, 10.1.1), so there may be nothing to read.
     is_asked_first: bool,
@@ -71,7 +75,10 @@ impl State {
         }
         if let Poll::Ready(frame) = self.body.as_mut().poll_frame(context) {
             self.waiting = None;
-            self.is_over = !matches!(frame, Some(Ok(_))) || self.body.is_end_stream();
+            self.coming.iter().for_each(Coming::touch);
+            if !matches!(frame, Some(Ok(_))) || self.body.is_end_stream() {
+                self.end();
+            }
             return Poll::Ready(frame);
         }
         let now = Instant::now();
@@ -80,9 +87,14 @@ impl State {
             .waiting
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.min(now + self.patience.pause))));
         ready!(waiting.as_mut().poll(context));
-        self.is_over = true;
+        self.end();
         let late = std::io::Error::new(std::io::ErrorKind::TimedOut, "the body comes too slowly");
         Poll::Ready(Some(Err(axum::Error::new(late))))
+    }
+
+    fn end(&mut self) {
+        self.is_over = true;
+        self.coming = None;
     }
 }
 
@@ -104,8 +116,12 @@ impl hyper::body::Body for Arriving {
     }
 }
 
-/// The request for whoever answers it, and what to do once it is answered. Nothing, where there is no body.
-pub fn bounded<B>(request: Request<B>, patience: Patience) -> (Request<Body>, Option<Rest>)
+/// A request of a connection for whoever answers it, and what to do once it is answered. Nothing, where there is no body.
+pub(crate) fn bounded<B>(
+    request: Request<B>,
+    patience: Patience,
+    connection: &Arc<Connection>,
+) -> (Request<Body>, Option<Rest>)
 where
     B: hyper::body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<axum::BoxError>,
@@ -116,15 +132,23 @@ where
     }
     let is_asked_first = head.headers.contains_key(header::EXPECT);
     let body: AnyBody = Box::pin(body.map_err(axum::Error::new));
-    let state =
-        Arc::new(Mutex::new(State { body, patience, until: None, waiting: None, is_touched: false, is_over: false }));
+    let state = State {
+        body,
+        patience,
+        until: None,
+        waiting: None,
+        is_touched: false,
+        coming: Some(connection.body()),
+        is_over: false,
+    };
+    let state = Arc::new(Mutex::new(state));
     let rest = Rest { state: state.clone(), is_asked_first };
     (Request::from_parts(head, Body::new(Arriving(state))), Some(rest))
 }
 
 impl Rest {
     /// Reads away what is left of the body. An end of patience only means that the client gets its answer as it may.
-    pub async fn discard(self) {
+    pub(crate) async fn discard(self) {
         let (mut left, patience) = {
             let state = self.state.lock().expect("nobody panics with a body");
             if state.is_over || (self.is_asked_first && !state.is_touched) {

@@ -26,6 +26,7 @@ pub mod tokens;
 pub mod vault;
 
 pub mod arriving;
+mod connections;
 pub mod envelope;
 pub mod listener;
 pub mod observe;

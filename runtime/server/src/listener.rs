@@ -1,6 +1,7 @@
-//! The accept loop: connections with a bound on their number and on the time that headers may take, and a graceful end.
+//! The accept loop: connections with a bound on their number and on the time that they may take for nothing, and a graceful end.
 
 use std::future::Future;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +10,15 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 use crate::arriving::{Patience, bounded};
+use crate::connections::{Connection, Connections, held};
 use crate::envelope::Envelope;
 
-/// Connections at once; further ones wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 10_000;
-/// How long the headers of a request may take, the first byte to the last.
-const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 /// How long requests under way may take once the server was asked to stop.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long connections may take to close after that.
@@ -29,24 +28,52 @@ const NO_ROOM: Duration = Duration::from_millis(50);
 /// Requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 256;
 
+/// What clients may take of the server.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Connections at once. One more closes some that nothing was heard of for the longest.
+    pub connections: usize,
+    /// How long the headers of a request may take, and the first byte of a connection.
+    pub headers: Duration,
+    /// How long a connection may be kept between two requests. That of HTTP/1 is asked for its next headers meanwhile.
+    pub idle: Duration,
+    /// Bounds on a body.
+    pub patience: Patience,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connections: 16_384,
+            headers: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            patience: Patience::default(),
+        }
+    }
+}
+
 /// Answers connections until `stop` is ready; then takes no new ones, lets requests under way finish for a moment, calls
 /// `settle`, and lets the remaining connections close.
 pub async fn listen<S: Future<Output = ()>>(
     listener: TcpListener,
     envelope: Arc<Envelope>,
-    patience: Patience,
+    bounds: Bounds,
     stop: impl Future<Output = ()>,
     settle: impl FnOnce() -> S,
 ) {
     let mut server = Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
+    server.http1().timer(TokioTimer::new()).header_read_timeout(bounds.headers);
     server.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
     let server = Arc::new(server);
-    let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (going, gone) = watch::channel(());
+    let connections = Connections::new();
+    let room = Arc::new(Semaphore::new(bounds.connections));
 
     let mut stop = pin!(stop);
     loop {
+        if room.available_permits() == 0 {
+            connections.make_room();
+        }
         let place = tokio::select! {
             biased;
             () = &mut stop => break,
@@ -60,40 +87,83 @@ pub async fn listen<S: Future<Output = ()>>(
                 Err(error) => {
                     // The peer may be gone already, which concerns nobody; too many open files does.
                     tracing::debug!(%error, "a connection was not accepted");
-                    tokio::time::sleep(NO_ROOM).await;
+                    if error.kind() != io::ErrorKind::ConnectionAborted {
+                        connections.make_room();
+                        tokio::time::sleep(NO_ROOM).await;
+                    }
                     continue;
                 }
             },
         };
         // An answer is written at once; waiting for more of it to send would only delay it.
         let _ = stream.set_nodelay(true);
-        let envelope = envelope.clone();
+        let (envelope, opened) = (envelope.clone(), connections.open());
+        let connection = opened.connection.clone();
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let envelope = envelope.clone();
+            let (envelope, under_way) = (envelope.clone(), connection.request());
+            let (request, rest) = bounded(request, bounds.patience, &connection);
             async move {
-                let (request, rest) = bounded(request, patience);
                 let answer = envelope.answer(request, Some(peer)).await;
                 if let Some(rest) = rest {
                     rest.discard().await;
                 }
-                Ok::<_, std::convert::Infallible>(answer)
+                Ok::<_, std::convert::Infallible>(held(answer, under_way))
             }
         });
-        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
+        let serving = server.serve_connection(TokioIo::new(stream), service).into_owned();
+        let gone = gone.clone();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::trace!(%error, "a connection broke off");
-            }
+            serve(serving, &opened.connection, bounds, gone).await;
             drop(place);
         });
     }
 
-    drop(listener);
-    let mut closing = pin!(graceful.shutdown());
-    let is_closed = tokio::time::timeout(GRACE, &mut closing).await.is_ok();
+    drop((listener, gone));
+    going.send_replace(());
+    let is_closed = tokio::time::timeout(GRACE, going.closed()).await.is_ok();
     settle().await;
     if !is_closed {
-        let _ = tokio::time::timeout(CLOSING, closing).await;
+        let _ = tokio::time::timeout(CLOSING, going.closed()).await;
+    }
+}
+
+/// Serves a connection until it ends: by itself, because it wants nothing for too long, because its place is needed, or because the
+/// server stops.
+async fn serve<C>(serving: C, connection: &Connection, bounds: Bounds, mut stop: watch::Receiver<()>)
+where
+    C: GracefulConnection<Error: std::fmt::Display>,
+{
+    let mut serving = pin!(serving);
+    let mut is_asked_to_close = false;
+    let mut look_at = Instant::now() + bounds.headers;
+    loop {
+        tokio::select! {
+            ended = serving.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::trace!(%error, "a connection broke off");
+                }
+                return;
+            }
+            () = connection.closing.notified() => return,
+            _ = stop.changed(), if !is_asked_to_close => {
+                is_asked_to_close = true;
+                serving.as_mut().graceful_shutdown();
+            }
+            () = tokio::time::sleep_until(look_at) => {
+                let allowed = if connection.has_asked() { bounds.idle } else { bounds.headers };
+                let now = Instant::now();
+                look_at = connection.idle_since().map_or(now, |since| since) + allowed;
+                if look_at > now {
+                    continue;
+                }
+                if is_asked_to_close {
+                    return;
+                }
+                // Whoever speaks HTTP/2 is told, and has a moment to say good-bye.
+                is_asked_to_close = true;
+                serving.as_mut().graceful_shutdown();
+                look_at = now + CLOSING;
+            }
+        }
     }
 }

@@ -25,7 +25,6 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use crate::api::{self, App, Instance, connect};
-use crate::arriving::Patience;
 use crate::backup::{self, Backups};
 use crate::catalog::Catalog;
 use crate::config::Config;
@@ -35,7 +34,7 @@ use crate::folder::DataFolder;
 use crate::inspector::{Inspector, Unfit};
 use crate::letters::announcing::Announcing;
 use crate::letters::{self, Letters};
-use crate::listener;
+use crate::listener::{self, Bounds};
 use crate::observe::{self, Metrics};
 use crate::operator;
 use crate::readiness::Readiness;
@@ -282,7 +281,7 @@ impl Server {
                 instance.readiness.stop();
             }
         };
-        listener::listen(listener, envelope, Patience::default(), stop, || async { engine.stop().await }).await;
+        listener::listen(listener, envelope, Bounds::default(), stop, || async { engine.stop().await }).await;
         beside.iter().for_each(tokio::task::JoinHandle::abort);
         write_uses(&instance).await;
         instance.tallies.write(&*instance.store).await;

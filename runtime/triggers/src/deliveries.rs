@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use bytes::Bytes;
 use camshaft_model::ids::ResourceId;
 use camshaft_model::limits;
 use camshaft_model::seams::WebhookRequest;
@@ -26,9 +27,10 @@ pub struct RefusedDelivery {
     pub status: u16,
     /// The message that it was answered with.
     pub reason: String,
-    /// All that came, of the latest [`REQUESTS_KEPT`]; none where the body was never read or is larger than
-    /// [`limits::REFUSED_BODY_BYTES_MAX`].
+    /// What came, of the latest [`REQUESTS_KEPT`]; none where the body was never read.
     pub request: Option<Arc<WebhookRequest>>,
+    /// Bytes of the body that came; [`limits::REFUSED_BODY_BYTES_MAX`] of them are kept.
+    pub body_bytes: usize,
 }
 
 /// The deliveries of one integration since the server started.
@@ -80,9 +82,20 @@ impl Deliveries {
     }
 }
 
+impl RefusedDelivery {
+    /// All that came, where all of it is kept.
+    pub fn whole(&self) -> Option<&WebhookRequest> {
+        self.request.as_deref().filter(|request| request.body.len() == self.body_bytes)
+    }
+}
+
 /// A delivery as it is kept where it is refused.
-pub(crate) fn kept(request: WebhookRequest) -> Option<Arc<WebhookRequest>> {
-    (request.body.len() <= limits::REFUSED_BODY_BYTES_MAX).then(|| Arc::new(request))
+pub(crate) fn kept(mut request: WebhookRequest) -> Arc<WebhookRequest> {
+    if request.body.len() > limits::REFUSED_BODY_BYTES_MAX {
+        // A copy: a slice would keep all of it in memory.
+        request.body = Bytes::copy_from_slice(&request.body[..limits::REFUSED_BODY_BYTES_MAX]);
+    }
+    Arc::new(request)
 }
 
 impl Tally {
@@ -130,6 +143,7 @@ mod tests {
                 status: 401,
                 reason: String::new(),
                 request: None,
+                body_bytes: 0,
             });
         }
         let counts = deliveries.counts(id);

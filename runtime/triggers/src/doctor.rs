@@ -1,13 +1,20 @@
 //! Why a delivery was refused. It is shown to its adapter again, each time with one circumstance changed: what makes the adapter
-//! accept it is what was wrong. So this knows nothing of any vendor.
+//! accept it is what was wrong. So this knows nothing of any vendor. Nobody outside hears of it.
+
+use std::io;
 
 use bytes::Bytes;
 use camshaft_model::Value;
-use camshaft_model::seams::{Integration, Plugins, WebhookRequest};
+use camshaft_model::seams::{Integration, Plugins, Refusal, WebhookRequest};
 use camshaft_model::time::Timestamp;
+use serde::Serialize;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
 
 /// Times that a delivery may be dated with; what looks like more is not tried.
 const TIMES_TRIED: usize = 16;
+/// The shortest time of RFC 3339: `2023-11-14T22:13:20Z`.
+const RFC_3339_BYTES: usize = 20;
 /// Microseconds of a second.
 const SECOND: u64 = 1_000_000;
 
@@ -24,13 +31,17 @@ pub enum Cause {
     Body(&'static str),
     /// Nothing of that: the secret is another one, or the sender.
     Unknown,
+    /// Its adapter asks somebody outside before it believes it, so it cannot be shown again.
+    AsksOthers,
 }
 
 /// What was wrong with a delivery that the adapter did not believe.
 pub async fn cause(plugins: &dyn Plugins, integration: &Integration, refused: &WebhookRequest) -> Cause {
-    let accepts = async |request: WebhookRequest| plugins.receive(integration, &request).await.is_ok();
-    if accepts(refused.clone()).await {
-        return Cause::Mended;
+    let accepts = async |request: WebhookRequest| plugins.examine(integration, &request).await.is_ok();
+    match plugins.examine(integration, refused).await {
+        Ok(_) => return Cause::Mended,
+        Err(Refusal::Unavailable(_)) => return Cause::AsksOthers,
+        Err(_) => {}
     }
     for time in times(refused) {
         if accepts(WebhookRequest { received_at: time, ..refused.clone() }).await {
@@ -50,20 +61,16 @@ pub async fn cause(plugins: &dyn Plugins, integration: &Integration, refused: &W
     Cause::Unknown
 }
 
-/// What may be the time that a delivery is dated with: seconds or milliseconds since 1970, as vendors write them into headers,
-/// queries and bodies.
+/// What may be the time that a delivery is dated with: seconds or milliseconds since 1970, or RFC 3339, as vendors write them into
+/// headers, queries and bodies.
 fn times(request: &WebhookRequest) -> Vec<Timestamp> {
     let mut times = Vec::new();
     let texts = request.headers.iter().map(|(_, value)| value.as_slice());
     for text in texts.chain([request.query.as_bytes(), &request.body]) {
-        for digits in text.split(|byte| !byte.is_ascii_digit()) {
-            let unit = match digits.len() {
-                10 => SECOND,
-                13 => SECOND / 1000,
-                _ => continue,
-            };
-            let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok());
-            let time = number.map(|number| Timestamp(number * unit));
+        let numbers = text.split(|byte| !byte.is_ascii_digit()).map(number);
+        let written =
+            text.split(|byte| !matches!(byte, b'0'..=b'9' | b'T' | b'Z' | b':' | b'.' | b'+' | b'-')).map(written);
+        for time in numbers.chain(written) {
             if let Some(time) = time.filter(|time| !times.contains(time)) {
                 times.push(time);
             }
@@ -73,6 +80,23 @@ fn times(request: &WebhookRequest) -> Vec<Timestamp> {
         }
     }
     times
+}
+
+/// `1700000000`, `1700000000000`
+fn number(digits: &[u8]) -> Option<Timestamp> {
+    let unit = match digits.len() {
+        10 => SECOND,
+        13 => SECOND / 1000,
+        _ => return None,
+    };
+    let number = std::str::from_utf8(digits).ok()?.parse::<u64>().ok()?;
+    Some(Timestamp(number * unit))
+}
+
+/// `2023-11-14T22:13:20Z`
+fn written(text: &[u8]) -> Option<Timestamp> {
+    let is_likely = text.len() >= RFC_3339_BYTES && text[4] == b'-' && text[10] == b'T';
+    std::str::from_utf8(text).ok().filter(|_| is_likely)?.parse().ok()
 }
 
 /// The URL as somebody else may have seen it: behind a proxy that tells of it without being trusted, or that tells nothing.
@@ -125,8 +149,29 @@ fn bodies(body: &Bytes) -> Vec<(&'static str, Vec<u8>)> {
         if let Ok(pretty) = serde_json::to_vec_pretty(&value) {
             bodies.push(("its JSON was put into one line", pretty));
         }
+        let mut spaced = Vec::new();
+        if value.serialize(&mut Serializer::with_formatter(&mut spaced, Spaced)).is_ok() {
+            bodies.push(("the spaces of its JSON were taken out", spaced));
+        }
     }
     bodies
+}
+
+/// A space behind every comma and colon, as Python writes JSON.
+struct Spaced;
+
+impl Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, is_first: bool) -> io::Result<()> {
+        if is_first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, is_first: bool) -> io::Result<()> {
+        if is_first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
 }
 
 #[cfg(test)]
@@ -134,7 +179,7 @@ mod tests {
     use camshaft_model::ids::{Digest, Name, ResourceId};
     use camshaft_model::json;
     use camshaft_model::plugin::PluginPin;
-    use camshaft_model::seams::{Receipt, Refusal, TaskCall, TaskDone};
+    use camshaft_model::seams::{Receipt, TaskCall, TaskDone};
     use futures::FutureExt;
     use futures::future::BoxFuture;
 
@@ -148,7 +193,11 @@ mod tests {
             unreachable!("no task is called here")
         }
 
-        fn receive<'a>(
+        fn receive<'a>(&'a self, _: &'a Integration, _: &'a WebhookRequest) -> BoxFuture<'a, Result<Receipt, Refusal>> {
+            unreachable!("somebody outside would hear of it")
+        }
+
+        fn examine<'a>(
             &'a self,
             _: &'a Integration,
             request: &'a WebhookRequest,
@@ -193,12 +242,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_time_is_found_in_headers_and_bodies_in_seconds_and_milliseconds() {
+    async fn a_time_is_found_in_headers_and_bodies_in_seconds_in_milliseconds_and_written() {
         let in_header = request(&[("Stripe-Signature", "t=1700000000,v1=00")], "{}");
         let at = |seconds: u64| move |request: &WebhookRequest| request.received_at == Timestamp(seconds * SECOND);
         assert_eq!(cause_of(&in_header, at(1_700_000_000)).await, Cause::Clock(Timestamp(1_700_000_000 * SECOND)));
         let in_body = request(&[], r#"{"webhookTimestamp":1700000000000}"#);
         assert_eq!(cause_of(&in_body, at(1_700_000_000)).await, Cause::Clock(Timestamp(1_700_000_000 * SECOND)));
+        for time in ["2023-11-14T22:13:20Z", "2023-11-14T22:13:20.000Z", "2023-11-14T23:13:20+01:00"] {
+            let in_header = request(&[("X-Zendesk-Webhook-Signature-Timestamp", time)], "{}");
+            assert_eq!(cause_of(&in_header, at(1_700_000_000)).await, Cause::Clock(Timestamp(1_700_000_000 * SECOND)));
+        }
         assert_eq!(cause_of(&request(&[], "{}"), at(1_700_000_000)).await, Cause::Unknown);
         let crowd = (1_600_000_000..1_600_000_100).map(|time| format!("{time} ")).collect::<String>();
         assert_eq!(times(&request(&[], &crowd)).len(), TIMES_TRIED);
@@ -228,6 +281,9 @@ mod tests {
         assert_eq!(compact, Cause::Body("its JSON was spread over lines"));
         let pretty = cause_of(&request(&[], "{\"a\":1}"), |request| request.body == "{\n  \"a\": 1\n}").await;
         assert_eq!(pretty, Cause::Body("its JSON was put into one line"));
+        let spaced = "{\"a\": [1, {}], \"b\": \"x\"}";
+        let compact = cause_of(&request(&[], "{\"a\":[1,{}],\"b\":\"x\"}"), |request| request.body == spaced).await;
+        assert_eq!(compact, Cause::Body("the spaces of its JSON were taken out"));
     }
 
     #[tokio::test]

@@ -137,7 +137,7 @@ fn diagnosis(found: &Value) -> String {
     }
     lines.extend(found["notes"].as_array().into_iter().flatten().map(text));
     if lines.is_empty() {
-        lines.push("what was refused was not kept whole; wait for the next delivery".to_owned());
+        lines.push("nothing that was refused is kept; wait for the next delivery".to_owned());
     }
     lines.join("\n")
 }

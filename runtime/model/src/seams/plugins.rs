@@ -193,6 +193,17 @@ pub trait Plugins: Send + Sync {
         integration: &'a Integration,
         request: &'a WebhookRequest,
     ) -> BoxFuture<'a, Result<Receipt, Refusal>>;
+    /// Lets an integration's adapter look at a delivery to find out about it: nobody outside hears of that, for it has no network. An
+    /// adapter that needs one refuses with [`Refusal::Unavailable`].
+    fn examine<'a>(
+        &'a self,
+        integration: &'a Integration,
+        request: &'a WebhookRequest,
+    ) -> BoxFuture<'a, Result<Receipt, Refusal>> {
+        let _ = request;
+        let message = format!("adapter `{}` cannot be asked here", integration.adapter.name);
+        async { Err(Refusal::Unavailable(message)) }.boxed()
+    }
     /// Has an integration's adapter make the delivery that its vendor would send. The integration's secrets are not masked in
     /// it: it is what proves itself.
     fn sign<'a>(

@@ -1,5 +1,6 @@
 //! A delivery as people may see it: what only its sender and the server should know is hidden.
 
+use camshaft_model::Value;
 use camshaft_model::seams::{Integration, WebhookRequest};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -8,6 +9,8 @@ use utoipa::ToSchema;
 const BODY_SHOWN: usize = 4 << 10;
 /// What stands in place of what only its sender and the server should know.
 const HIDDEN: &str = "<hidden>";
+/// What is shorter is no credential, and would be hidden wherever it stands.
+const TOLD_BYTES_MIN: usize = 6;
 
 /// A delivery as it came, with what is secret hidden.
 #[derive(Debug, Serialize, ToSchema)]
@@ -28,7 +31,7 @@ pub struct RequestView {
 
 impl RequestView {
     pub(super) fn of(integration: &Integration, request: &WebhookRequest) -> Self {
-        let secrets = Secrets::of(integration);
+        let secrets = Secrets::of(integration).and_told(&String::from_utf8_lossy(&request.body));
         let query: Vec<_> = request.query.split('&').filter(|pair| !pair.is_empty()).collect();
         let keys: Vec<_> = query
             .iter()
@@ -61,6 +64,14 @@ impl Secrets {
         Self(forms)
     }
 
+    /// And those that a vendor tells in a body: in fields whose names say so, and in queries of its URLs.
+    fn and_told(mut self, body: &str) -> Self {
+        let told = told(body).into_iter().filter(|value| value.len() >= TOLD_BYTES_MIN);
+        self.0.extend(told.flat_map(|value| forms(&value).map(|form| (form, HIDDEN.to_owned()))));
+        self.0.sort_by_key(|(form, _)| std::cmp::Reverse(form.len()));
+        self
+    }
+
     /// A text without secrets.
     pub(super) fn hidden(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, (form, mark)| text.replace(form, mark))
@@ -83,7 +94,7 @@ impl Secrets {
 
 /// As it is, and as it stands in JSON, in XML, where `>` may stay as it is, and in a form.
 fn forms(value: &str) -> [String; 5] {
-    let json = camshaft_model::Value::from(value).to_string();
+    let json = Value::from(value).to_string();
     let xml = value.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
     let all_of_xml = xml.replace('>', "&gt;");
     let form = form_urlencoded::byte_serialize(value.as_bytes()).collect();
@@ -93,9 +104,63 @@ fn forms(value: &str) -> [String; 5] {
 /// Signatures hold for one body, and may be seen; tokens hold for every one.
 fn is_credential(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey"]
-        .iter()
-        .any(|word| name.contains(word))
+    [
+        "authorization",
+        "cookie",
+        "token",
+        "secret",
+        "password",
+        "api-key",
+        "api_key",
+        "apikey",
+        "sessionid",
+        "session_id",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
+}
+
+/// What a body says in fields that are credentials: in JSON, in a form, in XML.
+fn told(body: &str) -> Vec<String> {
+    let mut told = Vec::new();
+    if let Ok(value) = serde_json::from_str(body) {
+        told_in(&value, &mut told);
+    }
+    // `…&token=…` in a form, or in a URL that stands in any text.
+    for (at, _) in body.match_indices('=') {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || "-_.~%+".contains(c);
+        let name = &body[body[..at].rfind(|c| !is_part(c)).map_or(0, |before| before + 1)..at];
+        let rest = &body[at + 1..];
+        let value = &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())];
+        if is_credential(name) {
+            told.push(value.to_owned());
+            told.extend(form_urlencoded::parse(value.as_bytes()).map(|(value, _)| value.into_owned()));
+        }
+    }
+    for element in body.split('<').filter(|element| !element.starts_with('/')) {
+        if let Some((tag, text)) = element.split_once('>') {
+            let name = tag.split_ascii_whitespace().next().unwrap_or_default();
+            if is_credential(name.rsplit(':').next().unwrap_or_default()) {
+                told.push(text.to_owned());
+            }
+        }
+    }
+    told
+}
+
+fn told_in(value: &Value, told: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(text) if is_credential(name) => told.push(text.clone()),
+                    value => told_in(value, told),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| told_in(item, told)),
+        _ => {}
+    }
 }
 
 /// A URL up to its query, whose values may be secret.
@@ -106,6 +171,22 @@ pub(super) fn without_query(url: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_that_a_vendor_tells_in_a_body_are_hidden() {
+        for body in [
+            r#"{"token":"xyzzy-1234","event":{"interaction_token":"xyzzy-1234","text":"hello"}}"#,
+            "token=xyzzy-1234&text=hello",
+            "text=hello&response_token=xyzzy-1234",
+            "<n:SessionId xsi:type=\"string\">xyzzy-1234</n:SessionId><text>hello</text>",
+            r#"{"UnsubscribeURL":"https://sns.example/?Action=x&Token=xyzzy-1234","Message":"hello"}"#,
+        ] {
+            let shown = Secrets(Vec::new()).and_told(body).hidden(body);
+            assert!(!shown.contains("xyzzy") && shown.contains("hello") && shown.contains(HIDDEN), "{shown}");
+        }
+        let harmless = r#"{"token":"no","a":"no","session":{"number":5}}"#;
+        assert_eq!(Secrets(Vec::new()).and_told(harmless).hidden(harmless), harmless);
+    }
 
     #[test]
     fn a_secret_is_hidden_as_it_stands_in_json_xml_and_forms() {

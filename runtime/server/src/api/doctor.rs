@@ -5,7 +5,7 @@ use axum::extract::Path;
 use camshaft_model::ids::IdOrName;
 use camshaft_model::seams::{Directory, Integration, WebhookRequest};
 use camshaft_model::time::Timestamp;
-use camshaft_triggers::deliveries::RefusedDelivery;
+use camshaft_triggers::deliveries::{REQUESTS_KEPT, RefusedDelivery};
 use camshaft_triggers::doctor::{Cause, cause};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,12 +15,15 @@ use super::integrations::integration;
 use super::problem::Problem;
 use super::{App, name_in_url};
 
+/// Advice where an adapter says what is wrong, and nothing changes that.
+const UNCHANGED: &str = "the reason says it; no other time, URL or shape of the body changes that";
+
 /// What was found.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Diagnosis {
     /// The integration.
     pub integration: String,
-    /// The latest refused deliveries that were kept whole, newest first.
+    /// The latest refused deliveries, newest first: the last five.
     pub refused: Vec<Examined>,
     /// What else keeps deliveries from starting something.
     pub notes: Vec<String>,
@@ -60,8 +63,8 @@ pub async fn examine(app: App, Path(which): Path<String>) -> Result<Json<Diagnos
     let found = app.catalog.integration(&app.workspace, &IdOrName::Name(name.clone()));
     let counts = app.deliveries.counts(kept.id);
     let mut refused = Vec::new();
-    for delivery in counts.last_refusals {
-        let Some(found) = found.as_deref().filter(|_| delivery.request.is_some()) else { continue };
+    for delivery in counts.last_refusals.into_iter().take(REQUESTS_KEPT) {
+        let Some(found) = found.as_deref() else { continue };
         refused.push(examined(&app, found, &delivery).await);
     }
     let mut notes = Vec::new();
@@ -84,12 +87,21 @@ pub async fn examine(app: App, Path(which): Path<String>) -> Result<Json<Diagnos
 }
 
 async fn examined(app: &App, integration: &Integration, delivery: &RefusedDelivery) -> Examined {
-    let request = delivery.request.as_deref();
-    let (cause, advice) = match request {
+    let (cause, advice) = match delivery.whole() {
         Some(request) if delivery.status == 401 => {
             let found = cause(&*app.triggers.plugins, integration, request).await;
-            (word(&found), advice(&found, integration, request))
+            match found {
+                Cause::Unknown if !is_of_a_secret(&delivery.reason) => ("other", UNCHANGED.to_owned()),
+                found => (word(&found), advice(&found, integration, request)),
+            }
         }
+        None if delivery.status == 401 && delivery.request.is_some() => (
+            "other",
+            format!(
+                "its body of {} bytes is too large to be kept whole and shown to the adapter again; the reason says what is known",
+                delivery.body_bytes
+            ),
+        ),
         _ => ("other", "the reason says it; no look at it tells more".to_owned()),
     };
     Examined {
@@ -99,7 +111,10 @@ async fn examined(app: &App, integration: &Integration, delivery: &RefusedDelive
         reason: delivery.reason.clone(),
         cause,
         advice,
-        request: request.map(|request| RequestView::of(integration, request)),
+        request: delivery
+            .request
+            .as_deref()
+            .map(|request| RequestView { body_bytes: delivery.body_bytes, ..RequestView::of(integration, request) }),
     }
 }
 
@@ -110,7 +125,14 @@ fn word(cause: &Cause) -> &'static str {
         Cause::Url(_) => "url",
         Cause::Body(_) => "body",
         Cause::Unknown => "secret",
+        Cause::AsksOthers => "other",
     }
+}
+
+/// Whether an adapter refuses because of a signature or a token that is not what it should be, as our SDK says it. What is missing, old or
+/// of a strange form it says otherwise.
+fn is_of_a_secret(reason: &str) -> bool {
+    ["does not match", "matches the body", "is not the right one"].iter().any(|text| reason.contains(text))
 }
 
 fn advice(cause: &Cause, integration: &Integration, request: &WebhookRequest) -> String {
@@ -142,9 +164,14 @@ fn advice(cause: &Cause, integration: &Integration, request: &WebhookRequest) ->
             let fields: Vec<_> = integration.secrets.iter().map(|(field, _)| format!("`{field}`")).collect();
             let fields = if fields.is_empty() { "a secret".to_owned() } else { fields.join(" or ") };
             format!(
-                "no other time, URL or shape of the body makes it right: {fields} is not what its sender signs with, or it comes \
-                 from somebody else"
+                "no other time, URL or shape of the body that was tried makes it right: {fields} is not what its sender signs \
+                 with, or it comes from somebody else; it came as `{}`, which is to be what its sender calls",
+                without_query(&request.public_url)
             )
+        }
+        Cause::AsksOthers => {
+            "its adapter asks somebody outside before it believes a delivery, so it is not shown to it again; the reason says it"
+                .to_owned()
         }
     }
 }

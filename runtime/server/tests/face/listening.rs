@@ -1,24 +1,25 @@
 //! The accept loop over a real socket: ids on every answer, peers known, a graceful end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use camshaft_server::arriving::Patience;
-use camshaft_server::listener::listen;
+use camshaft_server::listener::{Bounds, listen};
 
 use crate::bench::Bench;
 
 /// A bench that listens; sending on the channel asks it to stop.
 async fn listening(bench: &Bench) -> (std::net::SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
-    listening_with(bench, Patience::default()).await
+    listening_with(bench, Bounds::default()).await
 }
 
 async fn listening_with(
     bench: &Bench,
-    patience: Patience,
+    bounds: Bounds,
 ) -> (std::net::SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -26,7 +27,7 @@ async fn listening_with(
     let (envelope, engine) = (bench.envelope.clone(), bench.engine.clone());
     let serving = tokio::spawn(async move {
         let stopped = async { drop(stopped.await) };
-        listen(listener, envelope, patience, stopped, || async { engine.stop().await }).await;
+        listen(listener, envelope, bounds, stopped, || async { engine.stop().await }).await;
     });
     (address, stop, serving)
 }
@@ -129,13 +130,106 @@ async fn a_client_that_asks_first_is_refused_before_it_sends_anything() {
 #[tokio::test]
 async fn a_body_that_stops_coming_is_refused() {
     let bench = Bench::new().await;
-    let pause = std::time::Duration::from_millis(20);
-    let (address, stop, serving) = listening_with(&bench, Patience { pause, ..Patience::default() }).await;
+    let pause = Duration::from_millis(20);
+    let (address, stop, serving) =
+        listening_with(&bench, Bounds { patience: Patience { pause, ..Patience::default() }, ..Bounds::default() })
+            .await;
     let head =
         format!("PUT /api/v1/workflows/a HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n", crate::bench::ADMIN);
     let mut stream = TcpStream::connect(address).await.unwrap();
     let answer = exchange(&mut stream, &format!("{head}Content-Length: 100\r\n\r\nname:")).await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    stop.send(()).unwrap();
+    serving.await.unwrap();
+}
+
+/// What clients begin with that want nothing, or nothing yet.
+const BEGINNINGS: [&[u8]; 6] = [
+    b"",
+    b"POST /v1/webh",
+    b"POST /v1/webhooks/hooks HTTP/1.1\r\nHost: x\r\nContent-Le",
+    b"PRI * HT",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+];
+
+/// Half of a body that somebody waits for.
+fn half() -> String {
+    let admin = crate::bench::ADMIN;
+    format!(
+        "PUT /api/v1/workflows/a HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {admin}\r\nContent-Length: 100\r\n\r\nname:"
+    )
+}
+
+#[tokio::test]
+async fn a_connection_that_wants_nothing_is_closed_whatever_it_began_with() {
+    let bench = Bench::new().await;
+    let short = Duration::from_millis(20);
+    let bounds = Bounds { headers: short, idle: short, ..Bounds::default() };
+    let (address, stop, serving) = listening_with(&bench, bounds).await;
+    for beginning in BEGINNINGS {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(beginning).await.unwrap();
+        let mut said = Vec::new();
+        // One that is reset is closed as well.
+        let _ = stream.read_to_end(&mut said).await;
+    }
+    stop.send(()).unwrap();
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_server_closes_those_that_want_nothing_and_answers_those_that_do() {
+    let bench = Bench::new().await;
+    let long = Duration::from_secs(3_600);
+    let patience = Patience { pause: long, whole: long, ..Patience::default() };
+    let bounds = Bounds { connections: 4, headers: long, idle: long, patience };
+    let (address, stop, serving) = listening_with(&bench, bounds).await;
+    let half = half();
+    for beginning in BEGINNINGS.into_iter().chain([half.as_bytes()]) {
+        let mut idle = Vec::new();
+        for _ in 0..8 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(beginning).await.unwrap();
+            idle.push(stream);
+        }
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let answer = exchange(&mut stream, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+        let answer = tokio::time::timeout(Duration::from_secs(60), answer).await.expect("it is not kept waiting");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{beginning:?}: {answer}");
+    }
+    stop.send(()).unwrap();
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_goes_on_keeps_its_connection() {
+    let bench = Bench::new().await;
+    let blocking = "name: blocking\ntriggers: [{ manual: {} }]\nsteps:\n  - task: block@1\n  - exit: {}\n";
+    bench.publish("blocking", blocking).await;
+    let bounds = Bounds { connections: 4, idle: Duration::from_millis(1), ..Bounds::default() };
+    let (address, stop, serving) = listening_with(&bench, bounds).await;
+    let head = format!("HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n", crate::bench::ADMIN);
+    let trigger = format!("POST /api/v1/workflows/blocking/trigger {head}Content-Length: 2\r\n\r\n{{}}");
+    let answer = exchange(&mut TcpStream::connect(address).await.unwrap(), &trigger).await;
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let id = serde_json::from_str::<serde_json::Value>(body).unwrap()["execution_id"].as_str().unwrap().to_owned();
+    bench.hands.blocked.notified().await;
+
+    let mut following = TcpStream::connect(address).await.unwrap();
+    following.write_all(format!("GET /api/v1/executions/{id}/stream {head}\r\n").as_bytes()).await.unwrap();
+    let mut told = vec![0; 16];
+    following.read_exact(&mut told).await.unwrap();
+    // Many that come and go, and take the places of those that want nothing.
+    for _ in 0..50 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let answer = exchange(&mut stream, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    bench.hands.release.notify_one();
+    following.read_to_end(&mut told).await.unwrap();
+    let told = String::from_utf8(told).unwrap();
+    assert!(told.contains("ended"), "the stream was cut: {told}");
     stop.send(()).unwrap();
     serving.await.unwrap();
 }

@@ -1,5 +1,8 @@
 //! How the outside sees a request: the URL that was called and who called it. Proxies tell in `Forwarded` (RFC 7239) or
 //! `X-Forwarded-*`; only those that are trusted are believed, since anybody can send such headers.
+//!
+//! A proxy writes one of the two, and may pass on what its client put into the other. So where both stand in a request, only what they
+//! agree on is believed.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -68,7 +71,7 @@ pub(crate) struct Outside {
 }
 
 /// One hop, as a proxy tells of it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Hop {
     from: Option<IpAddr>,
     scheme: Option<String>,
@@ -114,17 +117,24 @@ pub fn client(headers: &HeaderMap, peer: Option<IpAddr>, trusted: &[Network]) ->
 
 /// What trusted proxies tell: of the nearest client that is no trusted proxy itself.
 fn told(headers: &HeaderMap, is_trusted: impl Fn(IpAddr) -> bool) -> Hop {
-    let all = |name: &str| -> String {
-        let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-        values.join(",")
-    };
-    let forwarded = all("forwarded");
-    let mut hops: Vec<Hop> = if forwarded.trim().is_empty() {
-        all("x-forwarded-for").split(',').map(|from| Hop { from: address(from), ..Hop::default() }).collect()
-    } else {
-        split(&forwarded, ',').into_iter().map(hop).collect()
-    };
-    // From the nearest hop outwards; what stands further out than the first stranger is the stranger's own word.
+    let lines = |name: &str| headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect::<Vec<_>>();
+    let (standard, usual) = (standard(&lines("forwarded")), usual(&lines));
+    match (standard, usual) {
+        (None, None) => Hop::default(),
+        (Some(hops), None) | (None, Some(hops)) => nearest_stranger(hops, is_trusted),
+        (Some(standard), Some(usual)) => {
+            let (one, other) = (nearest_stranger(standard, &is_trusted), nearest_stranger(usual, &is_trusted));
+            Hop {
+                from: one.from.filter(|from| other.from == Some(*from)),
+                scheme: one.scheme.filter(|scheme| other.scheme.as_ref() == Some(scheme)),
+                host: one.host.filter(|host| other.host.as_ref() == Some(host)),
+            }
+        }
+    }
+}
+
+/// From the nearest hop outwards; what stands further out than the first stranger is the stranger's own word.
+fn nearest_stranger(mut hops: Vec<Hop>, is_trusted: impl Fn(IpAddr) -> bool) -> Hop {
     let mut found = hops.pop().unwrap_or_default();
     while found.from.is_some_and(&is_trusted) {
         match hops.pop() {
@@ -132,14 +142,39 @@ fn told(headers: &HeaderMap, is_trusted: impl Fn(IpAddr) -> bool) -> Hop {
             None => break,
         }
     }
-    let first = |name: &str| {
-        let value = all(name);
-        let value = value.split(',').next().unwrap_or_default().trim();
-        (!value.is_empty()).then(|| value.to_owned())
-    };
-    found.scheme = found.scheme.or_else(|| first("x-forwarded-proto"));
-    found.host = found.host.or_else(|| first("x-forwarded-host"));
     found
+}
+
+/// The hops of `Forwarded`, the nearest last; none where there is no such header.
+fn standard(lines: &[&str]) -> Option<Vec<Hop>> {
+    let elements = lines.iter().flat_map(|line| {
+        // Somebody left a quote open: it must not swallow what the proxies behind wrote into the same line.
+        let is_whole = line.matches('"').count() % 2 == 0;
+        if is_whole { split(line, ',') } else { line.split(',').collect() }
+    });
+    let hops: Vec<_> = elements.filter(|element| !element.trim().is_empty()).map(hop).collect();
+    (!hops.is_empty()).then_some(hops)
+}
+
+/// The hops of `X-Forwarded-*`, the nearest last; none where there is no such header. A proxy puts its own behind those of others, or
+/// in their place: a list that is shorter than that of the addresses ends at the same hop.
+fn usual<'a>(lines: impl Fn(&str) -> Vec<&'a str>) -> Option<Vec<Hop>> {
+    let list = |name: &str| -> Vec<&str> {
+        let values = lines(name).into_iter().flat_map(|line| line.split(',')).map(str::trim);
+        values.filter(|value| !value.is_empty()).collect()
+    };
+    let (from, scheme, host) = (list("x-forwarded-for"), list("x-forwarded-proto"), list("x-forwarded-host"));
+    let count = from.len().max(usize::from(!scheme.is_empty() || !host.is_empty()));
+    let of = |list: &[&str], behind: usize| {
+        let place = list.len().saturating_sub(1 + behind);
+        list.get(place).map(|value| (*value).to_owned())
+    };
+    let hop = |behind: usize| Hop {
+        from: from.len().checked_sub(1 + behind).and_then(|place| address(from[place])),
+        scheme: of(&scheme, behind),
+        host: of(&host, behind),
+    };
+    (count > 0).then(|| (0..count).rev().map(hop).collect())
 }
 
 /// `for=192.0.2.60;proto=https;host=example.com`
@@ -246,6 +281,46 @@ mod tests {
         let (remote, url) = seen("10.0.0.1", &["10.0.0.0/8"], &[("forwarded", value)]);
         assert_eq!(remote.as_deref(), Some("2001:db8::17"));
         assert!(url.starts_with("https://h.example, x/v1/"), "{url}");
+    }
+
+    #[test]
+    fn what_a_client_writes_into_the_headers_of_its_proxy_is_not_believed() {
+        let url = |host: &str| format!("{host}/v1/webhooks/github?a=1");
+        let real = (Some("203.0.113.9".to_owned()), url("http://real.example"));
+        for (forged, what) in [
+            (r#"host=evil.example;proto=https;for=", for=203.0.113.9;host=real.example"#, "an open quote in its line"),
+            (r#"for="x";host=evil.example, for="203.0.113.9:47";host="real.example""#, "a hop of its own"),
+            (r#"host=evil;for=", for="203.0.113.9:47";host="real.example""#, "an open quote before quotes"),
+        ] {
+            assert_eq!(seen("10.0.0.1", &["10.0.0.0/8"], &[("forwarded", forged)]), real, "{what}");
+        }
+        let open = [
+            ("forwarded", r#"host=evil.example;proto=https;for=""#),
+            ("forwarded", "for=203.0.113.9;host=real.example"),
+        ];
+        assert_eq!(seen("10.0.0.1", &["10.0.0.0/8"], &open), real);
+        let first = [
+            ("x-forwarded-for", "1.1.1.1, 203.0.113.9"),
+            ("x-forwarded-host", "evil.example, real.example"),
+            ("x-forwarded-proto", "https, http"),
+        ];
+        assert_eq!(seen("10.0.0.1", &["10.0.0.0/8"], &first), real);
+    }
+
+    #[test]
+    fn of_two_headers_that_differ_neither_is_believed() {
+        let usual = [("host", "inner"), ("x-forwarded-for", "203.0.113.9"), ("x-forwarded-host", "real.example")];
+        let told =
+            |forwarded: &str| seen("10.0.0.1", &["10.0.0.0/8"], &[&usual[..], &[("forwarded", forwarded)]].concat());
+        assert_eq!(
+            told("for=203.0.113.9;host=real.example;proto=https"),
+            (Some("203.0.113.9".to_owned()), "http://real.example/v1/webhooks/github?a=1".to_owned()),
+            "who says what the other does not say is not believed either"
+        );
+        assert_eq!(
+            told("for=1.2.3.4;host=evil.example"),
+            (Some("10.0.0.1".to_owned()), "http://inner/v1/webhooks/github?a=1".to_owned())
+        );
     }
 
     #[test]

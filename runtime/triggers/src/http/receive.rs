@@ -133,7 +133,8 @@ impl Receiver {
                     delivery: request::delivery_id(&head.headers),
                     status: refused.status().as_u16(),
                     reason: refused.to_string(),
-                    request: webhook.and_then(deliveries::kept),
+                    body_bytes: webhook.as_ref().map_or(0, |webhook| webhook.body.len()),
+                    request: webhook.map(deliveries::kept),
                 };
                 tracing::warn!(
                     integration = %integration.name,

@@ -1,0 +1,240 @@
+//! The connections there are, and whose place a new one takes where there is none left.
+//!
+//! A connection that wants nothing, or whose request does not come on, is worth less than one that comes with a request. So a full
+//! server does not turn anybody away and does not wait for anybody: it closes those that it has heard nothing of for the longest.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Response;
+use bytes::Bytes;
+use hyper::body::{Body as _, Frame, SizeHint};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// A full server closes one in so many of its connections at once, so that it looks at all of them seldom.
+const ONE_IN: usize = 64;
+/// An answer of known length up to this is handed to the kernel at once.
+const SHORT_BYTES: u64 = 64 << 10;
+
+/// All of them.
+pub(crate) struct Connections {
+    all: Mutex<HashMap<u64, Arc<Connection>>>,
+    next: AtomicU64,
+}
+
+impl Connections {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { all: Mutex::default(), next: AtomicU64::new(0) })
+    }
+
+    /// A new one.
+    pub(crate) fn open(self: &Arc<Self>) -> Opened {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let connection = Arc::new(Connection::new());
+        self.lock().insert(number, connection.clone());
+        Opened { all: self.clone(), number, connection }
+    }
+
+    /// Closes some of those that want nothing, the ones first that nothing was heard of for the longest; where all want something, some
+    /// of those whose request has not come to its end. Those that wait for an answer are never closed.
+    pub(crate) fn make_room(&self) {
+        let all = self.lock();
+        let mut worth_less: Vec<_> =
+            all.values().filter_map(|connection| Some((connection.worth()?, connection))).collect();
+        let count = (all.len() / ONE_IN).max(1).min(worth_less.len());
+        if count == 0 {
+            return;
+        }
+        worth_less.select_nth_unstable_by_key(count - 1, |(worth, _)| *worth);
+        worth_less[..count].iter().for_each(|(_, connection)| connection.closing.notify_one());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of them; it leaves the others when this is dropped.
+pub(crate) struct Opened {
+    all: Arc<Connections>,
+    number: u64,
+    pub(crate) connection: Arc<Connection>,
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.number);
+    }
+}
+
+/// What is known of one.
+pub(crate) struct Connection {
+    since: Instant,
+    /// When something came from its client, or went to it: nanoseconds behind `since`.
+    heard: AtomicU64,
+    /// Requests that are not answered yet.
+    requests: AtomicUsize,
+    /// Those of them of which not all has come.
+    coming: AtomicUsize,
+    /// Whether there was a request.
+    has_asked: AtomicBool,
+    /// Somebody else needs its place.
+    pub(crate) closing: Notify,
+}
+
+impl Connection {
+    fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            heard: AtomicU64::new(0),
+            requests: AtomicUsize::new(0),
+            coming: AtomicUsize::new(0),
+            has_asked: AtomicBool::new(false),
+            closing: Notify::new(),
+        }
+    }
+
+    /// The headers of a request have come. It is under way until what this returns is dropped.
+    pub(crate) fn request(self: &Arc<Self>) -> UnderWay {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.has_asked.store(true, Ordering::Relaxed);
+        self.touch();
+        UnderWay(self.clone())
+    }
+
+    /// A request has a body. It comes until what this returns is dropped.
+    pub(crate) fn body(self: &Arc<Self>) -> Coming {
+        self.coming.fetch_add(1, Ordering::Relaxed);
+        Coming(self.clone())
+    }
+
+    /// When it wants nothing any more: none while a request is under way.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let is_idle = self.requests.load(Ordering::Relaxed) == 0;
+        is_idle.then(|| self.since + Duration::from_nanos(self.heard.load(Ordering::Relaxed)))
+    }
+
+    /// Whether there ever was a request.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.has_asked.load(Ordering::Relaxed)
+    }
+
+    fn touch(&self) {
+        self.heard.store(self.since.elapsed().as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// Whether a request is coming, and when something of it came; the least goes first. None while an answer is waited for.
+    fn worth(&self) -> Option<(bool, Instant)> {
+        let (requests, coming) = (self.requests.load(Ordering::Relaxed), self.coming.load(Ordering::Relaxed));
+        let heard = self.since + Duration::from_nanos(self.heard.load(Ordering::Relaxed));
+        (requests <= coming).then_some((requests > 0, heard))
+    }
+}
+
+/// A request that is not answered yet, to the last byte.
+pub(crate) struct UnderWay(Arc<Connection>);
+
+/// An answer whose request is under way until all of it is sent. A short one is sent at once.
+pub(crate) fn held(answer: Response<Body>, under_way: UnderWay) -> Response<Body> {
+    match answer.body().size_hint().exact() {
+        Some(bytes) if bytes <= SHORT_BYTES => answer,
+        _ => answer.map(|body| Body::new(Held { body, _under_way: under_way })),
+    }
+}
+
+struct Held {
+    body: Body,
+    _under_way: UnderWay,
+}
+
+impl hyper::body::Body for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+        self.0.touch();
+    }
+}
+
+/// A body of which not all has come.
+pub(crate) struct Coming(Arc<Connection>);
+
+impl Coming {
+    /// A piece of it has come.
+    pub(crate) fn touch(&self) {
+        self.0.touch();
+    }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        self.0.coming.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn is_closing(opened: &Opened) -> bool {
+        opened.connection.closing.notified().now_or_never().is_some()
+    }
+
+    #[test]
+    fn who_was_not_heard_of_for_the_longest_goes_first_and_who_waits_for_an_answer_never() {
+        let all = Connections::new();
+        let answered = all.open();
+        let waiting = answered.connection.request();
+        let half = all.open();
+        let (_request, body) = (half.connection.request(), half.connection.body());
+        let (idle, idle_later) = (all.open(), all.open());
+        all.make_room();
+        assert_eq!([&answered, &half, &idle, &idle_later].map(is_closing), [false, false, true, false]);
+        drop(idle);
+        all.make_room();
+        assert_eq!([&answered, &half, &idle_later].map(is_closing), [false, false, true]);
+        drop(idle_later);
+
+        // A body that comes on is worth more than one that does not.
+        let other = all.open();
+        let (_other_request, _other_body) = (other.connection.request(), other.connection.body());
+        body.touch();
+        all.make_room();
+        assert_eq!([&answered, &half, &other].map(is_closing), [false, false, true]);
+        drop(other);
+
+        // All of it has come: now its answer is under way.
+        drop(body);
+        all.make_room();
+        assert_eq!([&answered, &half].map(is_closing), [false, false]);
+        drop(waiting);
+        all.make_room();
+        assert_eq!([&answered, &half].map(is_closing), [true, false]);
+    }
+}
