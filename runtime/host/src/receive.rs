@@ -6,6 +6,7 @@ use camshaft_model::ids::{Name, SecretName};
 use camshaft_model::language::template::depth;
 use camshaft_model::limits;
 use camshaft_model::outcome::{Failure, FailureKind};
+use camshaft_model::plugin::Grant;
 use camshaft_model::seams::{
     AdapterEvent, AdapterResponse, Integration, Permissions, Receipt, Refusal, WebhookRequest,
 };

@@ -20,6 +20,9 @@
 
 // The world of the other tests, of which these need a part.
 #[allow(dead_code)]
+#[path = "../drive/clock.rs"]
+mod clock;
+#[allow(dead_code)]
 #[path = "../drive/disk.rs"]
 mod disk;
 mod documented;

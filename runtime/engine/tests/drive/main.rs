@@ -3,6 +3,8 @@
 mod bounds;
 mod branches;
 mod children;
+#[allow(dead_code, reason = "the documented cases beside this use more of it")]
+mod clock;
 mod crowd;
 #[allow(dead_code, reason = "the random programs beside this use more of it")]
 mod disk;
