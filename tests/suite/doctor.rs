@@ -105,3 +105,36 @@ fn a_delivery_that_is_dated_wrong_is_one_of_the_clock() {
     let advice = found["advice"].as_str().unwrap();
     assert!(advice.contains("before it came") && (advice.contains("1h") || advice.contains("59m")), "{advice}");
 }
+
+#[test]
+fn a_url_that_a_proxy_hid_is_told_by_the_vendors_own_signature() {
+    let server = Server::start();
+    let integration = json!({"adapter": "square", "secrets": {"signing_secret": "key of the shop"}});
+    server.ok("PUT", "/api/v1/integrations/shop", &integration.to_string());
+    let body = r#"{"merchant_id":"M","type":"payment.updated","event_id":"e-1","created_at":"2026-11-22T02:00:00Z","data":{}}"#;
+    let signature = STANDARD.encode(mac(b"key of the shop", &["https://hooks.example/v1/webhooks/shop", body]));
+    let headers = [("X-Square-HmacSha256-Signature", signature.as_str()), ("X-Forwarded-Host", "hooks.example")];
+    let answer = server.send("POST", "/v1/webhooks/shop", &headers, body.as_bytes());
+    assert_eq!(answer.status, 401, "{}", answer.text());
+    let found = examined(&server, "shop");
+    assert_eq!(found["cause"], "url", "{found}");
+    assert!(found["advice"].as_str().unwrap().contains("signed `https://hooks.example/v1/webhooks/shop`"), "{found}");
+}
+
+#[test]
+fn what_the_reason_says_is_not_blamed_on_a_secret_and_what_is_large_is_listed() {
+    let server = github();
+    let answer = server.send("POST", "/v1/webhooks/github", &[("X-GitHub-Event", "push")], BODY.as_bytes());
+    assert_eq!(answer.status, 401, "{}", answer.text());
+    let found = examined(&server, "github");
+    assert_eq!(found["cause"], "other", "{found}");
+    assert!(found["reason"].as_str().unwrap().contains("-256` is missing"), "{found}");
+
+    // At the bound it is kept whole, one byte past it is not.
+    for (bytes, cause) in [(256 << 10, "secret"), ((256 << 10) + 1, "other")] {
+        let body = format!("\"{}\"", "x".repeat(bytes - 2));
+        refused(&server, &body, "another one", &body);
+        let found = examined(&server, "github");
+        assert_eq!((&found["cause"], &found["request"]["body_bytes"]), (&json!(cause), &json!(bytes)), "{bytes}");
+    }
+}
