@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
@@ -27,6 +28,19 @@ const CLOSING: Duration = Duration::from_secs(2);
 const NO_ROOM: Duration = Duration::from_millis(50);
 /// Requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 256;
+
+/// Connections that the kernel keeps until they are accepted, where the system allows so many (`net.core.somaxconn`). One more is not
+/// heard, and its client tries again a second later.
+const BACKLOG: u32 = 4_096;
+
+/// Listens on an address.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// What clients may take of the server.
 #[derive(Debug, Clone, Copy)]

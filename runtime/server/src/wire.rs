@@ -61,8 +61,7 @@ pub async fn serve(config: Config, once_started: fn()) -> Result<()> {
         tracing::debug!("{error:#}");
     }
     shipped::check_built()?;
-    let listener =
-        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let listener = listener::bind(config.listen).with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
     let server = Server::open(&config, address).await?;
     announce(address)?;
