@@ -99,6 +99,7 @@ pub(crate) fn begin_all(engine: &Arc<Engine>, accepted: Vec<Accepted>) {
         for Accepted { start: Start { published, .. }, state, seat, .. } in ready {
             let (pending, first) = (Vec::new(), First::default());
             Driver::spawn(&engine, Beginning { published, state, pending, first, fence, seat: Some(seat) });
+            engine.live.begun();
         }
     });
 }

@@ -93,8 +93,17 @@ pub(crate) struct Live {
 struct All {
     standing: HashMap<ExecutionId, Standing>,
     driven: usize,
+    /// Those that are driven in a moment.
+    expected: usize,
     due: BTreeSet<(Timestamp, ExecutionId)>,
     topics: HashMap<(Name, String), BTreeSet<ExecutionId>>,
+}
+
+impl All {
+    /// Whether nothing is driven, now or in a moment.
+    fn is_empty(&self) -> bool {
+        self.driven + self.expected == 0
+    }
 }
 
 impl Default for Live {
@@ -125,7 +134,17 @@ impl Live {
     pub(crate) fn expect(&self, ids: impl IntoIterator<Item = ExecutionId>) {
         let mut all = self.lock();
         for id in ids {
+            all.expected += 1;
             all.standing.entry(id).or_insert_with(|| Standing::Waking(Vec::new()));
+        }
+    }
+
+    /// One of those that were expected has begun.
+    pub(crate) fn begun(&self) {
+        let mut all = self.lock();
+        all.expected -= 1;
+        if all.is_empty() {
+            self.emptied.notify_waiters();
         }
     }
 
@@ -149,7 +168,7 @@ impl Live {
         match all.standing.remove(&id) {
             Some(Standing::Driven(_)) => {
                 all.driven -= 1;
-                if all.driven == 0 {
+                if all.is_empty() {
                     self.emptied.notify_waiters();
                 }
             }
@@ -167,7 +186,7 @@ impl Live {
         }
         if let Some(Standing::Driven(_)) = all.standing.insert(id, Standing::Parked(parked)) {
             all.driven -= 1;
-            if all.driven == 0 {
+            if all.is_empty() {
                 self.emptied.notify_waiters();
             }
         }
@@ -287,7 +306,7 @@ impl Live {
             let emptied = self.emptied.notified();
             tokio::pin!(emptied);
             emptied.as_mut().enable();
-            if self.driven() == 0 {
+            if self.lock().is_empty() {
                 return;
             }
             emptied.await;

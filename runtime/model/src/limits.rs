@@ -39,8 +39,10 @@ pub const OUTPUT_BYTES_MAX: usize = 4 << 20;
 pub const EXECUTION_BYTES_MAX: usize = 256 << 20;
 /// Largest input of a task, bytes of JSON.
 pub const INPUT_BYTES_MAX: usize = 1 << 20;
-/// Bytes of the body of a refused delivery that are kept to be looked at.
+/// Bytes of the body of the latest refused delivery of an integration that are kept to be looked at.
 pub const REFUSED_BODY_BYTES_MAX: usize = 256 << 10;
+/// Bytes of the bodies of those before it.
+pub const REFUSED_BODY_BYTES_LATER: usize = 64 << 10;
 /// Deepest nesting of a value that a step makes. What stands around it in a journal or an answer still fits into
 /// [`JSON_DEPTH_MAX`], which is where readers of JSON commonly stop.
 pub const VALUE_DEPTH_MAX: usize = 100;

@@ -4,6 +4,7 @@
 //! server does not turn anybody away and does not wait for anybody: it closes those that it has heard nothing of for the longest.
 
 use std::collections::HashMap;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,12 +15,13 @@ use axum::body::Body;
 use axum::http::Response;
 use bytes::Bytes;
 use hyper::body::{Body as _, Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// A full server closes one in so many of its connections at once, so that it looks at all of them seldom.
 const ONE_IN: usize = 64;
-/// An answer of known length up to this is handed to the kernel at once.
+/// An answer of known length up to this is made at once.
 const SHORT_BYTES: u64 = 64 << 10;
 
 /// All of them.
@@ -137,10 +139,65 @@ impl Connection {
     }
 }
 
-/// A request that is not answered yet, to the last byte.
+/// A request of whose answer not all is made yet.
 pub(crate) struct UnderWay(Arc<Connection>);
 
-/// An answer whose request is under way until all of it is sent. A short one is sent at once.
+/// The socket of a connection, which hears of every byte that comes and goes.
+pub(crate) struct Heard<S> {
+    pub(crate) stream: S,
+    pub(crate) connection: Arc<Connection>,
+}
+
+impl<S> Heard<S> {
+    fn moved<T>(&self, moved: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if matches!(moved, Poll::Ready(Ok(_))) {
+            self.connection.touch();
+        }
+        moved
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.moved(read)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.moved(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.moved(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// An answer whose request is under way until all of it is made: one that goes on may be silent for long. A short one is made at once;
+/// while it is sent, its socket is heard of.
 pub(crate) fn held(answer: Response<Body>, under_way: UnderWay) -> Response<Body> {
     match answer.body().size_hint().exact() {
         Some(bytes) if bytes <= SHORT_BYTES => answer,

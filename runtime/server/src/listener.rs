@@ -17,14 +17,14 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::arriving::{Patience, bounded};
-use crate::connections::{Connection, Connections, held};
+use crate::connections::{Connection, Connections, Heard, held};
 use crate::envelope::Envelope;
 
 /// How long requests under way may take once the server was asked to stop.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long connections may take to close after that.
 const CLOSING: Duration = Duration::from_secs(2);
-/// A pause where the system has no room for another connection (`EMFILE`).
+/// A pause where there is no room for another connection, here or in the system (`EMFILE`).
 const NO_ROOM: Duration = Duration::from_millis(50);
 /// Requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 256;
@@ -92,6 +92,8 @@ pub async fn listen<S: Future<Output = ()>>(
             biased;
             () = &mut stop => break,
             place = room.clone().acquire_owned() => place.expect("nobody closes the semaphore"),
+            // All wanted something a moment ago.
+            () = tokio::time::sleep(NO_ROOM) => continue,
         };
         let (stream, peer) = tokio::select! {
             biased;
@@ -124,6 +126,7 @@ pub async fn listen<S: Future<Output = ()>>(
                 Ok::<_, std::convert::Infallible>(held(answer, under_way))
             }
         });
+        let stream = Heard { stream, connection: opened.connection.clone() };
         let serving = server.serve_connection(TokioIo::new(stream), service).into_owned();
         let gone = gone.clone();
         tokio::spawn(async move {

@@ -29,7 +29,8 @@ pub struct RefusedDelivery {
     pub reason: String,
     /// What came, of the latest [`REQUESTS_KEPT`]; none where the body was never read.
     pub request: Option<Arc<WebhookRequest>>,
-    /// Bytes of the body that came; [`limits::REFUSED_BODY_BYTES_MAX`] of them are kept.
+    /// Bytes of the body that came; [`limits::REFUSED_BODY_BYTES_MAX`] of them are kept, and [`limits::REFUSED_BODY_BYTES_LATER`] once
+    /// another was refused.
     pub body_bytes: usize,
 }
 
@@ -90,12 +91,17 @@ impl RefusedDelivery {
 }
 
 /// A delivery as it is kept where it is refused.
-pub(crate) fn kept(mut request: WebhookRequest) -> Arc<WebhookRequest> {
-    if request.body.len() > limits::REFUSED_BODY_BYTES_MAX {
+pub(crate) fn kept(request: WebhookRequest) -> Arc<WebhookRequest> {
+    cut(Arc::new(request), limits::REFUSED_BODY_BYTES_MAX)
+}
+
+fn cut(mut request: Arc<WebhookRequest>, bytes: usize) -> Arc<WebhookRequest> {
+    if request.body.len() > bytes {
         // A copy: a slice would keep all of it in memory.
-        request.body = Bytes::copy_from_slice(&request.body[..limits::REFUSED_BODY_BYTES_MAX]);
+        let body = Bytes::copy_from_slice(&request.body[..bytes]);
+        Arc::make_mut(&mut request).body = body;
     }
-    Arc::new(request)
+    request
 }
 
 impl Tally {
@@ -113,6 +119,9 @@ impl Tally {
         last.truncate(REFUSALS_KEPT - 1);
         if let Some(oldest) = last.get_mut(REQUESTS_KEPT - 1) {
             oldest.request = None;
+        }
+        if let Some(former) = last.front_mut() {
+            former.request = former.request.take().map(|request| cut(request, limits::REFUSED_BODY_BYTES_LATER));
         }
         last.push_front(refused);
     }

@@ -64,10 +64,11 @@ fn of_form(request: &Request, id: Option<String>) -> Result<Receipt, Rejection> 
     let field = |name: &str| Request::form_field(form, name).and_then(|text| String::from_utf8(text).ok());
     let source = field("AccountSid");
     if let Some(call) = field("CallSid") {
-        // A status callback, which has a number, tells each status once. What a call asks for on its way, such as what to do with
-        // the digits that were pressed, comes many times in one status.
-        let own = || field("SequenceNumber").and_then(|_| Some(format!("{call}.{}", field("CallStatus")?)));
-        let id = id.or_else(own);
+        // A status callback tells each status once. What a call asks for on its way, such as what to do with the digits that were
+        // pressed, and what it hears piece by piece, comes many times in one status.
+        let is_callback = field("CallbackSource").is_some_and(|source| source == "call-progress-events");
+        let own = || Some(format!("{call}.{}", field("CallStatus")?));
+        let id = id.or_else(|| own().filter(|_| is_callback));
         return Ok(Event { id, source, subject: Some(call), ..Event::new("call") }.into());
     }
     let message = field("MessageSid").or_else(|| field("SmsSid"));

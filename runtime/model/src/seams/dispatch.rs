@@ -215,7 +215,7 @@ pub enum TellError {
 }
 
 /// Is told what became of each start that a trigger asked for, whoever handed it in. A delivery that had come before is not told
-/// of again.
+/// of again where it starts something; where it starts nothing, it is not known to have come before.
 pub trait Witness: Send + Sync {
     /// The trigger started its workflow at this time; told once it is known, which may be when the execution has ended.
     fn started(&self, published: &Published, trigger: &TriggerKey, at: Timestamp, execution: ExecutionId);

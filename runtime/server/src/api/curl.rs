@@ -48,11 +48,14 @@ fn delivery(app: &App, trigger: &TriggerSpec, url: &str) -> String {
     }
     let release = app.catalog.release(&app.workspace, &pin.name, &pin.version);
     let event = release.as_ref().and_then(|release| match &release.spec.descriptor {
-        Descriptor::Adapter(adapter) => adapter.events.first().map(|event| quoted(&event.name)),
+        Descriptor::Adapter(adapter) => {
+            adapter.events.iter().find(|event| !event.name.contains(char::is_control)).map(|event| quoted(&event.name))
+        }
         Descriptor::Task(_) => None,
     });
     let (name, event) = (&kept.key.name, event.unwrap_or_else(|| "EVENT".to_owned()));
-    format!("{call}  # only signed: camshaft integration test {name} --event {event}")
+    // `#` is no comment to an interactive zsh; `:` does nothing everywhere.
+    format!("{call}; : only signed, as by: camshaft integration test {name} --event {event}")
 }
 
 fn post(url: &str, credentials: &str, content_type: &str, body: &Value) -> String {

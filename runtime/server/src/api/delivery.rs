@@ -1,5 +1,7 @@
 //! A delivery as people may see it: what only its sender and the server should know is hidden.
 
+use std::collections::BTreeSet;
+
 use camshaft_model::Value;
 use camshaft_model::seams::{Integration, WebhookRequest};
 use serde::Serialize;
@@ -31,7 +33,7 @@ pub struct RequestView {
 
 impl RequestView {
     pub(super) fn of(integration: &Integration, request: &WebhookRequest) -> Self {
-        let secrets = Secrets::of(integration).and_told(&String::from_utf8_lossy(&request.body));
+        let secrets = Secrets::of(integration);
         let query: Vec<_> = request.query.split('&').filter(|pair| !pair.is_empty()).collect();
         let keys: Vec<_> = query
             .iter()
@@ -64,14 +66,6 @@ impl Secrets {
         Self(forms)
     }
 
-    /// And those that a vendor tells in a body: in fields whose names say so, and in queries of its URLs.
-    fn and_told(mut self, body: &str) -> Self {
-        let told = told(body).into_iter().filter(|value| value.len() >= TOLD_BYTES_MIN);
-        self.0.extend(told.flat_map(|value| forms(&value).map(|form| (form, HIDDEN.to_owned()))));
-        self.0.sort_by_key(|(form, _)| std::cmp::Reverse(form.len()));
-        self
-    }
-
     /// A text without secrets.
     pub(super) fn hidden(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, (form, mark)| text.replace(form, mark))
@@ -88,7 +82,7 @@ impl Secrets {
         // Masked before it is cut, so that no secret is cut in two.
         let mut text = self.hidden(&String::from_utf8_lossy(body));
         text.truncate(text.floor_char_boundary(BODY_SHOWN));
-        text
+        without_told(&text)
     }
 }
 
@@ -120,46 +114,60 @@ fn is_credential(name: &str) -> bool {
     .any(|word| name.contains(word))
 }
 
-/// What a body says in fields that are credentials: in JSON, in a form, in XML.
-fn told(body: &str) -> Vec<String> {
-    let mut told = Vec::new();
-    if let Ok(value) = serde_json::from_str(body) {
-        told_in(&value, &mut told);
+/// A text without what a vendor tells in it in fields that are credentials: in JSON, in XML, in a form, in queries of URLs, whole or
+/// broken off.
+fn without_told(text: &str) -> String {
+    let mut told = BTreeSet::new();
+    told_in(text, &mut |value| told.extend([value.to_owned()]));
+    for (_, text) in form_urlencoded::parse(text.as_bytes()) {
+        told_in(&text, &mut |value| told.extend(forms(value)));
     }
-    // `…&token=…` in a form, or in a URL that stands in any text.
-    for (at, _) in body.match_indices('=') {
-        let is_part = |c: char| c.is_ascii_alphanumeric() || "-_.~%+".contains(c);
-        let name = &body[body[..at].rfind(|c| !is_part(c)).map_or(0, |before| before + 1)..at];
-        let rest = &body[at + 1..];
-        let value = &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())];
-        if is_credential(name) {
-            told.push(value.to_owned());
-            told.extend(form_urlencoded::parse(value.as_bytes()).map(|(value, _)| value.into_owned()));
-        }
-    }
-    for element in body.split('<').filter(|element| !element.starts_with('/')) {
-        if let Some((tag, text)) = element.split_once('>') {
-            let name = tag.split_ascii_whitespace().next().unwrap_or_default();
-            if is_credential(name.rsplit(':').next().unwrap_or_default()) {
-                told.push(text.to_owned());
-            }
-        }
-    }
-    told
+    let mut told: Vec<_> = told.into_iter().filter(|value| value.len() >= TOLD_BYTES_MIN).collect();
+    // Of two that begin at the same place, the longer one is the whole.
+    told.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    told.iter().fold(text.to_owned(), |text, value| text.replace(value.as_str(), HIDDEN))
 }
 
-fn told_in(value: &Value, told: &mut Vec<String>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                match value {
-                    Value::String(text) if is_credential(name) => told.push(text.clone()),
-                    value => told_in(value, told),
-                }
+fn told_in(text: &str, tell: &mut dyn FnMut(&str)) {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "-_.~%+".contains(c);
+    for (at, mark) in text.char_indices() {
+        let (before, after) = (&text[..at], &text[at + mark.len_utf8()..]);
+        let (name, value) = match mark {
+            '=' => (before.rsplit(|c| !is_part(c)).next(), after.split(|c| !is_part(c)).next()),
+            '>' => {
+                let tag = before.rsplit('<').next().and_then(|tag| tag.split_ascii_whitespace().next());
+                (tag.filter(|tag| !tag.starts_with('/')), after.split('<').next())
             }
+            ':' => {
+                let quoted = before.trim_end().strip_suffix('"').map(|name| name.trim_end_matches('\\'));
+                (quoted.and_then(|name| name.rsplit('"').next()), Some(of_json(after.trim_start())))
+            }
+            _ => continue,
+        };
+        if let (Some(name), Some(value)) = (name, value)
+            && is_credential(name)
+        {
+            tell(value);
         }
-        Value::Array(items) => items.iter().for_each(|item| told_in(item, told)),
-        _ => {}
+    }
+}
+
+/// The string or number that a text begins with, which may be JSON within a string of JSON.
+fn of_json(text: &str) -> &str {
+    if let Some(text) = text.strip_prefix("\\\"") {
+        return text.split("\\\"").next().unwrap_or(text);
+    }
+    match text.strip_prefix('"') {
+        Some(text) => {
+            let mut is_escaped = false;
+            let end = text.find(|c| {
+                let is_end = c == '"' && !is_escaped;
+                is_escaped = c == '\\' && !is_escaped;
+                is_end
+            });
+            &text[..end.unwrap_or(text.len())]
+        }
+        None => text.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default(),
     }
 }
 
@@ -179,13 +187,23 @@ mod tests {
             "token=xyzzy-1234&text=hello",
             "text=hello&response_token=xyzzy-1234",
             "<n:SessionId xsi:type=\"string\">xyzzy-1234</n:SessionId><text>hello</text>",
+            r#"{"access_token": 123456789,"token":"xyzzy-1234","text":"hello"}"#,
+            r#"{"payload":"{\"token\":\"xyzzy-1234\",\"text\":\"hello\"}"}"#,
+            "payload=%7B%22token%22%3A%22xyzzy-1234%22%2C%22text%22%3A%22hello%22%7D",
             r#"{"UnsubscribeURL":"https://sns.example/?Action=x&Token=xyzzy-1234","Message":"hello"}"#,
         ] {
-            let shown = Secrets(Vec::new()).and_told(body).hidden(body);
+            let shown = without_told(body);
             assert!(!shown.contains("xyzzy") && shown.contains("hello") && shown.contains(HIDDEN), "{shown}");
         }
-        let harmless = r#"{"token":"no","a":"no","session":{"number":5}}"#;
-        assert_eq!(Secrets(Vec::new()).and_told(harmless).hidden(harmless), harmless);
+        for broken_off in [r#"{"text":"hello","token":"xyzzy-1234"#, "hello&token=xyzzy-1234", "hello<Token>xyzzy-1234"]
+        {
+            assert!(!without_told(broken_off).contains("xyzzy"), "{broken_off}");
+        }
+        for harmless in
+            [r#"{"token":"no","a":"no","session":{"number":5}}"#, "é=x", "\u{fffd}a=b", "数量=5: “a=b”", "=:>\"\\"]
+        {
+            assert_eq!(without_told(harmless), harmless);
+        }
     }
 
     #[test]

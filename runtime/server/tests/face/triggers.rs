@@ -145,7 +145,7 @@ async fn a_call_of_each_url_carries_what_its_integration_wants() {
     for (n, integration, with, end) in [
         (0, "shop", r#" -H 'x-$(id)`'\''key: '"$SECRET""#, ""),
         (1, "open", "", ""),
-        (2, "vendor", "", "  # only signed: camshaft integration test vendor --event EVENT"),
+        (2, "vendor", "", "; : only signed, as by: camshaft integration test vendor --event EVENT"),
     ] {
         for (which, rest) in [("webhook", ""), ("async", "/workflows/hooked"), ("sync", "/workflows/hooked/sync")] {
             let wanted = format!(

@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 
 use super::refused::Refused;
 use super::request;
@@ -117,8 +117,10 @@ pub fn client(headers: &HeaderMap, peer: Option<IpAddr>, trusted: &[Network]) ->
 
 /// What trusted proxies tell: of the nearest client that is no trusted proxy itself.
 fn told(headers: &HeaderMap, is_trusted: impl Fn(IpAddr) -> bool) -> Hop {
-    let lines = |name: &str| headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect::<Vec<_>>();
-    let (standard, usual) = (standard(&lines("forwarded")), usual(&lines));
+    // A byte that is no text must not hide what stands beside it.
+    let line = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let lines = |name: &str| headers.get_all(name).iter().map(line).collect::<Vec<_>>();
+    let (standard, usual) = (standard(&lines("forwarded")), usual(lines));
     match (standard, usual) {
         (None, None) => Hop::default(),
         (Some(hops), None) | (None, Some(hops)) => nearest_stranger(hops, is_trusted),
@@ -146,7 +148,7 @@ fn nearest_stranger(mut hops: Vec<Hop>, is_trusted: impl Fn(IpAddr) -> bool) -> 
 }
 
 /// The hops of `Forwarded`, the nearest last; none where there is no such header.
-fn standard(lines: &[&str]) -> Option<Vec<Hop>> {
+fn standard(lines: &[String]) -> Option<Vec<Hop>> {
     let elements = lines.iter().flat_map(|line| {
         // Somebody left a quote open: it must not swallow what the proxies behind wrote into the same line.
         let is_whole = line.matches('"').count() % 2 == 0;
@@ -156,21 +158,22 @@ fn standard(lines: &[&str]) -> Option<Vec<Hop>> {
     (!hops.is_empty()).then_some(hops)
 }
 
-/// The hops of `X-Forwarded-*`, the nearest last; none where there is no such header. A proxy puts its own behind those of others, or
-/// in their place: a list that is shorter than that of the addresses ends at the same hop.
-fn usual<'a>(lines: impl Fn(&str) -> Vec<&'a str>) -> Option<Vec<Hop>> {
-    let list = |name: &str| -> Vec<&str> {
-        let values = lines(name).into_iter().flat_map(|line| line.split(',')).map(str::trim);
-        values.filter(|value| !value.is_empty()).collect()
+/// The hops of `X-Forwarded-*`, the nearest last; none where there is no such header. Where there is a scheme or a host for each address,
+/// each belongs to its own; of a list of another length only the last is a proxy's own word for sure.
+fn usual(lines: impl Fn(&str) -> Vec<String>) -> Option<Vec<Hop>> {
+    let list = |name: &str| -> Vec<String> {
+        let lines = lines(name);
+        let values = lines.iter().flat_map(|line| line.split(',')).map(str::trim);
+        values.filter(|value| !value.is_empty()).map(str::to_owned).collect()
     };
     let (from, scheme, host) = (list("x-forwarded-for"), list("x-forwarded-proto"), list("x-forwarded-host"));
     let count = from.len().max(usize::from(!scheme.is_empty() || !host.is_empty()));
-    let of = |list: &[&str], behind: usize| {
-        let place = list.len().saturating_sub(1 + behind);
-        list.get(place).map(|value| (*value).to_owned())
+    let of = |list: &[String], behind: usize| {
+        let behind = if list.len() == from.len() { behind } else { 0 };
+        list.len().checked_sub(1 + behind).map(|place| list[place].clone())
     };
     let hop = |behind: usize| Hop {
-        from: from.len().checked_sub(1 + behind).and_then(|place| address(from[place])),
+        from: from.len().checked_sub(1 + behind).and_then(|place| address(&from[place])),
         scheme: of(&scheme, behind),
         host: of(&host, behind),
     };
@@ -299,6 +302,12 @@ mod tests {
             ("forwarded", "for=203.0.113.9;host=real.example"),
         ];
         assert_eq!(seen("10.0.0.1", &["10.0.0.0/8"], &open), real);
+        let two = [
+            ("x-forwarded-for", "203.0.113.9, 10.0.0.2"),
+            ("x-forwarded-host", "evil.example, real.example, inner.example"),
+        ];
+        let inner = (Some("203.0.113.9".to_owned()), url("http://inner.example"));
+        assert_eq!(seen("10.0.0.1", &["10.0.0.0/8"], &two), inner, "the nearest proxy's own word");
         let first = [
             ("x-forwarded-for", "1.1.1.1, 203.0.113.9"),
             ("x-forwarded-host", "evil.example, real.example"),
@@ -317,6 +326,11 @@ mod tests {
             (Some("203.0.113.9".to_owned()), "http://real.example/v1/webhooks/github?a=1".to_owned()),
             "who says what the other does not say is not believed either"
         );
+        let no_text = HeaderValue::from_bytes(b"\xff, 203.0.113.9").unwrap();
+        let mut map = headers(&[("host", "inner"), ("forwarded", "for=1.2.3.4;host=evil.example")]);
+        map.insert("x-forwarded-for", no_text);
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        assert_eq!(client(&map, "10.0.0.1".parse().ok(), &trusted), "10.0.0.1".parse().ok());
         assert_eq!(
             told("for=1.2.3.4;host=evil.example"),
             (Some("10.0.0.1".to_owned()), "http://inner/v1/webhooks/github?a=1".to_owned())
