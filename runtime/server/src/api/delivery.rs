@@ -135,8 +135,8 @@ fn told_in(text: &str, tell: &mut dyn FnMut(&str)) {
         let (name, value) = match mark {
             '=' => (before.rsplit(|c| !is_part(c)).next(), after.split(|c| !is_part(c)).next()),
             '>' => {
-                let tag = before.rsplit('<').next().and_then(|tag| tag.split_ascii_whitespace().next());
-                (tag.filter(|tag| !tag.starts_with('/')), after.split('<').next())
+                let tag = before.rsplit('<').next().filter(|tag| !tag.starts_with('/') && !is_mark(tag));
+                (tag.and_then(|tag| tag.split_ascii_whitespace().next()), after.split('<').next())
             }
             ':' => {
                 let quoted = before.trim_end().strip_suffix('"').map(|name| name.trim_end_matches('\\'));
@@ -150,6 +150,11 @@ fn told_in(text: &str, tell: &mut dyn FnMut(&str)) {
             tell(value);
         }
     }
+}
+
+/// Whether it is what stands in place of a secret, and no element: those have attributes.
+fn is_mark(tag: &str) -> bool {
+    tag.starts_with("secret ") && !tag.contains('=')
 }
 
 /// The string or number that a text begins with, which may be JSON within a string of JSON.
@@ -199,9 +204,13 @@ mod tests {
         {
             assert!(!without_told(broken_off).contains("xyzzy"), "{broken_off}");
         }
-        for harmless in
-            [r#"{"token":"no","a":"no","session":{"number":5}}"#, "é=x", "\u{fffd}a=b", "数量=5: “a=b”", "=:>\"\\"]
-        {
+        for harmless in [
+            r#"{"token":"no","a":"no","session":{"number":5}}"#,
+            "<secret pin>,9999999 é=x",
+            "\u{fffd}a=b",
+            "数量=5: “a=b”",
+            "=:>\"\\",
+        ] {
             assert_eq!(without_told(harmless), harmless);
         }
     }
