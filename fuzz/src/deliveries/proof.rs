@@ -2,6 +2,7 @@
 //! signed with elsewhere. The adapters' own code has no part in this.
 
 use camshaft_model::seams::WebhookRequest;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::Adapter;
@@ -130,6 +131,9 @@ fn parameter(request: &WebhookRequest, name: &str) -> Option<String> {
 
 fn json(request: &WebhookRequest) -> Value {
     let body = request.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&request.body);
-    // As adapters read it: bytes that are no text stand in what is not signed.
-    serde_json::from_str(&String::from_utf8_lossy(body)).unwrap_or_default()
+    // As adapters read it: what is not signed may hold bytes that are no text, and be deep.
+    let text = String::from_utf8_lossy(body);
+    let mut reader = serde_json::Deserializer::from_str(&text);
+    reader.disable_recursion_limit();
+    Value::deserialize(&mut reader).unwrap_or_default()
 }
