@@ -106,7 +106,7 @@ impl Host {
 }
 
 /// Nothing is granted.
-struct Nothing;
+pub(crate) struct Nothing;
 
 impl Permissions for Nothing {
     fn grant(&self, _: &Name, _: &Name) -> Arc<Grant> {

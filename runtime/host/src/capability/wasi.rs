@@ -98,26 +98,14 @@ mod tests {
 
     use camshaft_model::ids::{Name, SecretName};
     use camshaft_model::limits::Budget;
-    use camshaft_model::plugin::Grant;
     use camshaft_model::seams::Permissions;
     use wasmtime_wasi::p2::OutputStream;
 
     use super::*;
     use crate::HostConfig;
     use crate::machine::Machine;
+    use crate::receive::Nothing;
     use crate::state::Caller;
-
-    struct Nothing;
-
-    impl Permissions for Nothing {
-        fn grant(&self, _: &Name, _: &Name) -> Arc<Grant> {
-            Arc::default()
-        }
-
-        fn secret(&self, _: &Name, _: &Name, _: &SecretName) -> Option<String> {
-            None
-        }
-    }
 
     #[test]
     fn what_is_printed_becomes_lines_and_counts_against_the_log() {

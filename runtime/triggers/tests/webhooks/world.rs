@@ -11,7 +11,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode};
-use camshaft_model::entry::{Entry, Sequence};
 use camshaft_model::ids::{Digest, ExecutionId, IdOrName, Name, ResourceId};
 use camshaft_model::invocation::{DeliveryKey, Reply, RevisionRef, SeenDelivery};
 use camshaft_model::language::diagnose::Mark;
@@ -20,10 +19,8 @@ use camshaft_model::outcome::{Ending, Exit, Outcome};
 use camshaft_model::places::Places;
 use camshaft_model::plugin::PluginPin;
 use camshaft_model::program::Program;
-use camshaft_model::resource::{Change, Resource, ResourceKey, ResourceKind};
 use camshaft_model::seams::*;
-use camshaft_model::summary::Summary;
-use camshaft_model::time::{Period, Timestamp};
+use camshaft_model::time::Timestamp;
 use camshaft_model::workflow::{Param, Trigger, TriggerKey, Workflow, WorkflowLimits};
 use camshaft_model::{Value, json, limits};
 use camshaft_triggers::deliveries::{Deliveries, DeliveryCounts};
@@ -33,6 +30,8 @@ use futures::future::BoxFuture;
 use http_body_util::BodyExt;
 use tokio::sync::Notify;
 use tower::ServiceExt;
+
+mod store;
 
 pub(crate) const SECRET: &str = "It's a Secret to Everybody";
 pub(crate) const NOW: Timestamp = Timestamp(1_795_244_400_123_000);
@@ -463,79 +462,4 @@ pub(crate) fn execution(number: u64) -> ExecutionId {
     let mut bytes = [0; 16];
     bytes[8..].copy_from_slice(&number.to_be_bytes());
     ExecutionId::from_bytes(bytes)
-}
-
-impl Store for World {
-    fn delivery(
-        &self,
-        key: &DeliveryKey,
-        seen_after: Timestamp,
-    ) -> BoxFuture<'_, Result<Option<SeenDelivery>, StoreError>> {
-        let result = match self.store_error.lock().unwrap().clone() {
-            Some(error) => Err(error),
-            None => Ok(self.deliveries.lock().unwrap().get(key).filter(|seen| seen.at >= seen_after).cloned()),
-        };
-        async move { result }.boxed()
-    }
-
-    fn append(&self, _: Append) -> BoxFuture<'_, Result<(), StoreError>> {
-        unreachable!("triggers append nothing")
-    }
-    fn entries(&self, _: ExecutionId, _: Sequence, _: usize) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
-        unreachable!("triggers read no journals")
-    }
-    fn summary(&self, _: ExecutionId) -> BoxFuture<'_, Result<Option<Summary>, StoreError>> {
-        unreachable!("triggers read no summaries")
-    }
-    fn summaries(&self, _: SummaryQuery) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>> {
-        unreachable!("triggers read no summaries")
-    }
-    fn claim(&self, _: Option<ExecutionId>, _: usize, _: Duration) -> BoxFuture<'_, Result<Vec<Claim>, StoreError>> {
-        unreachable!("triggers claim nothing")
-    }
-    fn fence(&self) -> Fence {
-        unreachable!("triggers append nothing")
-    }
-    fn forget_deliveries(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
-        unreachable!("triggers forget nothing")
-    }
-    fn count(&self, _: &CountKey) -> BoxFuture<'_, Result<u64, StoreError>> {
-        unreachable!("triggers count nothing")
-    }
-    fn forget_counts(&self, _: &Period, _: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
-        unreachable!("triggers forget nothing")
-    }
-    fn prune(&self, _: Prune) -> BoxFuture<'_, Result<Pruned, StoreError>> {
-        unreachable!("triggers forget no executions")
-    }
-    fn size(&self) -> BoxFuture<'_, Result<StoreSize, StoreError>> {
-        unreachable!("triggers measure nothing")
-    }
-    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, StoreError>> {
-        unreachable!("triggers copy nothing")
-    }
-    fn change(&self, _: Vec<Change>) -> BoxFuture<'_, Result<Vec<Option<Resource>>, StoreError>> {
-        unreachable!("triggers change nothing")
-    }
-    fn resource(&self, _: ResourceKey) -> BoxFuture<'_, Result<Option<Resource>, StoreError>> {
-        unreachable!("triggers ask the directory")
-    }
-    fn resources(
-        &self,
-        _: ResourceKind,
-        _: Option<Name>,
-        _: Option<ResourceKey>,
-        _: usize,
-    ) -> BoxFuture<'_, Result<Vec<Resource>, StoreError>> {
-        unreachable!("triggers ask the directory")
-    }
-    fn put_blob(&self, _: Digest, _: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
-        unreachable!("triggers keep no bytes")
-    }
-    fn blob(&self, _: Digest) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
-        unreachable!("triggers read no bytes")
-    }
-    fn healthy(&self) -> bool {
-        true
-    }
 }
