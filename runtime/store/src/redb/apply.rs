@@ -177,10 +177,7 @@ impl<'txn> Batch<'txn> {
         if let Some(delivery) = &append.delivery {
             self.write_delivery(delivery, seen_before)?;
         }
-        for (journal, before) in append.journals.iter().zip(before) {
-            self.write_journal(journal, before)?;
-        }
-        Ok(())
+        self.write_journals(&append.journals, &before)
     }
 
     /// Refuses a duplicate; tells when the key was seen longer ago.
@@ -252,50 +249,69 @@ impl<'txn> Batch<'txn> {
         put(deliveries, &mut self.grown, delivery.key.as_slice(), delivery.value.as_slice())
     }
 
-    fn write_journal(&mut self, journal: &EncodedJournal, before: Option<SummaryHead>) -> Result<(), Refusal> {
-        let id = *journal.id.as_bytes();
-        if let Some(entries) = &journal.entries {
-            let journals = table(&mut self.journals, self.transaction, tables::JOURNALS)?;
-            put(journals, &mut self.grown, tables::journal_key(journal.id, journal.from), entries.as_slice())?;
-        }
-        let summaries = table(&mut self.summaries, self.transaction, tables::SUMMARIES)?;
-        put(summaries, &mut self.grown, id, journal.summary.as_slice())?;
-
-        let was = before.map(|head| head.status);
-        if was != Some(journal.status) {
-            if let Some(was) = was {
-                let (workflow_key, status_key) = journal.index_keys_with(was);
-                let (by_workflow, by_status, grown) = self.indexes(was)?;
-                take(by_workflow, grown, workflow_key.as_slice())?;
-                take(by_status, grown, status_key.as_slice())?;
-            }
-            let (by_workflow, by_status, grown) = self.indexes(journal.status)?;
-            put(by_workflow, grown, journal.by_workflow.as_slice(), ())?;
-            put(by_status, grown, journal.by_status.as_slice(), ())?;
-        }
-
-        let was_open = was.is_some_and(|status| !status.is_final());
-        let is_open = !journal.status.is_final();
-        if was_open != is_open {
-            let open = table(&mut self.open, self.transaction, tables::OPEN)?;
-            if is_open {
-                put(open, &mut self.grown, id, ())?;
-            } else {
-                take(open, &mut self.grown, id)?;
-            }
-        }
-
-        let was_ended = before.and_then(|head| head.ended);
-        if was_ended != journal.ended {
-            let ended_at = table(&mut self.ended_at, self.transaction, tables::ENDED_AT)?;
-            if let Some(at) = was_ended {
-                take(ended_at, &mut self.grown, tables::ended_at_key(at, journal.id))?;
-            }
-            if let Some(at) = journal.ended {
-                put(ended_at, &mut self.grown, tables::ended_at_key(at, journal.id), ())?;
+    /// One table after the other: of executions that begin together, the rows stand side by side in each.
+    fn write_journals(&mut self, journals: &[EncodedJournal], before: &[Option<SummaryHead>]) -> Result<(), Refusal> {
+        for write in [Self::write_entries, Self::write_summary, Self::write_status, Self::write_open, Self::write_end] {
+            for (journal, before) in journals.iter().zip(before) {
+                write(self, journal, *before)?;
             }
         }
         Ok(())
+    }
+
+    fn write_entries(&mut self, journal: &EncodedJournal, _: Option<SummaryHead>) -> Result<(), Refusal> {
+        let Some(entries) = &journal.entries else { return Ok(()) };
+        let journals = table(&mut self.journals, self.transaction, tables::JOURNALS)?;
+        put(journals, &mut self.grown, tables::journal_key(journal.id, journal.from), entries.as_slice())
+    }
+
+    fn write_summary(&mut self, journal: &EncodedJournal, _: Option<SummaryHead>) -> Result<(), Refusal> {
+        let summaries = table(&mut self.summaries, self.transaction, tables::SUMMARIES)?;
+        put(summaries, &mut self.grown, *journal.id.as_bytes(), journal.summary.as_slice())
+    }
+
+    fn write_status(&mut self, journal: &EncodedJournal, before: Option<SummaryHead>) -> Result<(), Refusal> {
+        let was = before.map(|head| head.status);
+        if was == Some(journal.status) {
+            return Ok(());
+        }
+        if let Some(was) = was {
+            let (workflow_key, status_key) = journal.index_keys_with(was);
+            let (by_workflow, by_status, grown) = self.indexes(was)?;
+            take(by_workflow, grown, workflow_key.as_slice())?;
+            take(by_status, grown, status_key.as_slice())?;
+        }
+        let (by_workflow, by_status, grown) = self.indexes(journal.status)?;
+        put(by_workflow, grown, journal.by_workflow.as_slice(), ())?;
+        put(by_status, grown, journal.by_status.as_slice(), ())
+    }
+
+    fn write_open(&mut self, journal: &EncodedJournal, before: Option<SummaryHead>) -> Result<(), Refusal> {
+        let was_open = before.is_some_and(|head| !head.status.is_final());
+        let is_open = !journal.status.is_final();
+        if was_open == is_open {
+            return Ok(());
+        }
+        let open = table(&mut self.open, self.transaction, tables::OPEN)?;
+        match is_open {
+            true => put(open, &mut self.grown, *journal.id.as_bytes(), ()),
+            false => take(open, &mut self.grown, *journal.id.as_bytes()),
+        }
+    }
+
+    fn write_end(&mut self, journal: &EncodedJournal, before: Option<SummaryHead>) -> Result<(), Refusal> {
+        let was_ended = before.and_then(|head| head.ended);
+        if was_ended == journal.ended {
+            return Ok(());
+        }
+        let ended_at = table(&mut self.ended_at, self.transaction, tables::ENDED_AT)?;
+        if let Some(at) = was_ended {
+            take(ended_at, &mut self.grown, tables::ended_at_key(at, journal.id))?;
+        }
+        match journal.ended {
+            Some(at) => put(ended_at, &mut self.grown, tables::ended_at_key(at, journal.id), ()),
+            None => Ok(()),
+        }
     }
 
     /// The tables that list executions of a status by workflow and by status, and what they grow by.

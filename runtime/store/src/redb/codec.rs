@@ -1,7 +1,7 @@
 //! The values of rows: each begins with the version of its form, then a few fixed fields, then (but for deliveries) JSON.
 //!
 //! JSON, so that fields may be added; that of journals compressed, for it says the same names again and again. Encoding
-//! runs on the caller's thread; the one writer only copies bytes.
+//! runs with the caller, and not on the one writer, who only copies bytes.
 
 use std::sync::Arc;
 
@@ -22,6 +22,8 @@ const VERSION: u8 = 1;
 const SUMMARY_HEAD: usize = 10;
 /// Bytes before the block of entries: version, count, length of the JSON.
 const ENTRIES_HEAD: usize = 9;
+/// Fewer journals are not worth a second thread.
+const ENCODED_ALONE: usize = 16;
 /// Most bytes that one byte of an LZ4 block can stand for.
 const LZ4_GROWTH_MAX: usize = 255;
 /// Bytes before the executions of a delivery: version, time, digest of the body.
@@ -100,8 +102,18 @@ pub(crate) fn by_workflow(summary: &Summary) -> Vec<u8> {
 }
 
 impl EncodedAppend {
-    pub(crate) fn new(append: Append) -> Result<Self, StoreError> {
-        let journals = append.journals.iter().map(EncodedJournal::new).collect::<Result<_, _>>()?;
+    /// Many journals are encoded by two processors: whoever brought them waits for all.
+    pub(crate) async fn new(mut append: Append) -> Result<Self, StoreError> {
+        let beside = match append.journals.len() {
+            ..ENCODED_ALONE => Vec::new(),
+            count => append.journals.split_off(count / 2),
+        };
+        let beside = (!beside.is_empty()).then(|| tokio::task::spawn_blocking(move || EncodedJournal::all(&beside)));
+        let mut journals = EncodedJournal::all(&append.journals)?;
+        if let Some(beside) = beside {
+            let broken_off = |error| StoreError::Unavailable(format!("encoding was broken off: {error}"));
+            journals.append(&mut beside.await.map_err(broken_off)??);
+        }
         let delivery = append.delivery.as_ref().map(|(seen, seen_after)| EncodedDelivery {
             at: seen.at,
             seen_after: *seen_after,
@@ -129,6 +141,10 @@ impl EncodedAppend {
 }
 
 impl EncodedJournal {
+    fn all(appends: &[JournalAppend]) -> Result<Vec<Self>, StoreError> {
+        appends.iter().map(Self::new).collect()
+    }
+
     fn new(append: &JournalAppend) -> Result<Self, StoreError> {
         let summary = &append.summary;
         let next = append.from + append.entries.len() as u64;

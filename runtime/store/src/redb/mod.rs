@@ -187,7 +187,7 @@ fn mismatch() -> StoreError {
 impl Store for RedbStore {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let encoded = EncodedAppend::new(append)?;
+            let encoded = EncodedAppend::new(append).await?;
             let bytes = encoded.bytes();
             self.submit(Work::Append(encoded), bytes).await.map(drop)
         })
