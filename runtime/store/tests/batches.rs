@@ -13,7 +13,7 @@ use camshaft_model::time::Timestamp;
 use camshaft_store::RedbStore;
 
 use crate::support::disk::{Fault, FaultyDisk};
-use crate::support::{Run, count, count_key, delivery, delivery_key, put, resource_key};
+use crate::support::{LOG_BYTES, Run, count, count_key, delivery, delivery_key, open, put, resource_key};
 
 type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -27,7 +27,8 @@ struct Held {
 impl Held {
     fn new() -> Self {
         let disk = FaultyDisk::default();
-        let store = RedbStore::open_with(disk.clone()).unwrap();
+        // A commit does nothing but append to so large a log.
+        let store = RedbStore::open_with(disk.clone(), disk.log(), 8 * LOG_BYTES).unwrap();
         Self { disk, store }
     }
 
@@ -179,7 +180,7 @@ async fn of_many_that_race_for_a_limit_exactly_as_many_as_it_allows_get_through(
 
     let Held { disk, store } = held;
     drop(store);
-    let store = RedbStore::open_with(disk).unwrap();
+    let store = open(disk).unwrap();
     let late = Append { counts: vec![count(2, 1, 3)], ..Run::new(9).at_once(store.fence()) };
     let error = store.append(late).await.unwrap_err().to_string();
     assert!(error.contains("its limit of 3 for month/1970-02"), "{error}");
@@ -187,7 +188,7 @@ async fn of_many_that_race_for_a_limit_exactly_as_many_as_it_allows_get_through(
 
 #[tokio::test]
 async fn old_counters_are_forgotten_with_their_kind_alone() {
-    let store = RedbStore::open_with(FaultyDisk::default()).unwrap();
+    let store = open(FaultyDisk::default()).unwrap();
     let counts = (0..6).map(|number| count(number, 1, 9)).collect();
     store.append(Append { counts, ..Append::default() }).await.unwrap();
     assert_eq!(store.forget_counts(&count_key(5, 1).period, 10).await.unwrap(), 2);
@@ -208,8 +209,8 @@ async fn when_the_commit_fails_a_duplicate_of_what_is_not_there_is_no_duplicate(
     };
     let one = hand_in(held.store.append(with(1))).await;
     let two = hand_in(held.store.append(with(2))).await;
-    // The held sync is the next operation; the one behind it belongs to the second commit.
-    held.disk.break_after(1, Fault::Once);
+    // The held sync is the next operation, and behind it the header goes into the file; what follows belongs to the second commit.
+    held.disk.break_after(2, Fault::Once);
     held.disk.release();
     first.await.unwrap();
     assert!(matches!(one.await, Err(StoreError::Unavailable(_))));
@@ -227,6 +228,6 @@ async fn work_whose_caller_went_away_is_carried_out() {
     first.await.unwrap();
     let Held { disk, store } = held;
     drop(store);
-    let store = RedbStore::open_with(disk).unwrap();
+    let store = open(disk).unwrap();
     assert_eq!(store.summary(run.id).await.unwrap(), Some(run.summary(Status::Succeeded)));
 }

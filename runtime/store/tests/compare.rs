@@ -10,12 +10,14 @@ use camshaft_model::resource::{Change, Expect, ResourceKey, ResourceKind};
 use camshaft_model::seams::{Append, CountKey, Fence, Prune, Store, StoreError, SummaryQuery};
 use camshaft_model::summary::Status;
 use camshaft_model::time::Timestamp;
-use camshaft_store::{MemoryStore, RedbStore};
+use camshaft_store::MemoryStore;
 
-use crate::support::disk::FaultyDisk;
+use crate::support::disk::{FaultyDisk, Loss};
 use crate::support::picture::{Known, difference, picture};
 use crate::support::random::{Random, seeds};
-use crate::support::{Run, count, count_key, delivery, delivery_key, measured, name, put, resource_key, workflow_id};
+use crate::support::{
+    Run, count, count_key, delivery, delivery_key, measured, name, open, put, resource_key, workflow_id,
+};
 
 const STEPS: usize = 400;
 const EXECUTIONS: usize = 24;
@@ -70,13 +72,19 @@ impl Script {
     }
 
     async fn run(mut self) {
-        let disk = FaultyDisk::default();
-        let mut store = RedbStore::open_with(disk.clone()).unwrap();
+        let mut disk = FaultyDisk::default();
+        let mut store = open(disk.clone()).unwrap();
         let mut reference = MemoryStore::new();
         for step in 0..STEPS {
             if self.random.once_in(60) {
+                let number = (self.random.below(1 << 32) as u64) << 32 | self.random.below(1 << 32) as u64;
+                let left = disk.after(*self.random.pick(&[Loss::Nothing, Loss::Unsynced, Loss::Some(number)]));
                 drop(store);
-                store = RedbStore::open_with(disk.clone()).unwrap();
+                // Closed, or without power.
+                if self.random.once_in(2) {
+                    disk = left;
+                }
+                store = open(disk.clone()).unwrap();
                 reference = reference.restarted();
             }
             assert_eq!(store.fence(), reference.fence());

@@ -15,7 +15,7 @@ use futures::StreamExt;
 
 use crate::support::disk::FaultyDisk;
 use crate::support::picture::{Known, difference, picture};
-use crate::support::{Run, count, count_key, delivery, delivery_key, put, resource_key};
+use crate::support::{Run, count, count_key, delivery, delivery_key, open, put, resource_key};
 
 async fn taken(store: &RedbStore) -> Result<Vec<u8>, StoreError> {
     let mut pieces = store.snapshot().await?;
@@ -50,7 +50,7 @@ async fn fill(store: &dyn Store) -> Known {
 
 #[tokio::test]
 async fn a_copy_is_a_store_with_everything_in_it() {
-    let store = RedbStore::open_with(FaultyDisk::default()).unwrap();
+    let store = open(FaultyDisk::default()).unwrap();
     let known = fill(&store).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("camshaft.redb");
@@ -68,7 +68,7 @@ async fn a_copy_is_a_store_with_everything_in_it() {
 
 #[tokio::test]
 async fn what_comes_after_the_call_is_not_in_the_copy() {
-    let store = RedbStore::open_with(FaultyDisk::default()).unwrap();
+    let store = open(FaultyDisk::default()).unwrap();
     let (before, after) = (Run::new(1), Run::new(2));
     store.append(before.at_once(store.fence())).await.unwrap();
     // More than is read ahead, so that the reading still goes on.
@@ -93,7 +93,7 @@ async fn what_comes_after_the_call_is_not_in_the_copy() {
 
 #[tokio::test]
 async fn a_copy_that_breaks_off_anywhere_is_refused() {
-    let store = RedbStore::open_with(FaultyDisk::default()).unwrap();
+    let store = open(FaultyDisk::default()).unwrap();
     store.append(Run::new(1).at_once(store.fence())).await.unwrap();
     let copy = taken(&store).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -145,7 +145,7 @@ fn as_first_format(copy: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_copy_of_an_older_format_is_brought_up_to_date_and_one_that_never_was_is_refused() {
-    let store = RedbStore::open_with(FaultyDisk::default()).unwrap();
+    let store = open(FaultyDisk::default()).unwrap();
     let (ended, open) = (Run::new(1), Run::new(2));
     store.append(ended.at_once(store.fence())).await.unwrap();
     store.append(open.accept(store.fence())).await.unwrap();
@@ -169,7 +169,7 @@ async fn a_copy_of_an_older_format_is_brought_up_to_date_and_one_that_never_was_
 
 #[tokio::test]
 async fn nothing_is_put_over_what_is_there() {
-    let store = RedbStore::open_with(FaultyDisk::default()).unwrap();
+    let store = open(FaultyDisk::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("camshaft.redb");
     std::fs::write(&path, "dear diary").unwrap();
@@ -181,7 +181,7 @@ async fn nothing_is_put_over_what_is_there() {
 
 #[tokio::test]
 async fn a_copy_that_nobody_takes_holds_nobody_up() {
-    let store = RedbStore::open_with(FaultyDisk::default()).unwrap();
+    let store = open(FaultyDisk::default()).unwrap();
     store.put_blob(Digest([3; 32]), vec![3; 8 << 20]).await.unwrap();
     let kept = store.snapshot().await.unwrap();
     let dropped = store.snapshot().await.unwrap();

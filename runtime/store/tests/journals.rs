@@ -11,7 +11,7 @@ use camshaft_model::{Value, json};
 use camshaft_store::RedbStore;
 
 use crate::support::disk::FaultyDisk;
-use crate::support::{Run, name, workflow_id};
+use crate::support::{Run, name, open, workflow_id};
 
 /// What an execution goes on with after a crash is what it had before, to the last bit.
 #[tokio::test]
@@ -22,10 +22,10 @@ async fn fractions_are_read_as_the_numbers_that_were_written() {
         (1..2_000).map(|n| Value::from(f64::from(n) / 7.0)).chain([5e-324, f64::MAX, 0.1 + 0.2].map(Value::from));
     run.event = Value::Array(fractions.collect());
     {
-        let store = RedbStore::open_with(disk.clone()).unwrap();
+        let store = open(disk.clone()).unwrap();
         store.append(run.accept(store.fence())).await.unwrap();
     }
-    let store = RedbStore::open_with(disk).unwrap();
+    let store = open(disk).unwrap();
     assert_eq!(store.entries(run.id, 0, 1).await.unwrap(), [(*run.accepted()).clone()]);
 }
 
@@ -57,7 +57,7 @@ async fn what_was_appended_is_there_after_the_next_opening() {
 
 #[tokio::test]
 async fn pages_follow_one_another_newest_first_through_every_filter() {
-    let store = RedbStore::open_with(FaultyDisk::default()).unwrap();
+    let store = open(FaultyDisk::default()).unwrap();
     let mut runs: Vec<Run> = (0..60).map(Run::new).collect();
     for (number, run) in runs.iter_mut().enumerate() {
         run.workflow = 1 + (number % 3) as u8;
@@ -103,7 +103,7 @@ async fn pages_follow_one_another_newest_first_through_every_filter() {
 
 #[tokio::test]
 async fn a_value_as_deep_as_any_reader_allows_can_be_read_back() {
-    let store = RedbStore::open_with(FaultyDisk::default()).unwrap();
+    let store = open(FaultyDisk::default()).unwrap();
     let mut run = Run::new(1);
     run.event = (0..127).fold(json!("in here"), |inner, _| Value::Array(vec![inner]));
     store.append(run.at_once(store.fence())).await.unwrap();

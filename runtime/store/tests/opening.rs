@@ -3,16 +3,17 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use camshaft_model::ids::Digest;
 use camshaft_model::seams::{Fence, Prune, Store, StoreError, SummaryQuery};
 use camshaft_model::summary::Status;
 use camshaft_model::time::Timestamp;
 use camshaft_store::RedbStore;
 use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 
-use crate::support::disk::FaultyDisk;
-use crate::support::{Run, measured, workflow_id};
+use crate::support::disk::{FaultyDisk, Loss};
+use crate::support::{LOG_BYTES, Run, measured, open, workflow_id};
 
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
@@ -53,12 +54,60 @@ fn a_second_server_on_the_same_file_is_refused_until_the_first_is_gone() {
 #[tokio::test]
 async fn each_opening_takes_a_newer_fence_and_refuses_appends_with_an_older_one() {
     let disk = FaultyDisk::default();
-    let first = RedbStore::open_with(disk.clone()).unwrap().fence();
-    let store = RedbStore::open_with(disk).unwrap();
+    let first = open(disk.clone()).unwrap().fence();
+    let store = open(disk).unwrap();
     assert_eq!(store.fence(), Fence(first.0 + 1));
     let refused = store.append(Run::new(1).at_once(first)).await;
     assert!(matches!(refused, Err(StoreError::Fenced(id)) if id == Run::new(1).id), "{refused:?}");
     store.append(Run::new(1).at_once(store.fence())).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_only_the_log_has_is_brought_into_the_file_and_without_the_log_the_file_is_refused() {
+    let (disk, another) = (FaultyDisk::default(), FaultyDisk::default());
+    let (run, store) = (Run::new(1), open(disk.clone()).unwrap());
+    store.append(run.at_once(store.fence())).await.unwrap();
+    open(another.clone()).unwrap();
+
+    // The power goes, and of the file is left what it had before.
+    let with = disk.after(Loss::Unsynced);
+    let after = open(with).unwrap();
+    assert_eq!(after.summary(run.id).await.unwrap(), Some(run.summary(Status::Succeeded)));
+
+    let left = disk.after(Loss::Unsynced);
+    left.lose_the_log();
+    for log in [left.log(), another.log()] {
+        let error = RedbStore::open_with(left.clone(), log, LOG_BYTES).map(drop).unwrap_err().to_string();
+        assert!(error.contains("write-ahead log is not there, or is another's"), "{error}");
+    }
+    drop(store);
+    // Closed, it needs none.
+    disk.lose_the_log();
+    let closed = open(disk).unwrap();
+    assert_eq!(closed.summary(run.id).await.unwrap(), Some(run.summary(Status::Succeeded)));
+}
+
+#[tokio::test]
+async fn a_file_with_its_log_is_a_store_at_any_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let [path, copy] = ["camshaft.redb", "copy.redb"].map(|name| folder.path().join(name));
+    let log = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));
+    let store = RedbStore::open(&path).unwrap();
+    let run = Run::new(1);
+    store.append(run.at_once(store.fence())).await.unwrap();
+    // Both halves of the log are filled twice, and what does not fit in one comes in between.
+    for number in 0..40_u8 {
+        let bytes = vec![number; if number % 16 == 7 { 5 << 20 } else { 1 << 19 }];
+        store.put_blob(Digest([number; 32]), bytes).await.unwrap();
+    }
+    fs::copy(&path, &copy).unwrap();
+    fs::copy(log(&path), log(&copy)).unwrap();
+    let copy = RedbStore::open(&copy).unwrap();
+    assert_eq!(copy.summary(run.id).await.unwrap(), Some(run.summary(Status::Succeeded)));
+    for number in 0..40_u8 {
+        let bytes = copy.blob(Digest([number; 32])).await.unwrap().unwrap();
+        assert!(bytes.iter().all(|byte| *byte == number), "blob {number}");
+    }
 }
 
 #[test]
@@ -91,11 +140,11 @@ fn a_format_that_never_was_is_damage() {
 #[tokio::test]
 async fn a_database_of_the_first_format_is_brought_up_to_date() {
     let disk = FaultyDisk::default();
-    let (ended, open) = (Run::new(1), Run::new(2));
+    let (ended, under_way) = (Run::new(1), Run::new(2));
     let size = {
-        let store = RedbStore::open_with(disk.clone()).unwrap();
+        let store = open(disk.clone()).unwrap();
         store.append(ended.at_once(store.fence())).await.unwrap();
-        store.append(open.accept(store.fence())).await.unwrap();
+        store.append(under_way.accept(store.fence())).await.unwrap();
         store.size().await.unwrap()
     };
     let transaction = Database::builder().create_with_backend(disk.clone()).unwrap().begin_write().unwrap();
@@ -106,26 +155,27 @@ async fn a_database_of_the_first_format_is_brought_up_to_date() {
     transaction.open_table(META).unwrap().insert("format", 1).unwrap();
     transaction.commit().unwrap();
 
-    let store = RedbStore::open_with(disk.clone()).unwrap();
+    let store = open(disk.clone()).unwrap();
     assert_eq!(store.size().await.unwrap().used_bytes, size.used_bytes);
     let prune = Prune { ended_before: Timestamp(u64::MAX), limit: 10, entries: 10 };
     let pruned = store.prune(prune).await.unwrap();
     assert_eq!((pruned.executions, pruned.more), (1, false));
     assert_eq!(store.summary(ended.id).await.unwrap(), None);
-    assert_eq!(store.summary(open.id).await.unwrap(), Some(open.summary(Status::Accepted)));
+    assert_eq!(store.summary(under_way.id).await.unwrap(), Some(under_way.summary(Status::Accepted)));
     drop(store);
-    assert_eq!(RedbStore::open_with(disk).unwrap().fence(), Fence(3), "the third opening");
+    assert_eq!(open(disk).unwrap().fence(), Fence(3), "the third opening");
 }
 
 /// Format 2 listed open executions by workflow where the ended ones are.
 #[tokio::test]
 async fn a_database_of_the_second_format_is_brought_up_to_date() {
     let disk = FaultyDisk::default();
-    let (ended, open) = (Run::new(1), Run::new(2));
-    let of_workflow = || SummaryQuery { workflow: Some(workflow_id(open.workflow)), limit: 10, ..Default::default() };
-    let store = RedbStore::open_with(disk.clone()).unwrap();
+    let (ended, under_way) = (Run::new(1), Run::new(2));
+    let of_workflow =
+        || SummaryQuery { workflow: Some(workflow_id(under_way.workflow)), limit: 10, ..Default::default() };
+    let store = open(disk.clone()).unwrap();
     store.append(ended.at_once(store.fence())).await.unwrap();
-    store.append(open.accept(store.fence())).await.unwrap();
+    store.append(under_way.accept(store.fence())).await.unwrap();
     let (size, listed) = (store.size().await.unwrap(), store.summaries(of_workflow()).await.unwrap());
     drop(store);
     let transaction = Database::builder().create_with_backend(disk.clone()).unwrap().begin_write().unwrap();
@@ -133,23 +183,23 @@ async fn a_database_of_the_second_format_is_brought_up_to_date() {
     transaction.open_table(META).unwrap().insert("format", 2).unwrap();
     transaction.commit().unwrap();
 
-    let store = RedbStore::open_with(disk.clone()).unwrap();
+    let store = open(disk.clone()).unwrap();
     assert_eq!(store.size().await.unwrap().used_bytes, size.used_bytes);
     assert_eq!(store.summaries(of_workflow()).await.unwrap(), listed);
-    store.append(open.finish(store.fence())).await.unwrap();
+    store.append(under_way.finish(store.fence())).await.unwrap();
     let listed = store.summaries(of_workflow()).await.unwrap();
-    assert_eq!(listed.iter().map(|summary| summary.id).collect::<Vec<_>>(), [open.id, ended.id], "each once");
+    assert_eq!(listed.iter().map(|summary| summary.id).collect::<Vec<_>>(), [under_way.id, ended.id], "each once");
     drop(store);
-    assert_eq!(measured(&disk), RedbStore::open_with(disk).unwrap().size().await.unwrap().used_bytes);
+    assert_eq!(measured(&disk), open(disk).unwrap().size().await.unwrap().used_bytes);
 }
 
-/// Puts what lists open executions by workflow back to the ended ones; tells how many there were.
+/// Puts what lists under_way executions by workflow back to the ended ones; tells how many there were.
 fn as_second_format(transaction: &WriteTransaction) -> usize {
-    let open: TableDefinition<'_, &[u8], ()> = TableDefinition::new("open_by_workflow");
-    let rows = transaction.open_table(open).unwrap();
+    let under_way: TableDefinition<'_, &[u8], ()> = TableDefinition::new("open_by_workflow");
+    let rows = transaction.open_table(under_way).unwrap();
     let keys: Vec<_> = rows.iter().unwrap().map(|row| row.unwrap().0.value().to_vec()).collect();
     drop(rows);
-    assert!(transaction.delete_table(open).unwrap());
+    assert!(transaction.delete_table(under_way).unwrap());
     let mut by_workflow = transaction.open_table(TableDefinition::<&[u8], ()>::new("by_workflow")).unwrap();
     for key in &keys {
         assert!(by_workflow.insert(key.as_slice(), ()).unwrap().is_none());

@@ -11,7 +11,7 @@ use camshaft_model::time::Timestamp;
 use camshaft_store::RedbStore;
 
 use crate::support::disk::FaultyDisk;
-use crate::support::{Run, measured};
+use crate::support::{Run, measured, open};
 
 fn before(time: u64) -> Prune {
     Prune { ended_before: Timestamp(time), limit: 100, entries: 10_000 }
@@ -28,7 +28,7 @@ async fn listed(store: &RedbStore, runs: &[Run]) -> Vec<usize> {
 
 #[tokio::test]
 async fn those_that_ended_first_go_first_and_open_ones_never() {
-    let store = RedbStore::open_with(FaultyDisk::default()).unwrap();
+    let store = open(FaultyDisk::default()).unwrap();
     let mut runs: Vec<Run> = (0..6).map(Run::new).collect();
     for (run, ended) in runs.iter_mut().zip([50, 10, 40, 20, 30, 30]) {
         run.ended_at = Timestamp(ended);
@@ -60,7 +60,7 @@ async fn those_that_ended_first_go_first_and_open_ones_never() {
 #[tokio::test]
 async fn what_went_leaves_no_row_behind() {
     let disk = FaultyDisk::default();
-    let store = RedbStore::open_with(disk.clone()).unwrap();
+    let store = open(disk.clone()).unwrap();
     let mut freed = 0;
     for number in 0..20 {
         let mut run = Run::new(number);
@@ -85,7 +85,7 @@ async fn what_went_leaves_no_row_behind() {
 #[tokio::test]
 async fn a_long_execution_is_unseen_at_once_and_goes_in_pieces() {
     let disk = FaultyDisk::default();
-    let mut store = RedbStore::open_with(disk.clone()).unwrap();
+    let mut store = open(disk.clone()).unwrap();
     let (long, short) = (Run::new(1), Run { ended_at: Timestamp(3), ..Run::new(2) });
     let mut from = 0;
     for _ in 0..30 {
@@ -108,7 +108,7 @@ async fn a_long_execution_is_unseen_at_once_and_goes_in_pieces() {
 
     // A restart in the middle takes it up where it was.
     drop(store);
-    store = RedbStore::open_with(disk.clone()).unwrap();
+    store = open(disk.clone()).unwrap();
     let (mut executions, mut calls) = (0, 1);
     loop {
         let pruned = store.prune(piece).await.unwrap();

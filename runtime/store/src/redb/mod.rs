@@ -5,6 +5,7 @@
 //! | `tables` | tables and keys |
 //! | `codec` | values |
 //! | `backend` | the disk, and undoing what a failed commit left there |
+//! | `wal` | the write-ahead log, which makes a disk of file and log |
 //! | `database` | the open database |
 //! | `migrate` | the format |
 //! | `apply` | one request in a transaction |
@@ -24,11 +25,12 @@ mod reader;
 mod restore;
 mod snapshot;
 mod tables;
+mod wal;
 mod writer;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +49,7 @@ use redb::{ReadTransaction, StorageBackend};
 use self::backend::Disk;
 use self::codec::EncodedAppend;
 use self::database::Slot;
+use self::wal::{Checkpoints, Logged};
 use self::writer::{Bell, Done, Work, Writer};
 
 /// A [`Store`] in one file.
@@ -73,15 +76,19 @@ impl RedbStore {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let unavailable =
             |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("{}: {error}", path.display()));
-        let file = open_file(path).map_err(|error| unavailable(&error))?;
-        let backend = redb::backends::FileBackend::new(file).map_err(|error| unavailable(&error))?;
-        Self::open_named(backend, path.display().to_string())
+        let open = |path: &Path| {
+            let file = open_file(path).map_err(|error| unavailable(&error))?;
+            redb::backends::FileBackend::new(file).map_err(|error| unavailable(&error))
+        };
+        let disk = Logged::new(open(path)?, open(&log_path(path))?, wal::HALF_BYTES, Checkpoints::Beside);
+        Self::open_named(disk, path.display().to_string())
     }
 
-    /// Opens the database on a backend: for tests that make the disk fail. After an error the store closes the backend
-    /// and goes on with it as with one newly opened.
-    pub fn open_with(backend: impl StorageBackend) -> Result<Self, StoreError> {
-        Self::open_named(backend, "the backend".to_owned())
+    /// Opens the database on a file and a log of so many bytes, a multiple of 8,192: for tests that make the disk fail. After an
+    /// error the store goes on with both as with ones newly opened.
+    pub fn open_with(file: impl StorageBackend, log: impl StorageBackend, log_bytes: u64) -> Result<Self, StoreError> {
+        let disk = Logged::new(file, log, log_bytes / 2, Checkpoints::Before);
+        Self::open_named(disk, "the disk".to_owned())
     }
 
     /// Makes a database of a [`Store::snapshot`], read from its first byte to its last, at a path where there is none, and
@@ -92,12 +99,16 @@ impl RedbStore {
             return Err(StoreError::Unavailable(format!("{} is there already", path.display())));
         }
         let unavailable = |error: io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
-        let backend = open_file(path).and_then(|file| {
-            redb::backends::FileBackend::new(file).map_err(|error| io::Error::other(error.to_string()))
-        });
-        let executions = restore::restore(backend.map_err(unavailable)?, snapshot)?;
-        // As any start would: an older format becomes ours, and the fence is newer than that of the server it comes from.
-        Self::open(path).map(|_| executions)
+        let open = || {
+            let backend = open_file(path).and_then(|file| {
+                redb::backends::FileBackend::new(file).map_err(|error| io::Error::other(error.to_string()))
+            });
+            backend.map_err(unavailable)
+        };
+        let executions = restore::restore(open()?, snapshot)?;
+        // As any start would: an older format becomes ours, and the fence is newer than that of the server it comes from. Without a log,
+        // so that there is one file to be moved.
+        Self::open_named(open()?, path.display().to_string()).map(|_| executions)
     }
 
     fn open_named(backend: impl StorageBackend, name: String) -> Result<Self, StoreError> {
@@ -149,6 +160,13 @@ fn read_and_report<T>(
         }
     }
     Err(StoreError::Unavailable("commits fail faster than anything can be read".to_owned()))
+}
+
+/// The write-ahead log of a database: `camshaft.redb-wal`.
+fn log_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
 }
 
 /// The file, made for its owner alone and its name made durable.

@@ -1,4 +1,5 @@
-//! A disk in memory that fails when told to, forgets what was not synced, and can hold a sync back.
+//! A disk in memory that fails when told to, forgets what was not synced, and can hold a sync back. Two files are on it: the store's,
+//! and its log.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -29,21 +30,37 @@ pub enum Loss {
     Some(u64),
 }
 
-/// A disk. Clones are the same disk.
+/// A file on a disk. Clones are the same file.
 #[derive(Debug, Clone, Default)]
-pub struct FaultyDisk(Arc<(Mutex<State>, Condvar)>);
+pub struct FaultyDisk {
+    disk: Arc<(Mutex<State>, Condvar)>,
+    which: Which,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Which {
+    #[default]
+    Store,
+    Log,
+}
 
 #[derive(Debug, Default)]
-struct State {
+struct File {
     bytes: Vec<u8>,
     /// Since the latest sync, oldest first.
     unsynced: Vec<Undo>,
+    /// Behind the last byte that was ever written.
+    reached: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    store: File,
+    log: File,
     /// Writes, changes of length and syncs so far.
     operations: usize,
     fault: Option<(usize, Fault)>,
     read_fault: bool,
-    /// Behind the last byte that was ever written.
-    reached: usize,
     /// Writes of the header: one a commit.
     commits: usize,
     held: bool,
@@ -58,6 +75,16 @@ enum Undo {
 }
 
 impl FaultyDisk {
+    /// The log beside it.
+    pub fn log(&self) -> Self {
+        Self { disk: self.disk.clone(), which: Which::Log }
+    }
+
+    /// Loses its log, as people do.
+    pub fn lose_the_log(&self) {
+        self.state().log = File::default();
+    }
+
     /// Fails at an operation, counted from the first one of the disk.
     pub fn failing(at: usize, fault: Fault) -> Self {
         let disk = Self::default();
@@ -95,35 +122,16 @@ impl FaultyDisk {
 
     /// A disk with what is left after a crash.
     pub fn after(&self, loss: Loss) -> Self {
-        let state = self.state();
-        let mut bytes = state.bytes.clone();
-        if loss != Loss::Nothing {
-            for undo in state.unsynced.iter().rev() {
-                match undo {
-                    Undo::Bytes { offset, before, .. } => {
-                        bytes[*offset..*offset + before.len()].copy_from_slice(before)
-                    }
-                    Undo::Length { before, cut, .. } => {
-                        bytes.truncate(*before);
-                        bytes.extend_from_slice(cut);
-                    }
-                }
-            }
+        let (state, disk) = (self.state(), Self::default());
+        let number = |shift: u32| match loss {
+            Loss::Some(number) => Loss::Some(number.rotate_right(shift)),
+            loss => loss,
+        };
+        {
+            let mut left = disk.state();
+            left.store.bytes = state.store.after(number(0));
+            left.log.bytes = state.log.after(number(32));
         }
-        if let Loss::Some(number) = loss {
-            for (at, undo) in state.unsynced.iter().enumerate() {
-                match undo {
-                    // A file system keeps lengths in order.
-                    Undo::Length { after, .. } => bytes.resize(*after, 0),
-                    Undo::Bytes { offset, after, .. } if (number >> (at % 64)) & 1 == 0 => {
-                        bytes[*offset..*offset + after.len()].copy_from_slice(after);
-                    }
-                    Undo::Bytes { .. } => {}
-                }
-            }
-        }
-        let disk = Self::default();
-        disk.state().bytes = bytes;
         disk
     }
 
@@ -136,18 +144,18 @@ impl FaultyDisk {
     pub fn wait_until_held(&self) {
         let mut state = self.state();
         while !state.waiting {
-            state = self.0.1.wait(state).unwrap();
+            state = self.disk.1.wait(state).unwrap();
         }
     }
 
     pub fn release(&self) {
         let mut state = self.state();
         state.held = false;
-        self.0.1.notify_all();
+        self.disk.1.notify_all();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.0.lock().unwrap()
+        self.disk.0.lock().unwrap()
     }
 }
 
@@ -161,6 +169,45 @@ impl State {
             Some((at, fault)) if now == at => Some(fault),
             _ => None,
         }
+    }
+
+    fn file(&mut self, which: Which) -> &mut File {
+        match which {
+            Which::Store => &mut self.store,
+            Which::Log => &mut self.log,
+        }
+    }
+}
+
+impl File {
+    fn after(&self, loss: Loss) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        if loss != Loss::Nothing {
+            for undo in self.unsynced.iter().rev() {
+                match undo {
+                    Undo::Bytes { offset, before, .. } => {
+                        bytes[*offset..*offset + before.len()].copy_from_slice(before)
+                    }
+                    Undo::Length { before, cut, .. } => {
+                        bytes.truncate(*before);
+                        bytes.extend_from_slice(cut);
+                    }
+                }
+            }
+        }
+        if let Loss::Some(number) = loss {
+            for (at, undo) in self.unsynced.iter().enumerate() {
+                match undo {
+                    // A file system keeps lengths in order.
+                    Undo::Length { after, .. } => bytes.resize(*after, 0),
+                    Undo::Bytes { offset, after, .. } if (number >> (at % 64)) & 1 == 0 => {
+                        bytes[*offset..*offset + after.len()].copy_from_slice(after);
+                    }
+                    Undo::Bytes { .. } => {}
+                }
+            }
+        }
+        bytes
     }
 
     fn write(&mut self, offset: usize, data: &[u8]) -> io::Result<()> {
@@ -183,7 +230,7 @@ fn broken() -> io::Error {
 
 impl StorageBackend for FaultyDisk {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.state().bytes.len() as u64)
+        Ok(self.state().file(self.which).bytes.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
@@ -192,7 +239,7 @@ impl StorageBackend for FaultyDisk {
             return Err(broken());
         }
         let offset = offset as usize;
-        let bytes = state.bytes.get(offset..offset + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let bytes = state.file(self.which).bytes.get(offset..offset + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(bytes);
         Ok(())
     }
@@ -202,10 +249,11 @@ impl StorageBackend for FaultyDisk {
         if state.begin().is_some_and(|fault| fault != Fault::Full) {
             return Err(broken());
         }
-        let (before, after) = (state.bytes.len(), len as usize);
-        let cut = state.bytes.get(after..).unwrap_or_default().to_vec();
-        state.bytes.resize(after, 0);
-        state.unsynced.push(Undo::Length { before: before.min(after), after, cut });
+        let file = state.file(self.which);
+        let (before, after) = (file.bytes.len(), len as usize);
+        let cut = file.bytes.get(after..).unwrap_or_default().to_vec();
+        file.bytes.resize(after, 0);
+        file.unsynced.push(Undo::Length { before: before.min(after), after, cut });
         Ok(())
     }
 
@@ -213,29 +261,30 @@ impl StorageBackend for FaultyDisk {
         let mut state = self.state();
         while state.held {
             state.waiting = true;
-            self.0.1.notify_all();
-            state = self.0.1.wait(state).unwrap();
+            self.disk.1.notify_all();
+            state = self.disk.1.wait(state).unwrap();
         }
         state.waiting = false;
         if state.begin().is_some_and(|fault| fault != Fault::Full) {
             return Err(broken());
         }
-        state.unsynced.clear();
+        state.file(self.which).unsynced.clear();
         Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut state = self.state();
         let fault = state.begin();
-        if offset == 0 {
+        if offset == 0 && self.which == Which::Store {
             state.commits += 1;
         }
+        let file = state.file(self.which);
         match fault {
-            None => state.write(offset as usize, data),
-            Some(Fault::Full) if offset as usize + data.len() <= state.reached => state.write(offset as usize, data),
+            None => file.write(offset as usize, data),
+            Some(Fault::Full) if offset as usize + data.len() <= file.reached => file.write(offset as usize, data),
             Some(fault) => {
                 if fault == Fault::HalfOnce {
-                    state.write(offset as usize, &data[..data.len() / 2])?;
+                    file.write(offset as usize, &data[..data.len() / 2])?;
                 }
                 Err(broken())
             }

@@ -12,11 +12,22 @@ use camshaft_model::ids::{Digest, ExecutionId, Name, ResourceId};
 use camshaft_model::invocation::{DeliveryKey, Invocation, RevisionRef, SeenDelivery, TriggerSource};
 use camshaft_model::outcome::{Ending, Outcome};
 use camshaft_model::resource::{Change, Expect, Resource, ResourceKey, ResourceKind};
-use camshaft_model::seams::{Append, Count, CountKey, Fence, JournalAppend};
+use camshaft_model::seams::{Append, Count, CountKey, Fence, JournalAppend, StoreError};
 use camshaft_model::summary::{Status, Summary};
 use camshaft_model::time::{Period, Timestamp};
 use camshaft_model::{Value, json};
+use camshaft_store::RedbStore;
 use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableHandle};
+
+use self::disk::FaultyDisk;
+
+/// So small that scripts of a few commits fill both halves, and exceed one.
+pub const LOG_BYTES: u64 = 128 << 10;
+
+/// The store on a disk.
+pub fn open(disk: FaultyDisk) -> Result<RedbStore, StoreError> {
+    RedbStore::open_with(disk.clone(), disk.log(), LOG_BYTES)
+}
 
 pub fn name(text: &str) -> Name {
     Name::new(text).unwrap()
