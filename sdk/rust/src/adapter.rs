@@ -3,6 +3,7 @@
 mod cloudevents;
 mod description;
 mod encoding;
+mod once;
 mod pick;
 mod request;
 mod sample;

@@ -18,15 +18,22 @@
 //! }
 //! ```
 //!
-//! A vendor that does it in a way of its own finds the parts below: [`header`], [`parameter`], [`signature()`], [`hmac()`], [`ed25519()`], [`token`].
+//! A vendor that does it in a way of its own finds the parts below: [`header`], [`parameter`], [`signature()`], [`hmac()`], [`ed25519()`], [`token`];
+//! and, with the feature `certificates`, `Certificate`.
 
+#[cfg(feature = "certificates")]
+mod certificate;
 mod ed25519;
 mod mac;
+#[cfg(feature = "certificates")]
+mod rsa;
 mod shared;
 mod signed;
 mod standard;
 mod timestamp;
 
+#[cfg(feature = "certificates")]
+pub use certificate::Certificate;
 pub use ed25519::{PublicKey, ed25519};
 pub use mac::{Algorithm, Encoding, hmac, hmac_of, sha256, signature};
 pub use shared::SharedToken;

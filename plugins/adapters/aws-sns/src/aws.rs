@@ -7,6 +7,8 @@ use std::time::Duration;
 pub(crate) const HOSTS: [&str; 2] = ["https://sns.*.amazonaws.com", "https://sns.*.amazonaws.com.cn"];
 /// Less than the 15 s that SNS waits for its own answer, for both requests of a confirmation.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// A certificate has its own URL: what changes is whether it is still there.
+const KEPT: Duration = Duration::from_secs(60 * 60);
 /// Shortest name of a region, as AWS's own libraries have it.
 const REGION_CHARS_MIN: usize = 3;
 
@@ -22,9 +24,9 @@ pub(crate) fn path(url: &str) -> Option<&str> {
     (region.len() >= REGION_CHARS_MIN && plain && visible).then_some(path)
 }
 
-/// Fetches what is at a URL that [`path`] knows. Redirects are not followed.
-pub(crate) fn get(url: &str) -> Result<http::Response, Rejection> {
-    Ok(http::get(url).timeout(TIMEOUT).send()?)
+/// Fetches a certificate at a URL that [`path`] knows, or is given the one that was fetched before. Redirects are not followed.
+pub(crate) fn certificate(url: &str) -> Result<http::Response, Rejection> {
+    Ok(http::get(url).timeout(TIMEOUT).keep_for(KEPT).send()?)
 }
 
 /// Confirms a subscription, by the link that AWS has signed.
@@ -32,7 +34,7 @@ pub(crate) fn confirm(link: &str) -> Result<(), Rejection> {
     if path(link).is_none() {
         return Err(Rejection::Unauthorized("`SubscribeURL` does not lead to Amazon SNS".to_owned()));
     }
-    let answer = get(link)?;
+    let answer = http::get(link).timeout(TIMEOUT).send()?;
     if answer.is_success() {
         return Ok(());
     }

@@ -1,9 +1,8 @@
 //! A message: its fields, which of them are signed and how, and the event that it is.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use camshaft_sdk::adapter;
 use camshaft_sdk::prelude::*;
+use camshaft_sdk::verify::{Algorithm, Certificate, Encoding};
 use serde_json::Map;
 
 /// A signature is as long as its key: 256 bytes at AWS.
@@ -11,29 +10,21 @@ const SIGNATURE_BYTES_MAX: usize = 1024;
 /// A published text that is JSON nested deeper stays a text: a step could not put it out.
 const DEPTH_MAX: usize = 64;
 
-/// What came. A key that comes twice makes it malformed: which of them was signed?
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+/// What came.
+#[derive(Debug)]
 pub(crate) struct Message {
-    #[serde(rename = "Type")]
     kind: String,
-    #[serde(rename = "MessageId")]
     id: String,
-    #[serde(rename = "TopicArn")]
     pub(crate) topic: String,
     subject: Option<String>,
-    #[serde(rename = "Message")]
     text: String,
     timestamp: String,
-    signature_version: String,
+    version: String,
     signature: String,
-    #[serde(rename = "SigningCertURL")]
     pub(crate) certificate: String,
-    #[serde(rename = "SubscribeURL")]
     pub(crate) subscribe: Option<String>,
     token: Option<String>,
-    #[serde(rename = "MessageAttributes")]
-    attributes: Option<Map<String, Value>>,
+    attributes: Option<Value>,
 }
 
 /// What a message is for.
@@ -60,7 +51,44 @@ pub(crate) struct Proof {
     pub(crate) signature: Vec<u8>,
 }
 
+impl Proof {
+    /// Holds it against a certificate.
+    pub(crate) fn verify(&self, certificate: &Certificate) -> Result<(), Rejection> {
+        let (signed, signature) = (self.signed.as_bytes(), self.signature.as_slice());
+        match self.hash {
+            Hash::Sha1 => certificate.verify(Algorithm::Sha1, signed, signature),
+            Hash::Sha256 => certificate.verify(Algorithm::Sha256, signed, signature),
+        }
+    }
+}
+
 impl Message {
+    /// Reads the body of a delivery.
+    pub(crate) fn read(request: &Request) -> Result<Self, Rejection> {
+        let mut fields = request.fields()?;
+        let mut optional = |name: &str| match fields.get_mut(name).map(Value::take) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Rejection::Malformed(format!("`{name}` is no text"))),
+        };
+        let (subject, subscribe, token) = (optional("Subject")?, optional("SubscribeURL")?, optional("Token")?);
+        let mut text = |name: &str| optional(name)?.ok_or_else(|| Rejection::missing(name));
+        Ok(Self {
+            kind: text("Type")?,
+            id: text("MessageId")?,
+            topic: text("TopicArn")?,
+            subject,
+            text: text("Message")?,
+            timestamp: text("Timestamp")?,
+            version: text("SignatureVersion")?,
+            signature: text("Signature")?,
+            certificate: text("SigningCertURL")?,
+            subscribe,
+            token,
+            attributes: fields.get_mut("MessageAttributes").map(Value::take).filter(|value| !value.is_null()),
+        })
+    }
+
     /// What it is for. Everything but the published text is of one line: what is signed is lines, and the text could otherwise
     /// be read as fields.
     pub(crate) fn check(&self) -> Result<Kind, Rejection> {
@@ -72,10 +100,8 @@ impl Message {
         if let Some((name, _)) = broken {
             return Err(Rejection::Malformed(format!("`{name}` is not of one line")));
         }
-        if self.attributes.as_ref().is_some_and(|attributes| attributes.values().any(|value| depth(value) > 1)) {
-            return Err(Rejection::Malformed(
-                "`MessageAttributes` are nested deeper than Amazon SNS sends them".to_owned(),
-            ));
+        if self.attributes.as_ref().is_some_and(|attributes| !attributes.is_object() || depth(attributes) > 2) {
+            return Err(Rejection::Malformed("`MessageAttributes` are not as Amazon SNS sends them".to_owned()));
         }
         match self.kind.as_str() {
             "Notification" => Ok(Kind::Notification),
@@ -93,7 +119,7 @@ impl Message {
 
     /// What proves it.
     pub(crate) fn proof(&self, kind: Kind) -> Result<Proof, Rejection> {
-        let hash = match self.signature_version.as_str() {
+        let hash = match self.version.as_str() {
             "1" => Hash::Sha1,
             "2" => Hash::Sha256,
             other => {
@@ -101,7 +127,7 @@ impl Message {
             }
         };
         let signature = Some(&self.signature).filter(|text| text.len() <= SIGNATURE_BYTES_MAX * 4 / 3);
-        let signature = signature.and_then(|text| STANDARD.decode(text).ok());
+        let signature = signature.and_then(|text| Encoding::Base64.decode(text));
         let signature =
             signature.ok_or_else(|| Rejection::Unauthorized("`Signature` is no signature in base64".to_owned()))?;
         Ok(Proof { hash, signed: self.signed(kind)?, signature })
@@ -127,18 +153,18 @@ impl Message {
     pub(crate) fn event(self, kind: Kind, sent_ms: u64) -> Event {
         let mut body = Map::new();
         let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
-        put("Type", json!(self.kind));
-        put("MessageId", json!(self.id));
-        put("TopicArn", json!(self.topic));
+        put("Type", Value::String(self.kind.clone()));
+        put("MessageId", Value::String(self.id.clone()));
+        put("TopicArn", Value::String(self.topic.clone()));
         let mut subject = None;
         if kind == Kind::Notification {
             subject = self.subject;
-            subject.as_ref().map(|subject| put("Subject", json!(subject)));
+            subject.as_ref().map(|subject| put("Subject", Value::String(subject.clone())));
             put("Message", published(self.text));
-            self.attributes.map(|attributes| put("MessageAttributes", Value::Object(attributes)));
+            self.attributes.map(|attributes| put("MessageAttributes", attributes));
         } else {
             put("Message", Value::String(self.text));
-            put("SubscribeURL", json!(self.subscribe));
+            put("SubscribeURL", self.subscribe.map_or(Value::Null, Value::String));
         }
         put("Timestamp", Value::String(self.timestamp));
         Event {

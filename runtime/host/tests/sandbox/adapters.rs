@@ -344,12 +344,6 @@ async fn what_cannot_be_signed_is_told_apart() {
 
 /// 300 KB.
 const COMPONENT_BYTES_MAX: usize = 300_000;
-/// Larger ones, and why.
-const LARGER: [(&str, usize); 1] = [
-    // RSA, and certificates: 100 KB of numbers of 2048 bits and of ASN.1, and the way outside.
-    ("aws-sns", 410_000),
-];
-
 #[test]
 fn a_shipped_adapter_is_small_and_tells_nothing_of_who_built_it() {
     let host = std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
@@ -358,9 +352,8 @@ fn a_shipped_adapter_is_small_and_tells_nothing_of_who_built_it() {
     assert!(names.len() > 20, "{names:?}");
     for name in names {
         let bytes = shipped(&name);
-        let larger = LARGER.iter().find(|(adapter, _)| *adapter == name);
-        let most = larger.map_or(COMPONENT_BYTES_MAX, |(_, most)| *most);
-        assert!(bytes.len() <= most, "`{name}` has {} bytes; {most} are allowed", bytes.len());
+        let found = bytes.len();
+        assert!(found <= COMPONENT_BYTES_MAX, "`{name}` has {found} bytes; {COMPONENT_BYTES_MAX} are allowed");
         let told = bytes.windows(13).any(|part| part == b"/registry/src");
         assert!(!told, "`{name}` names the folder of somebody's crates");
     }

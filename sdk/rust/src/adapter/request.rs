@@ -1,7 +1,9 @@
 //! A delivery, and how its parts are read without surprises.
 
+use super::once::Once;
 use super::{Element, Rejection, encoding, pick, xml};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// A delivery, exactly as it came.
@@ -86,6 +88,15 @@ impl Request {
     /// `malformed` where it is none.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
         serde_json::from_slice(unmarked(&self.content()?)).map_err(|error| not_expected(&error))
+    }
+
+    /// The fields of a body that is a JSON object. A key that comes twice is refused: where a signature covers some of the fields,
+    /// which of the two was signed?
+    ///
+    /// # Errors
+    /// `malformed` where it is none, or a key comes twice.
+    pub fn fields(&self) -> Result<Map<String, Value>, Rejection> {
+        self.json::<Once>().map(|once| once.0)
     }
 
     /// The texts at these paths of a body that is a JSON object: `event.type`, `items.0.id`. Numbers and truth values count as texts;

@@ -144,6 +144,14 @@ impl Request {
         })
     }
 
+    /// Lets the runtime answer this `GET` with what it was answered before, at most this long ago: for what every delivery needs, such
+    /// as a certificate. It does so for adapters, as far as the server allows it, for a status of 200 and up to 64 KiB, and only where
+    /// the request says nothing but its URL; otherwise the request is sent. It is `Cache-Control` (RFC 9111), whole seconds of it.
+    pub fn keep_for(self, duration: Duration) -> Self {
+        let seconds = duration.as_secs();
+        self.header("cache-control", &format!("max-age={seconds}, max-stale={seconds}"))
+    }
+
     /// Sends it and waits for the whole answer. Any status is an answer.
     ///
     /// # Errors
