@@ -41,6 +41,7 @@ use tokio::sync::Semaphore;
 pub use inspect::UploadError;
 pub use post::{PostRules, Poster};
 
+use capability::kept::Kept;
 use machine::Machine;
 use registry::Registry;
 use tell::Told;
@@ -99,6 +100,7 @@ pub struct Host {
     /// A place for each instance that the pool has.
     places: Semaphore,
     told: Told,
+    kept: Arc<Kept>,
 }
 
 impl Host {
@@ -119,6 +121,7 @@ impl Host {
             permissions,
             places: Semaphore::new(config.instances_max.max(1) as usize),
             told: Told::default(),
+            kept: Arc::default(),
         }))
     }
 

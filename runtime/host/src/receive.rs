@@ -34,6 +34,8 @@ impl Host {
         let nothing: Arc<dyn Permissions> = Arc::new(Nothing);
         let permissions = if is_cut_off { &nothing } else { &self.permissions };
         let mut store = self.store_of(integration, permissions)?;
+        let keeping = self.kept.keeping(integration.adapter.digest, request.received_at);
+        store.data_mut().outbound.keep(keeping);
         let (request, lowered) = (lower_request(request), lower_integration(integration));
         let running = async {
             let instance = adapter.pre.instantiate_async(&mut store).await?;

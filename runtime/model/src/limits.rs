@@ -52,6 +52,10 @@ pub const DATA_DEPTH_MAX: usize = VALUE_DEPTH_MAX - 2;
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Most events that an adapter may make of one delivery.
 pub const EVENTS_PER_DELIVERY_MAX: usize = 1_000;
+/// Most answers that are kept for adapters, of all together.
+pub const KEPT_ANSWERS_MAX: usize = 128;
+/// Largest body of an answer that is kept, bytes.
+pub const KEPT_ANSWER_BYTES_MAX: u64 = 64 << 10;
 /// Most attempts of one step.
 pub const ATTEMPTS_MAX: u32 = 100;
 /// Most items of one `for_each`.

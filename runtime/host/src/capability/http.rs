@@ -25,6 +25,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpCtxView, WasiHttpHooks, 
 use crate::StandIn;
 use crate::address::{self, Origin, Refused, default_port, granted};
 use crate::budget::Breach;
+use crate::capability::kept::{Asked, Keeping};
 use crate::state::CallState;
 use crate::tls::tls;
 
@@ -41,6 +42,7 @@ pub(crate) struct Outbound {
     pub(crate) requests: u32,
     verdict: Verdict,
     stand_in: Option<StandIn>,
+    keeping: Option<Keeping>,
 }
 
 /// What went wrong outside, kept so that it wins over what the guest makes of it.
@@ -66,7 +68,13 @@ impl Outbound {
             requests: 0,
             verdict: Verdict::default(),
             stand_in,
+            keeping: None,
         }
+    }
+
+    /// Lets the guest have answers kept, and gives it those that are.
+    pub(crate) fn keep(&mut self, keeping: Keeping) {
+        self.keeping = Some(keeping);
     }
 
     pub(crate) fn verdict(&self) -> Verdict {
@@ -80,7 +88,7 @@ impl WasiHttpView for CallState {
     }
 }
 
-type WasiBody = http_body_util::combinators::UnsyncBoxBody<Bytes, Error>;
+pub(super) type WasiBody = http_body_util::combinators::UnsyncBoxBody<Bytes, Error>;
 type Driving = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Box<dyn Future<Output = Result<(http::Response<WasiBody>, Driving), Error>> + Send>;
 
@@ -94,6 +102,7 @@ impl WasiHttpHooks for Outbound {
         }
         let (grant, verdict, bytes_max) = (self.grant.clone(), self.verdict.clone(), self.response_bytes_max);
         let stand_in = self.stand_in.clone();
+        let asked = self.keeping.as_ref().and_then(|keeping| keeping.asked(&request));
         Box::new(async move {
             let target = match target(&request, &grant) {
                 Ok(target) => target,
@@ -102,11 +111,19 @@ impl WasiHttpHooks for Outbound {
                     return Err(Error::HttpRequestDenied);
                 }
             };
-            if let Some(stand_in) = stand_in {
-                let exchange = Exchange { request, first_byte: None, verdict, bytes_max };
-                return exchange.over(stand_in(&target.host)).await;
+            if let Some(kept) = asked.as_ref().and_then(Asked::kept) {
+                return Ok((kept, Box::new(async { Ok(()) }) as Driving));
             }
-            send(request, options, target, &grant, verdict, bytes_max).await
+            let (response, driving) = if let Some(stand_in) = stand_in {
+                let exchange = Exchange { request, first_byte: None, verdict, bytes_max };
+                exchange.over(stand_in(&target.host)).await?
+            } else {
+                send(request, options, target, &grant, verdict, bytes_max).await?
+            };
+            match asked {
+                Some(asked) => Ok((asked.keep(response).await?, driving)),
+                None => Ok((response, driving)),
+            }
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What a guest may import; one capability a file.
 
 pub(crate) mod http;
+pub(crate) mod kept;
 mod log;
 mod secrets;
 pub(crate) mod wasi;

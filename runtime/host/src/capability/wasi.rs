@@ -96,7 +96,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> Result<()> {
 mod tests {
     use std::sync::Arc;
 
-    use camshaft_model::ids::{Name, SecretName};
+    use camshaft_model::ids::Name;
     use camshaft_model::limits::Budget;
     use camshaft_model::seams::Permissions;
     use wasmtime_wasi::p2::OutputStream;

@@ -4,6 +4,7 @@ mod adapters;
 mod cache;
 mod hostile;
 mod jq;
+mod kept;
 mod outbound;
 mod secrets;
 mod table;
