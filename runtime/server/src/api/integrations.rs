@@ -26,6 +26,7 @@ use super::page::{Asked, Page, PageQuery};
 use super::problem::{Fault, Problem, nearest_of};
 use super::publish::prepare;
 use super::requirements;
+use super::schemas::{self, Broken};
 use super::secrets::check_value;
 use super::{App, check_generation, name_in_url, with_generation};
 use crate::catalog::WorkspaceTasks;
@@ -259,13 +260,13 @@ fn check_grant(app: &App, adapter: &PluginPin) -> Result<(), Problem> {
     Err(Problem::new(Fault::Invalid, format!("{}{command}", first.message)).with("missing", &missing))
 }
 
+fn unusable(adapter: &PluginPin, broken: &Broken) -> Problem {
+    Problem::new(Fault::Invalid, format!("adapter `{}` {} {broken}", adapter.name, adapter.version))
+}
+
 /// Holds a configuration against the adapter's JSON Schema, and tells every fault at once.
 fn check_config(adapter: &PluginPin, descriptor: &AdapterDescriptor, config: &Value) -> Result<(), Problem> {
-    let schema = jsonschema::validator_for(&descriptor.config_schema).map_err(|error| {
-        let detail =
-            format!("adapter `{}` {} brings a broken configuration schema: {error}", adapter.name, adapter.version);
-        Problem::new(Fault::Invalid, detail)
-    })?;
+    let schema = schemas::of_config(descriptor).map_err(|broken| unusable(adapter, &broken))?;
     let faults: Vec<_> = schema
         .iter_errors(config)
         .map(|error| {
@@ -356,15 +357,12 @@ fn secrets(
 
 /// Holds a secret's value against what the adapter's schema says of it: a key that is none would refuse every delivery.
 fn check_form(adapter: &PluginPin, descriptor: &AdapterDescriptor, field: &str, value: &str) -> Result<(), Problem> {
-    let Some(form) = descriptor.config_schema["x-secrets"].get(field) else { return Ok(()) };
-    let schema = jsonschema::validator_for(form).map_err(|error| {
-        let detail = format!("adapter `{}` brings a broken schema of secret `{field}`: {error}", adapter.name);
-        Problem::new(Fault::Invalid, detail)
-    })?;
+    let form = schemas::of_secret(descriptor, field).map_err(|broken| unusable(adapter, &broken))?;
+    let Some((schema, wanted)) = form else { return Ok(()) };
     if schema.is_valid(&Value::from(value)) {
         return Ok(());
     }
-    let wanted = form["description"].as_str().map(|wanted| format!(", which is {wanted}")).unwrap_or_default();
+    let wanted = wanted.map(|wanted| format!(", which is {wanted}")).unwrap_or_default();
     let summary = descriptor.secrets.iter().find(|secret| secret.name == field).map(|secret| secret.summary.as_str());
     let (adapter, summary) = (&adapter.name, summary.unwrap_or_default());
     let detail = format!("the value of `{field}` is not what adapter `{adapter}` takes{wanted}: {summary}");

@@ -33,6 +33,7 @@ pub mod rerun;
 pub mod reruns;
 pub mod samples;
 pub mod schedules;
+pub mod schemas;
 pub mod secrets;
 pub mod shares;
 pub mod signing_keys;

@@ -17,7 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::page::{Asked, Page, PageQuery};
 use super::problem::{Fault, Problem};
-use super::{App, body, name_in_url};
+use super::{App, body, name_in_url, schemas};
 use crate::catalog::Catalog;
 use crate::catalog::specs::{self, Kept};
 use crate::inspector::Unfit;
@@ -132,6 +132,12 @@ pub async fn upload(app: App, request: Request) -> Result<(StatusCode, Json<Rele
             Problem::new(Fault::Unavailable, "the component cannot be looked at now; try again").because(why)
         }
     })?;
+    if let Descriptor::Adapter(adapter) = &release.descriptor {
+        schemas::check(adapter).map_err(|broken| {
+            let detail = format!("adapter `{}` {} {broken}", release.name, release.version);
+            Problem::new(Fault::Invalid, detail).with("check", "describe")
+        })?;
+    }
 
     let _editing = app.catalog.edit().await;
     let taken = |detail: String| Err(Problem::new(Fault::Conflict, detail));

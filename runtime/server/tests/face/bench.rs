@@ -433,7 +433,7 @@ fn release(value: &Value, bytes: &Bytes) -> PluginRelease {
         PluginKind::Adapter => Descriptor::Adapter(AdapterDescriptor {
             vendor: "Bench".to_owned(),
             summary: "An adapter".to_owned(),
-            config_schema: json!({
+            config_schema: value.get("config_schema").cloned().unwrap_or_else(|| json!({
                 "type": "object",
                 "properties": {
                     "auth": {"anyOf": [
@@ -444,7 +444,7 @@ fn release(value: &Value, bytes: &Bytes) -> PluginRelease {
                     "tolerance_s": {"type": "integer", "minimum": 0},
                 },
                 "additionalProperties": false,
-            }),
+            })),
             secrets: vec![SecretField {
                 name: "signing_secret".to_owned(),
                 required: text("name") == "signed",

@@ -38,6 +38,30 @@ async fn what_is_no_plugin_is_refused_with_the_check_that_failed() {
 }
 
 #[tokio::test]
+async fn an_adapter_whose_schemas_refer_to_nothing_is_refused_and_to_themselves_is_used() {
+    let bench = Bench::new().await;
+    let adapter = |name: &str, reference: &str| {
+        let config_schema = json!({
+            "type": "object",
+            "$defs": {"key": {"type": "string", "pattern": "^[0-9a-f]+$"}},
+            "x-secrets": {"signing_secret": {"$ref": reference, "description": "hexadecimal"}},
+        });
+        let told =
+            json!({"name": name, "version": "1.0.0", "kind": "adapter", "imports": [], "config_schema": config_schema});
+        told.to_string().into_bytes()
+    };
+    for reference in ["#/$defs/keys", "https://vendor.example/schema.json"] {
+        let named = ["adapter `lost` 1.0.0", "secret `signing_secret`", reference.trim_start_matches('#')];
+        let problem = bench.call("POST", "/api/v1/plugins", adapter("lost", reference)).await.problem(422, &named);
+        assert_eq!(problem["check"], "describe");
+    }
+    bench.call("POST", "/api/v1/plugins", adapter("found", "#/$defs/key")).await.is(201);
+    let with = |key: &str| json!({"adapter": "found", "secrets": {"signing_secret": key}}).to_string();
+    bench.call("PUT", "/api/v1/integrations/found", with("no-key")).await.problem(422, &["hexadecimal"]);
+    bench.call("PUT", "/api/v1/integrations/found", with("c0ffee")).await.is(201);
+}
+
+#[tokio::test]
 async fn lists_tell_kinds_apart_and_show_what_the_server_brought() {
     let bench = Bench::new().await;
     let adapters = bench.get("/api/v1/plugins?kind=adapter").await;
