@@ -83,6 +83,12 @@ fn a_key_that_is_none_is_refused_before_it_is_kept() {
         ("discord", json!([public, "no-such-key"]), "64 hexadecimal digits"),
         ("standard-webhooks", json!("no-such-key!"), "base64"),
         ("standard-webhooks", json!("whsec_no-such-key"), "base64"),
+        ("gitlab", json!("whsec_no-such-key"), "the whole signing token"),
+        (
+            "gitlab",
+            json!(["a plain token", "whsec_dGVzdHRlc3R0ZXN0dGVzdHRlc3R0ZXN0dGVzdHRlc3Q"]),
+            "the whole signing token",
+        ),
     ] {
         let answer = put(adapter, key);
         let detail = answer.json()["detail"].as_str().unwrap_or_default().to_owned();
@@ -93,6 +99,7 @@ fn a_key_that_is_none_is_refused_before_it_is_kept() {
     for (adapter, key) in [
         ("discord", json!(public)),
         ("standard-webhooks", json!("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")),
+        ("gitlab", json!(["a plain token", "whsec_dGVzdHRlc3R0ZXN0dGVzdHRlc3R0ZXN0dGVzdHRlc3Q="])),
         (
             "standard-webhooks",
             json!(["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whpk_PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw="]),

@@ -2,7 +2,7 @@
 //!
 //! Source: <https://docs.gitlab.com/user/project/integrations/webhooks/>.
 
-use camshaft_sdk::adapter::NoConfig;
+use camshaft_sdk::adapter::{self, NoConfig};
 use camshaft_sdk::prelude::*;
 
 const EVENTS: &[(&str, &str, &str)] = &[
@@ -27,6 +27,10 @@ impl Adapter for GitLab {
                 "The webhook's signing token, `whsec_…`, or its older secret token; both while you change it.",
             )
             .events(EVENTS)
+    }
+
+    fn config_schema() -> Value {
+        adapter::written_schema(include_str!("../config.schema.json"))
     }
 
     fn receive(request: &Request, integration: &Integration<NoConfig>) -> Result<Receipt, Rejection> {

@@ -1,6 +1,7 @@
 //! Both of GitLab's ways to prove itself.
 
 use super::*;
+use camshaft_sdk::adapter::made_schema;
 use camshaft_sdk::testing::{self, Sent, Vendor};
 
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -8,6 +9,13 @@ const OTHER: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 fn by_token(sent: &Sent) -> Request {
     sent.delivery(&[("X-Gitlab-Token", sent.key), ("X-Gitlab-Event", sent.kind), ("X-Gitlab-Event-UUID", "u-1")])
+}
+
+#[test]
+fn the_schema_says_of_the_key_what_is_no_part_of_the_type() {
+    let mut schema = GitLab::config_schema();
+    schema.as_object_mut().unwrap().remove("x-secrets").expect("there is a secret");
+    assert_eq!(schema, made_schema::<NoConfig>());
 }
 
 #[test]
