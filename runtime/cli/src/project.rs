@@ -13,10 +13,13 @@ use crate::arguments::Kind;
 type Templates = &'static [(&'static str, &'static str)];
 
 const GITIGNORE: &str = include_str!("../templates/gitignore");
+/// What the compiler is told besides, as `cargo xtask plugins` tells it.
+const CARGO: &str = include_str!("../templates/cargo.toml");
 const ADAPTER: Templates = &[
     ("Cargo.toml", include_str!("../templates/adapter/Cargo.toml")),
     ("README.md", include_str!("../templates/adapter/README.md")),
     (".gitignore", GITIGNORE),
+    (".cargo/config.toml", CARGO),
     ("src/lib.rs", include_str!("../templates/adapter/src/lib.rs")),
     ("src/tests.rs", include_str!("../templates/adapter/src/tests.rs")),
     ("samples/order.paid.json", include_str!("../templates/adapter/samples/order.paid.json")),
@@ -26,6 +29,7 @@ const TASK: Templates = &[
     ("Cargo.toml", include_str!("../templates/task/Cargo.toml")),
     ("README.md", include_str!("../templates/task/README.md")),
     (".gitignore", GITIGNORE),
+    (".cargo/config.toml", CARGO),
     ("src/lib.rs", include_str!("../templates/task/src/lib.rs")),
     ("src/tests.rs", include_str!("../templates/task/src/tests.rs")),
     ("cases/by-name.json", include_str!("../templates/task/cases/by-name.json")),
