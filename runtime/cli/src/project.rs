@@ -127,6 +127,35 @@ mod tests {
     }
 
     #[test]
+    fn a_project_is_compiled_as_our_own_plugins_are() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let read =
+            |file: PathBuf| fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let toml = |text: &str| text.parse::<toml::Table>().unwrap();
+        let ours = toml(&read(root.join("Cargo.toml")))["profile"]["plugin"].clone();
+        let folder = tempfile::tempdir().unwrap();
+        for (kind, name) in [(Kind::Adapter, "adapter"), (Kind::Task, "task")] {
+            let project = folder.path().join(name);
+            make(&project, kind, "acme", None).unwrap();
+            let theirs = toml(&read(project.join("Cargo.toml")))["profile"]["release"].clone();
+            for key in ["opt-level", "lto", "codegen-units", "strip", "panic"] {
+                assert_eq!(theirs.get(key), ours.get(key), "{name}: {key}");
+            }
+            if name == "adapter" {
+                assert_eq!(theirs["package"], ours["package"]);
+            }
+            let told = toml(&read(project.join(".cargo/config.toml")))["target"]["wasm32-wasip2"]["rustflags"].clone();
+            let told: Vec<String> = told.try_into().unwrap();
+            let xtask = read(root.join("xtask/src/plugins/mod.rs"));
+            assert!(xtask.contains("STACK_BYTES: u32 = 256 * 1024;"));
+            let (stack, others) = told.split_last().unwrap();
+            assert_eq!(stack, &format!("-Clink-arg=-zstack-size={}", 256 * 1024));
+            assert_eq!(others.len(), 2);
+            assert!(others.iter().all(|flag| xtask.contains(&format!("\"{flag}\""))), "{others:?}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_made_is_named() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["", "Acme", "3scale", "a_b", "-a", "core", &"a".repeat(64)] {
