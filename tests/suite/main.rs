@@ -27,3 +27,4 @@ mod steps;
 mod subscriptions;
 mod tokens;
 mod users;
+mod workspaces;

@@ -6,7 +6,7 @@ use camshaft_model::entry::Entry;
 use camshaft_model::ids::{ExecutionId, Name};
 use camshaft_model::invocation::{Invocation, Parent, SeenDelivery};
 use camshaft_model::limits;
-use camshaft_model::seams::{Append, Fence, JournalAppend, LimitReached, Limited, Start};
+use camshaft_model::seams::{Append, Fence, JournalAppend, LimitReached, Limited, Quota, Start};
 use camshaft_model::state::State;
 use camshaft_model::summary::Outlook;
 use camshaft_model::time::Timestamp;
@@ -142,6 +142,7 @@ impl Engine {
             test: start.test,
             parent,
             repeats: start.repeats,
+            time_limit: Quota::closest(&quotas, published.program.timeout),
         });
         let mut entries = vec![Entry::Accepted { time: now, invocation }];
         if let Some(seed) = &start.seed {

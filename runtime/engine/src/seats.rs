@@ -93,6 +93,7 @@ mod tests {
             at_once: Some(limit),
             per_day: None,
             per_month: None,
+            execution_time: None,
         };
         let quotas = |name: &Name| [quota(Limited::Workspace(name.clone()), 2), quota(Limited::Instance, 3)];
         let (of_acme, of_blue) = (quotas(&acme), quotas(&blue));

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::entry::At;
 use crate::ids::{Digest, ExecutionId, Name, ResourceId};
+use crate::seams::Limited;
 use crate::time::Timestamp;
 use crate::workflow::TriggerKey;
 
@@ -114,6 +116,22 @@ pub struct Parent {
     pub depth: u32,
 }
 
+/// What bounds an execution's time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeLimit {
+    /// Whose limit it is.
+    pub of: Limited,
+    /// How long the execution may take from its start on, waiting included, milliseconds.
+    pub limit_ms: u64,
+}
+
+impl TimeLimit {
+    /// How long.
+    pub fn limit(&self) -> Duration {
+        Duration::from_millis(self.limit_ms)
+    }
+}
+
 /// Everything about an execution that is fixed when it is accepted; the first entry of its journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Invocation {
@@ -152,6 +170,9 @@ pub struct Invocation {
     /// The execution that this one repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeats: Option<ExecutionId>,
+    /// What bounded it closer than the `limits.timeout` of its workflow when it was accepted, where anything did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_limit: Option<TimeLimit>,
 }
 
 impl Invocation {
@@ -202,4 +223,40 @@ pub struct SeenDelivery {
     pub at: Timestamp,
     /// What it started, in order.
     pub executions: Vec<(Name, ExecutionId)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// As it was written before executions had a limit of time beside their workflow's.
+    const FORMER: &str = r#"{"id":"00000000-0000-0000-0000-000000000001","workspace":"acme",
+        "revision":{"workflow_id":"00000000-0000-0000-0000-000000000007","workflow":"orders","revision":1},
+        "environment":"production","trigger":{"kind":"manual"},"event":null,"params":{}}"#;
+
+    #[test]
+    fn what_a_former_release_wrote_is_read_and_what_bounds_nothing_is_written_as_it_wrote_it() {
+        let mut invocation: Invocation = serde_json::from_str(FORMER).unwrap();
+        assert_eq!(invocation.time_limit, None);
+        let former: Value = serde_json::from_str(FORMER).unwrap();
+        assert_eq!(serde_json::to_value(&invocation).unwrap(), former);
+        for (of, written) in [
+            (Limited::Instance, json!({"of": "instance", "limit_ms": 1500})),
+            (Limited::Workspace(Name::new("acme").unwrap()), json!({"of": {"workspace": "acme"}, "limit_ms": 1500})),
+        ] {
+            invocation.time_limit = Some(TimeLimit { of, limit_ms: 1500 });
+            let value = serde_json::to_value(&invocation).unwrap();
+            assert_eq!(value["time_limit"], written);
+            assert_eq!(serde_json::from_value::<Invocation>(value).unwrap(), invocation);
+        }
+    }
+
+    #[test]
+    fn what_a_later_release_adds_is_passed_over() {
+        let mut later: Value = serde_json::from_str(FORMER).unwrap();
+        later["something"] = json!({"of": "later"});
+        assert_eq!(serde_json::from_value::<Invocation>(later).unwrap(), serde_json::from_str(FORMER).unwrap());
+    }
 }

@@ -57,6 +57,11 @@ pub const KEYS: &[Key] = &[
     key("limits.executions_per_day", "0", "executions that the server accepts in a day (UTC); 0: no limit"),
     key("limits.executions_per_month", "0", "executions that the server accepts in a month (UTC); 0: no limit"),
     key("limits.parallel_executions", "0", "executions under way at once; more are turned away; 0: no limit"),
+    key(
+        "limits.execution_time",
+        r#""""#,
+        "how long an execution may take, waiting included, whatever its workflow says; empty: no limit",
+    ),
     key("limits.body_bytes", "1048576", "largest body of a request that starts something, bytes"),
     key("limits.parallel_calls", "64", "plugin calls under way at once; further ones wait their turn"),
     key("sync.window", r#""50s""#, "how long a synchronous caller waits before it gets 201 and a Location"),
@@ -158,6 +163,9 @@ pub struct Limits {
     pub executions_per_month: u64,
     /// Executions under way at once; 0 is no limit.
     pub parallel_executions: u32,
+    /// How long an execution may take, waiting included; none: as its workflow says.
+    #[serde(deserialize_with = "age")]
+    pub execution_time: Option<Duration>,
     /// Largest body of a request that starts something, at a trigger URL or any other.
     pub body_bytes: usize,
     /// Plugin calls under way at once.
@@ -171,6 +179,7 @@ impl Limits {
             parallel_executions: self.parallel_executions,
             per_day: self.executions_per_day,
             per_month: self.executions_per_month,
+            execution_time: self.execution_time,
         }
     }
 }

@@ -103,6 +103,7 @@ fn execution(store: &dyn Store, delivered: bool) -> Append {
         test: false,
         parent: None,
         repeats: None,
+        time_limit: None,
     };
     let output = Arc::new(json!({"label": "bug", "priority": 2, "text": prose(id, 240)}));
     let at = At(FrameId::ROOT, StepAddress(0));

@@ -23,6 +23,9 @@ pub(crate) enum Workspace {
         /// Executions under way at once.
         #[arg(long)]
         parallel: Option<u32>,
+        /// How long an execution may take, waiting included, whatever its workflow says: 10m, 2h.
+        #[arg(long)]
+        execution_time: Option<String>,
     },
     /// Lists the workspaces.
     Ls,

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
@@ -179,6 +180,14 @@ fn urls(workflow: &Value) -> Vec<(String, String)> {
 /// How far each limit is used, a line each.
 fn limits(limits: &Value) -> String {
     let mut lines = String::new();
+    if let Some(time) = limits["execution_time"].as_object() {
+        let duration = |seconds: &Value| {
+            let seconds = seconds.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            humantime::format_duration(seconds.unwrap_or_default()).to_string()
+        };
+        let (limit, own, of) = (duration(&time["limit_s"]), duration(&limits["timeout_s"]), text(&time["of"]));
+        lines += &format!("\n  {:12} {limit}, as the {of} allows no more; its own is {own}", "timeout");
+    }
     if let Some(at_once) = limits["concurrency"].as_object() {
         let (running, limit, queued) = (&at_once["running"], &at_once["limit"], &at_once["queued"]);
         lines += &format!("\n  {:12} {running} of {limit} at once, {queued} in line", "concurrency");

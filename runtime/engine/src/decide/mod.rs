@@ -16,6 +16,7 @@ mod retry;
 mod set;
 mod switch;
 mod task;
+mod time;
 mod r#try;
 mod wait;
 mod workflow;
@@ -35,9 +36,11 @@ use camshaft_model::time::Timestamp;
 use camshaft_model::{Value, limits};
 
 pub use retry::settle;
+pub use time::{next_due, next_end};
 
 use crate::evaluate::OfStep;
 use bounds::{held_by, room_in_place_of};
+use time::{deadline, out_of_time, remaining, time_limit};
 
 /// What the engine wants done.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,11 +115,8 @@ pub fn decide(program: &Program, state: &State, now: Timestamp, jq: &dyn Jq) -> 
         let failure = Failure::new(FailureKind::Cancelled, format!("cancelled by {by}"));
         return vec![end(now, Ending::Cancelled, Some(failure), None)];
     }
-    if now >= started_at.plus(program.timeout) {
-        let limit = format!("{:?}", program.timeout);
-        let failure =
-            Failure::new(FailureKind::Timeout, format!("the execution took longer than its limit of {limit}"));
-        return vec![end(now, Ending::TimedOut, Some(failure), None)];
+    if now >= started_at.plus(time_limit(program, state)) {
+        return vec![end(now, Ending::TimedOut, Some(out_of_time(program, state)), None)];
     }
     let moment = Moment { program, state, now, jq };
     if let Some(action) = moment.expired() {
@@ -166,28 +166,6 @@ fn queued(state: &State, queued_at: Timestamp, now: Timestamp) -> Vec<Action> {
     vec![end(now, Ending::Dropped, Some(Failure::new(FailureKind::Timeout, message)), None)]
 }
 
-/// When to decide again though nothing has happened: the next retry or turn, the end of a wait, of a step's or the
-/// execution's time.
-pub fn next_due(program: &Program, state: &State) -> Option<Timestamp> {
-    let dropped = state.queued_at.filter(|_| state.started_at.is_none()).map(|queued| queued.plus(limits::QUEUED_MAX));
-    [state.next_due(), next_end(program, state), dropped].into_iter().flatten().min()
-}
-
-/// When the time of a step or of the execution is over, whatever else there is to do.
-pub fn next_end(program: &Program, state: &State) -> Option<Timestamp> {
-    let end = state.started_at.filter(|_| state.outcome.is_none()).map(|started| started.plus(program.timeout));
-    let steps = state.open.iter().filter_map(|(at, open)| deadline(program.step(at.1), open));
-    end.into_iter().chain(steps).min()
-}
-
-/// When a step that is no task has taken too long. A task's time is its attempt's, and the host's to watch.
-fn deadline(step: &Step, open: &Open) -> Option<Timestamp> {
-    match (&step.kind, &open.stage) {
-        (StepKind::Task(_), _) | (_, Stage::Retrying { .. } | Stage::Settled(_)) => None,
-        _ => step.timeout.map(|timeout| open.since.plus(timeout)),
-    }
-}
-
 /// What to do about attempts that a former server left under way: make them again, or give them up as lost.
 pub fn resume(program: &Program, state: &State, now: Timestamp) -> Vec<Action> {
     state
@@ -217,12 +195,6 @@ pub fn failed(program: &Program, state: &State, at: At, failure: Failure, now: T
         Action::Record(entry) => entry,
         _ => unreachable!("a failure is recorded, and nothing else"),
     }
-}
-
-/// The time that an attempt of a step may take: its own, and what is left of the execution's.
-fn remaining(program: &Program, state: &State, step: &Step, now: Timestamp) -> Option<Duration> {
-    let end = state.started_at.map(|started| started.plus(program.timeout).since(now));
-    [step.timeout, end].into_iter().flatten().min()
 }
 
 impl Moment<'_> {

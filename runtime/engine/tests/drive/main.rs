@@ -15,6 +15,7 @@ mod loops;
 mod options;
 mod program;
 mod shares;
+mod times;
 mod waits;
 #[allow(dead_code, reason = "the random programs beside this use more of it")]
 mod world;

@@ -210,7 +210,8 @@ async fn nothing_counts_when_the_disk_refuses() {
 }
 
 fn quota(of: Limited, owner: u8) -> Quota {
-    Quota { of, owner: ResourceId::from_bytes([owner; 16]), at_once: None, per_day: None, per_month: None }
+    let owner = ResourceId::from_bytes([owner; 16]);
+    Quota { of, owner, at_once: None, per_day: None, per_month: None, execution_time: None }
 }
 
 #[tokio::test]

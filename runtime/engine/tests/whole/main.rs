@@ -61,6 +61,7 @@ fn accepted() -> Entry {
         test: false,
         parent: None,
         repeats: None,
+        time_limit: None,
     };
     Entry::Accepted { time: Timestamp::from_millis(1_000_000_000), invocation: Arc::new(invocation) }
 }

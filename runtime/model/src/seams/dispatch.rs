@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Published, StoreError};
 use crate::ids::{ExecutionId, Name, ResourceId};
-use crate::invocation::{Reply, SeenDelivery, TriggerSource};
+use crate::invocation::{Reply, SeenDelivery, TimeLimit, TriggerSource};
 use crate::outcome::Outcome;
 use crate::program::StepAddress;
 use crate::summary::Status;
@@ -81,7 +82,8 @@ pub struct Dispatched {
 }
 
 /// Whose a limit is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Limited {
     /// A workflow, by its document.
     Workflow,
@@ -91,7 +93,7 @@ pub enum Limited {
     Instance,
 }
 
-/// How many executions a workspace or the instance may have. Children, repetitions and tests count as others do.
+/// How many executions a workspace or the instance may have, and how long they may take. Children, repetitions and tests count as others do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quota {
     /// Whose it is.
@@ -104,12 +106,24 @@ pub struct Quota {
     pub per_day: Option<u64>,
     /// Executions accepted in a month (UTC).
     pub per_month: Option<u64>,
+    /// How long an execution may take, waiting included, whatever its workflow says.
+    pub execution_time: Option<Duration>,
 }
 
 impl Quota {
     /// Whether it bounds anything.
     pub fn bounds(&self) -> bool {
-        self.at_once.is_some() || self.per_day.is_some() || self.per_month.is_some()
+        let Self { of: _, owner: _, at_once, per_day, per_month, execution_time } = self;
+        at_once.is_some() || per_day.is_some() || per_month.is_some() || execution_time.is_some()
+    }
+
+    /// What bounds an execution closer than the `limits.timeout` of its workflow: the shortest of these; of two that are alike, the
+    /// first.
+    pub fn closest(quotas: &[Self], timeout: Duration) -> Option<TimeLimit> {
+        let times = quotas.iter().filter_map(|quota| Some((quota.execution_time?, quota)));
+        let (time, quota) = times.filter(|(time, _)| *time < timeout).min_by_key(|(time, _)| *time)?;
+        let limit_ms = u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        Some(TimeLimit { of: quota.of.clone(), limit_ms })
     }
 }
 

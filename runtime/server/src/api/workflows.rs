@@ -16,7 +16,7 @@ use camshaft_model::language::diagnose::Diagnostic;
 use camshaft_model::language::{self, Compiled};
 use camshaft_model::limits::DOCUMENT_BYTES_MAX;
 use camshaft_model::resource::{Change, Expect, ResourceKind};
-use camshaft_model::seams::{CountKey, Directory, StoreError};
+use camshaft_model::seams::{CountKey, Directory, Limited, Quota, StoreError};
 use camshaft_model::time::Period;
 use camshaft_model::workflow::WhenFull;
 use serde::Serialize;
@@ -98,12 +98,23 @@ pub struct WorkflowShown {
 pub struct LimitsView {
     /// How long an execution may take, seconds.
     pub timeout_s: u64,
+    /// What bounds it closer.
+    pub execution_time: Option<TimeLimitView>,
     /// Executions at once.
     pub concurrency: Option<ConcurrencyView>,
     /// Executions accepted today (UTC).
     pub per_day: Option<CountView>,
     /// Executions accepted this month (UTC).
     pub per_month: Option<CountView>,
+}
+
+/// How long executions of a workflow may take, as something around it says.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TimeLimitView {
+    /// Whose limit it is: `workspace`, `server`
+    pub of: &'static str,
+    /// How long an execution may take, seconds.
+    pub limit_s: f64,
 }
 
 /// Executions at once.
@@ -357,6 +368,10 @@ async fn limits(app: &App, kept: &Kept<WorkflowSpec>) -> Result<Result<LimitsVie
     };
     Ok(Ok(LimitsView {
         timeout_s: limits.timeout.as_secs(),
+        execution_time: Quota::closest(&app.catalog.quotas(&app.workspace), limits.timeout).map(|closest| {
+            let of = if closest.of == Limited::Instance { "server" } else { "workspace" };
+            TimeLimitView { of, limit_s: closest.limit().as_secs_f64() }
+        }),
         concurrency: limits.concurrency.map(|limit| {
             let Occupancy { running, queued } = (app.occupancy)(kept.id);
             let when_full = match limits.when_full {

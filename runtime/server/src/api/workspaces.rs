@@ -73,7 +73,7 @@ impl WorkspaceView {
         (status = 201, description = "made, with the plugins that Camshaft carries", body = WorkspaceView),
         (status = 412, description = "changed meanwhile"),
         (status = 413, description = "too large"),
-        (status = 422, description = "a display name that cannot be, or too many workspaces"),
+        (status = 422, description = "a display name or a limit that cannot be, or too many workspaces"),
     )
 )]
 pub async fn put(
@@ -89,6 +89,10 @@ pub async fn put(
         .filter(|text| text.is_empty() || text.len() > LABEL_BYTES_MAX || text.chars().any(char::is_control))
     {
         let detail = format!("`display_name` is {text:?}: it has 1 to {LABEL_BYTES_MAX} bytes, on one line");
+        return Err(Problem::new(Fault::Invalid, detail));
+    }
+    if wanted.limits.execution_time_s == Some(0) {
+        let detail = "`limits.execution_time_s` is 0, and at least 1; without it there is no such limit";
         return Err(Problem::new(Fault::Invalid, detail));
     }
     let editing = app.catalog.edit().await;

@@ -1,6 +1,7 @@
 //! What bounds workspaces and the instance, beside the limits of each workflow.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use camshaft_model::ids::{Name, ResourceId};
 use camshaft_model::seams::{Limited, Quota};
@@ -16,17 +17,20 @@ pub struct InstanceLimits {
     pub per_day: u64,
     /// Executions accepted in a month (UTC).
     pub per_month: u64,
+    /// How long an execution may take; none is no limit.
+    pub execution_time: Option<Duration>,
 }
 
 /// The instance's quota, if it bounds anything.
 pub(super) fn of_instance(limits: InstanceLimits) -> Arc<[Quota]> {
-    let InstanceLimits { parallel_executions, per_day, per_month } = limits;
+    let InstanceLimits { parallel_executions, per_day, per_month, execution_time } = limits;
     let quota = Quota {
         of: Limited::Instance,
         owner: owner("instance"),
         at_once: (parallel_executions > 0).then_some(parallel_executions),
         per_day: (per_day > 0).then_some(per_day),
         per_month: (per_month > 0).then_some(per_month),
+        execution_time,
     };
     [quota].into_iter().filter(Quota::bounds).collect()
 }
@@ -39,6 +43,7 @@ pub(super) fn of_workspace(workspace: &Name, limits: &WorkspaceLimits, instance:
         at_once: limits.parallel_executions,
         per_day: limits.per_day,
         per_month: limits.per_month,
+        execution_time: limits.execution_time_s.map(Duration::from_secs),
     };
     own.bounds().then(|| [own].into_iter().chain(instance.iter().cloned()).collect())
 }

@@ -107,6 +107,10 @@ pub struct WorkspaceLimits {
     /// Executions accepted in a month (UTC).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_month: Option<u64>,
+    /// How long an execution may take, waiting included, whatever its workflow says; seconds, at least one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub execution_time_s: Option<u64>,
 }
 
 /// A workflow's head.

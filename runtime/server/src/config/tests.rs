@@ -56,6 +56,19 @@ fn what_is_kept_has_bounds_that_can_be_taken_away() {
 }
 
 #[test]
+fn executions_may_take_as_long_as_their_workflows_say_unless_it_is_bounded() {
+    let time = |file: &str, environment: &[(&str, &str)]| {
+        load(file, environment, &[]).map(|config| config.limits.of_instance().execution_time)
+    };
+    assert_eq!(time("", &[]).unwrap(), None);
+    let file = "[limits]\nexecution_time = \"1h30m\"\n";
+    assert_eq!(time(file, &[]).unwrap(), Some(Duration::from_secs(5400)));
+    assert_eq!(time(file, &[("CAMSHAFT_LIMITS_EXECUTION_TIME", "")]).unwrap(), None);
+    let error = time(file, &[("CAMSHAFT_LIMITS_EXECUTION_TIME", "0s")]).unwrap_err();
+    assert!(error.contains("`limits.execution_time`: `0s` is no duration"), "{error}");
+}
+
+#[test]
 fn what_is_wrong_is_named_with_its_key_and_value() {
     for (file, environment, named) in [
         ("lissten = 1", None, "lissten"),

@@ -1,5 +1,7 @@
 //! Workspaces: who makes them, and that nothing of one shows in another.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use camshaft_model::{Value, json};
 
@@ -107,4 +109,34 @@ async fn a_workspace_has_as_much_of_everything_as_its_limits_say() {
     start(crate::bench::ADMIN).await.is(200);
     start(crate::bench::ADMIN).await.problem(429, &["this server", "4 executions a month"]);
     bench.call("PUT", "/api/v1/workspaces/acme", r#"{"limits": {"per_year": 2}}"#).await.problem(400, &["per_year"]);
+}
+
+#[tokio::test]
+async fn no_execution_takes_longer_than_its_workspace_and_the_server_allow() {
+    let limits = InstanceLimits { execution_time: Some(Duration::from_secs(7200)), ..InstanceLimits::default() };
+    let bench = Bench::with(Options { limits, ..Options::default() }).await;
+    make(&bench, "acme").await;
+    let body = r#"{"limits": {"execution_time_s": 60}}"#;
+    let changed = bench.call("PUT", "/api/v1/workspaces/acme", body).await.is(200).json();
+    assert_eq!(changed["limits"], json!({"execution_time_s": 60}));
+    let refused = bench.call("PUT", "/api/v1/workspaces/acme", r#"{"limits": {"execution_time_s": 0}}"#).await;
+    refused.problem(422, &["`limits.execution_time_s` is 0", "at least 1"]);
+
+    let waits = "name: waits\nlimits: { timeout: 3h }\ntriggers: [ { manual: {} } ]\nsteps: [ { wait: 1d } ]\n";
+    let path = "/api/v1/workflows/waits";
+    for (workspace, of, limit_s) in [("acme", "workspace", 60.0), ("default", "server", 7200.0)] {
+        within(&bench, workspace, "PUT", path, waits).await.is(201);
+        within(&bench, workspace, "POST", &format!("{path}/publish"), "{}").await.is(200);
+        let shown = within(&bench, workspace, "GET", path, "").await.is(200).json();
+        assert_eq!(shown["limits"]["execution_time"], json!({"of": of, "limit_s": limit_s}));
+        assert_eq!(shown["limits"]["timeout_s"], json!(10_800), "what the document says stays what it says");
+        let started = within(&bench, workspace, "POST", &format!("{path}/trigger"), "{}").await.is(200).json();
+        let id = started["execution_id"].as_str().unwrap().parse().unwrap();
+        let accepted = json!(bench.app.store.entries(id, 0, 1).await.unwrap()[0]);
+        assert_eq!(accepted["invocation"]["time_limit"]["limit_ms"], json!(limit_s as u64 * 1000), "{accepted}");
+        within(&bench, workspace, "POST", &format!("/api/v1/executions/{id}/cancel"), "{}").await.is(200);
+    }
+    bench.call("PUT", "/api/v1/workspaces/acme", r#"{"limits": {"execution_time_s": 36000}}"#).await.is(200);
+    let shown = within(&bench, "acme", "GET", path, "").await.is(200).json();
+    assert_eq!(shown["limits"]["execution_time"], json!({"of": "server", "limit_s": 7200.0}), "its own is the longer one");
 }

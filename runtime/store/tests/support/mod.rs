@@ -88,6 +88,7 @@ impl Run {
             test: false,
             parent: None,
             repeats: None,
+            time_limit: None,
         }
     }
 
