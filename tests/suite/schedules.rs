@@ -28,12 +28,17 @@ fn fired(server: &Server, workflow: &str) -> Vec<(String, String)> {
 
 /// Waits until a schedule has fired in this server.
 fn until_fired(server: &Server, times: u64) {
+    until_came_to(server, "started", times);
+}
+
+/// Waits until so many firings have come to this in this server.
+fn until_came_to(server: &Server, became: &str, times: u64) {
+    let counted = format!("camshaft_schedule_firings_total{{became=\"{became}\"}} ");
     loop {
         let metrics =
             server.send("GET", "/metrics", &[("Authorization", "Bearer cst_test_admin_token_for_loopback_only")], b"");
         let text = metrics.text();
-        let count =
-            text.lines().find_map(|line| line.strip_prefix("camshaft_schedule_firings_total{became=\"started\"} "));
+        let count = text.lines().find_map(|line| line.strip_prefix(counted.as_str()));
         if count.and_then(|count| count.parse().ok()).is_some_and(|count: u64| count >= times) {
             return;
         }
@@ -96,6 +101,32 @@ fn a_schedule_is_listed_with_what_its_last_firing_came_to_also_by_a_later_server
     assert!(shown.contains("tick") && shown.contains("off") && shown.contains("every 1s"), "{shown}");
     let last = server.ok("GET", "/api/v1/schedules", "")["items"][0]["last"].take();
     assert_eq!((&last["became"], &last["status"]), (&Value::from("started"), &Value::from("succeeded")), "{last:#}");
+}
+
+#[test]
+fn what_a_schedule_could_not_start_is_told_by_a_later_server_too() {
+    let server = Server::start();
+    let document = "name: tick\nlimits: { per_day: 1 }\ntriggers: [ { schedule: { every: 1s, overlap: allow } } ]\n\
+                    steps: [ { set: { x: 1 } } ]\n";
+    server.publish("tick", document);
+    // Over midnight it starts one more, and the others are refused all the same.
+    until_came_to(&server, "refused", 2);
+    server.ok("PATCH", "/api/v1/workflows/tick/triggers/schedule", r#"{"enabled": false}"#);
+    let told = |server: &Server| {
+        let mut schedule = server.ok("GET", "/api/v1/schedules", "")["items"][0].take();
+        let trigger = server.ok("GET", "/api/v1/workflows/tick/triggers", "")["items"][0].take();
+        let told = ["failed", "last_failures"].map(|key| schedule[key].take());
+        assert_eq!(told, ["failed", "last_failures"].map(|key| trigger[key].clone()), "both tell the same");
+        told
+    };
+    let server = server.stop_and_restart();
+    let [failed, failures] = told(&server);
+    let failures = failures.as_array().expect("it is a list");
+    assert!(failed.as_u64() >= Some(2) && failures.len() >= 2, "{failed} {failures:?}");
+    let why = failures[0]["why"].as_str().expect("a reason");
+    assert_eq!(why, "workflow `tick` has reached its limit of 1 executions a day");
+    let server = server.crash_and_restart();
+    assert_eq!(told(&server)[0], failed);
 }
 
 #[test]

@@ -198,6 +198,7 @@ impl Server {
             store: store.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
+            witness: tallies.clone(),
         }));
         let instance = Arc::new(Instance {
             store: store.clone(),

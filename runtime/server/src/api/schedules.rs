@@ -16,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::App;
 use super::page::{Asked, Page, PageQuery};
 use super::problem::{Fault, Problem};
+use super::triggers::FailureView;
 use crate::preview::{self, FireTime, PreviewQuery};
 
 /// Summaries among which the last firing of a former server is looked for.
@@ -56,10 +57,12 @@ pub struct ScheduleItem {
     pub jitter_s: f64,
     /// When it is due next, jitter left out; none while it is switched off.
     pub next: Vec<FireTime>,
-    /// Its last firing.
+    /// Its last firing; where none was since the server started, the last that started something.
     pub last: Option<FiringView>,
-    /// The last one that could start nothing, since the server started.
-    pub last_failure: Option<FiringView>,
+    /// How often it could start nothing: a limit left no room, its parameters did not fit, or it waited too long.
+    pub failed: u64,
+    /// The latest of these, newest first, at most 20.
+    pub last_failures: Vec<FailureView>,
 }
 
 /// A firing.
@@ -181,15 +184,11 @@ async fn show(app: &App, row: Row, count: usize) -> Result<ScheduleItem, Problem
         environment: published.environment.clone(),
         trigger: key,
     };
-    let told = app.schedules.told(&place);
-    let last = match &told.last {
-        Some(fired) => Some(firing(app, fired).await?),
+    let last = match app.schedules.last(&place) {
+        Some(fired) => Some(firing(app, &fired).await?),
         None => former(app, &place).await?,
     };
-    let last_failure = match &told.failure {
-        Some(fired) => Some(firing(app, fired).await?),
-        None => None,
-    };
+    let tally = app.tallies.of(&place.workspace, place.workflow, &place.environment, &place.trigger);
     let (cron, at, every) = match &schedule.timing {
         Timing::Cron(pattern) => (Some(pattern.as_str().to_owned()), None, None),
         Timing::At(wall) => (None, Some(wall.to_string()), None),
@@ -228,7 +227,8 @@ async fn show(app: &App, row: Row, count: usize) -> Result<ScheduleItem, Problem
         jitter_s: schedule.jitter.as_secs_f64(),
         next: if enabled { preview::fire_times(&schedule, app.clock.now(), count) } else { Vec::new() },
         last,
-        last_failure,
+        failed: tally.failed,
+        last_failures: FailureView::all(tally),
     })
 }
 

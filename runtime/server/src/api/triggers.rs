@@ -21,6 +21,7 @@ use super::publish::production;
 use super::trigger::TriggerQuery;
 use super::{App, check_generation, curl, with_generation};
 use crate::catalog::specs::{self, Kept, TriggerSpec, WorkflowSpec};
+use crate::tallies::{NotStarted, Tally};
 use crate::tokens::Caller;
 
 /// A trigger.
@@ -71,6 +72,14 @@ pub struct FailureView {
     pub time: String,
     /// Why.
     pub why: String,
+}
+
+impl FailureView {
+    /// Those of a tally, newest first.
+    pub fn all(tally: Tally) -> Vec<Self> {
+        let view = |failure: NotStarted| Self { time: failure.time.to_string(), why: failure.why };
+        tally.failures.into_iter().map(view).collect()
+    }
 }
 
 /// How a trigger shall be.
@@ -170,11 +179,7 @@ impl TriggerView {
             last_started_at: tally.last.map(|(time, _)| time.to_string()),
             last_execution_id: tally.last.map(|(_, execution)| execution.to_string()),
             failed: tally.failed,
-            last_failures: tally
-                .failures
-                .into_iter()
-                .map(|failure| FailureView { time: failure.time.to_string(), why: failure.why })
-                .collect(),
+            last_failures: FailureView::all(tally),
         }
     }
 }

@@ -208,6 +208,7 @@ impl Bench {
             store: store.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
+            witness: tallies.clone(),
         }));
         let instance = Arc::new(Instance {
             store: store.clone(),

@@ -116,7 +116,11 @@ impl Attempt {
     ) -> Result<Fate, StoreError> {
         let params = match self.published.workflow.bind_params(&self.schedule.params) {
             Ok(params) => params,
-            Err(faults) => return Ok(Fate::Refused(faults.join("; "))),
+            Err(faults) => {
+                let (why, now) = (faults.join("; "), parts.clock.now());
+                parts.witness.not_started(&self.published, &self.place.trigger, now, why.clone());
+                return Ok(Fate::Refused(why));
+            }
         };
         let start = Start {
             published: self.published.clone(),

@@ -22,13 +22,13 @@ use std::sync::Arc;
 
 use camshaft_model::ids::ExecutionId;
 use camshaft_model::limits;
-use camshaft_model::seams::{Clock, Directory, Dispatch, Ids, Scheduled, Store, StoreError};
+use camshaft_model::seams::{Clock, Directory, Dispatch, Ids, Scheduled, Store, StoreError, Witness};
 use camshaft_model::time::Timestamp;
 use futures::FutureExt;
 use tokio::task::{JoinError, JoinSet};
 
 pub use place::Place;
-pub use told::{Became, Fired, Told};
+pub use told::{Became, Fired};
 
 use fire::{Attempt, Fate};
 use line::{Firing, Found};
@@ -49,6 +49,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Fresh ids.
     pub ids: Arc<dyn Ids>,
+    /// Is told of firings that start nothing; of those that the engine is asked for, by the engine.
+    pub witness: Arc<dyn Witness>,
 }
 
 /// The schedules of a server.
@@ -93,8 +95,8 @@ impl Schedules {
         Ok(())
     }
 
-    /// What a schedule has done since the server started.
-    pub fn told(&self, place: &Place) -> Told {
+    /// The last firing of a schedule since the server started.
+    pub fn last(&self, place: &Place) -> Option<Fired> {
         self.tally.of(place)
     }
 
@@ -153,12 +155,15 @@ impl Running<'_> {
 
     fn begin(&mut self, slot: Slot, attempt: Attempt) {
         let parts = self.schedules.parts.clone();
+        let (published, trigger) = (attempt.published.clone(), attempt.place.trigger.clone());
         self.tasks.spawn(async move {
             let made = std::panic::AssertUnwindSafe(attempt.make(&parts)).catch_unwind().await;
-            Event::Fired(
-                slot,
-                made.unwrap_or_else(|_| Fate::Refused("starting it failed for a fault of ours".to_owned())),
-            )
+            let fate = made.unwrap_or_else(|_| {
+                let why = "starting it failed for a fault of ours".to_owned();
+                parts.witness.not_started(&published, &trigger, parts.clock.now(), why.clone());
+                Fate::Refused(why)
+            });
+            Event::Fired(slot, fate)
         });
     }
 
@@ -253,6 +258,7 @@ impl Running<'_> {
         for firing in expired {
             let why = "it waited too long for the execution of the one before".to_owned();
             tracing::warn!(%workflow, %environment, %trigger, due = %firing.due, why, "a schedule started nothing");
+            self.schedules.parts.witness.not_started(&line.published, trigger, now, why.clone());
             let (due, became) = (firing.due, Became::Dropped);
             tally.note(&place, Fired { due, at: now, became, execution: going_on, why: Some(why) });
         }

@@ -1,4 +1,5 @@
-//! What is told of schedules: what each has done last, and how many firings came to what. In memory, since the server started.
+//! What is told of schedules: the last firing of each, and how many firings came to what. In memory, since the server started; what started
+//! nothing is told to the witness, too.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,39 +60,26 @@ pub struct Fired {
     pub why: Option<String>,
 }
 
-/// What a schedule has done since the server started.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
-    /// Its last firing.
-    pub last: Option<Fired>,
-    /// The last one that was refused or dropped.
-    pub failure: Option<Fired>,
-}
-
 /// What all schedules have done.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    by_place: Mutex<HashMap<Place, Told>>,
+    last: Mutex<HashMap<Place, Fired>>,
     counts: [AtomicU64; Became::ALL.len()],
 }
 
 impl Tally {
-    fn by_place(&self) -> MutexGuard<'_, HashMap<Place, Told>> {
-        self.by_place.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last(&self) -> MutexGuard<'_, HashMap<Place, Fired>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes a firing.
     pub(super) fn note(&self, place: &Place, fired: Fired) {
         self.count(fired.became, 1);
-        let mut by_place = self.by_place();
-        let told = match by_place.get_mut(place) {
-            Some(told) => told,
-            None => by_place.entry(place.clone()).or_default(),
-        };
-        if matches!(fired.became, Became::Refused | Became::Dropped) {
-            told.failure = Some(fired.clone());
+        let mut last = self.last();
+        match last.get_mut(place) {
+            Some(last) => *last = fired,
+            None => drop(last.insert(place.clone(), fired)),
         }
-        told.last = Some(fired);
     }
 
     /// Counts firings that nothing else is told of.
@@ -100,11 +88,11 @@ impl Tally {
     }
 
     pub(super) fn forget(&self, place: &Place) {
-        self.by_place().remove(place);
+        self.last().remove(place);
     }
 
-    pub(super) fn of(&self, place: &Place) -> Told {
-        self.by_place().get(place).cloned().unwrap_or_default()
+    pub(super) fn of(&self, place: &Place) -> Option<Fired> {
+        self.last().get(place).cloned()
     }
 
     pub(super) fn counted(&self, became: Became) -> u64 {

@@ -34,7 +34,7 @@ async fn nobody_who_is_connected_is_nothing_to_fire_for() {
     let server = Server::with(&every("allow")).await;
     server.until("2026-11-21T12:01:10Z").await;
     assert_eq!(server.fired_for(), [""; 0]);
-    let told = server.schedules.told(&server.place("schedule")).last.unwrap();
+    let told = server.schedules.last(&server.place("schedule")).unwrap();
     assert_eq!(told.became, Became::NoConnection);
 }
 

@@ -11,7 +11,7 @@ async fn skip_starts_nothing_until_it_is_over() {
     let server = Server::with("{ schedule: { every: 10s, overlap: skip } }").await;
     server.until("2026-11-21T12:00:35Z").await;
     assert_eq!(server.fired(), ["12:00:10"]);
-    let told = server.schedules.told(&server.place("schedule")).last.unwrap();
+    let told = server.schedules.last(&server.place("schedule")).unwrap();
     assert_eq!((told.became, told.execution), (Became::Skipped, Some(server.latest())));
     server.world.end(server.latest(), Status::Succeeded);
     server.until("2026-11-21T12:00:40Z").await;
@@ -65,7 +65,9 @@ async fn what_waits_for_a_day_is_dropped() {
     server.until("2026-11-22T13:59:59Z").await;
     assert!(server.world.record("production/schedule").is_some());
     server.until("2026-11-22T14:01:00Z").await;
-    let failure = server.schedules.told(&server.place("schedule")).failure.unwrap();
+    let failure = server.schedules.last(&server.place("schedule")).unwrap();
+    let told = "2026-11-22T14:00:01.000Z triage schedule: it waited too long for the execution of the one before";
+    assert_eq!(*server.world.not_started.lock().unwrap(), [told]);
     assert_eq!((failure.became, failure.due.to_string().as_str()), (Became::Dropped, "2026-11-21T14:00:00.000Z"));
     assert_eq!(server.world.record("production/schedule"), None);
     server.world.end(server.latest(), Status::Succeeded);
@@ -99,7 +101,8 @@ async fn a_limit_of_the_workflow_is_told_and_the_next_firing_tries_again() {
     };
     *server.world.refuses.lock().unwrap() = Some(DispatchError::LimitReached(reached));
     server.until("2026-11-21T12:00:10Z").await;
-    let failure = server.schedules.told(&server.place("schedule")).failure.unwrap();
+    let failure = server.schedules.last(&server.place("schedule")).unwrap();
+    assert_eq!(*server.world.not_started.lock().unwrap(), [""; 0], "the engine has told it");
     assert_eq!(failure.became, Became::Refused);
     assert_eq!(failure.why.unwrap(), "workflow `triage` has reached its limit of 7 executions a day");
     *server.world.refuses.lock().unwrap() = None;

@@ -16,6 +16,7 @@ use camshaft_model::resource::{Resource, ResourceKey};
 use camshaft_model::seams::*;
 use camshaft_model::summary::Status;
 use camshaft_model::time::Timestamp;
+use camshaft_model::workflow::TriggerKey;
 use camshaft_model::{Value, json};
 use camshaft_triggers::schedule::{Parts, Place, Schedules};
 use futures::FutureExt;
@@ -89,6 +90,8 @@ pub struct World {
     pub changes: AtomicUsize,
     /// How often schedules looked for a delivery, and for what goes on.
     pub looks: [AtomicUsize; 2],
+    /// What schedules said that they did not start, which the engine was not asked for.
+    pub not_started: Mutex<Vec<String>>,
 }
 
 /// A server over a world; dropped, it has crashed.
@@ -119,6 +122,7 @@ impl Server {
             store: world.clone(),
             clock: Arc::new(HandClock(world.time.clone())),
             ids: world.clone(),
+            witness: world.clone(),
         };
         let schedules = Arc::new(Schedules::new(parts));
         let running = schedules.clone();
@@ -330,6 +334,16 @@ impl Ids for World {
     }
     fn resource(&self) -> ResourceId {
         id(1_000 + self.called() as u64)
+    }
+}
+
+impl Witness for World {
+    fn started(&self, _: &Published, _: &TriggerKey, _: Timestamp, _: ExecutionId) {
+        unreachable!("the engine tells what it has started")
+    }
+    fn not_started(&self, published: &Published, trigger: &TriggerKey, at: Timestamp, why: String) {
+        let workflow = &published.revision.workflow;
+        self.not_started.lock().unwrap().push(format!("{at} {workflow} {trigger}: {why}"));
     }
 }
 
