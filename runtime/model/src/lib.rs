@@ -19,6 +19,7 @@ pub mod outcome;
 pub mod state;
 pub mod summary;
 
+pub mod lately;
 pub mod limits;
 pub mod places;
 pub mod plugin;

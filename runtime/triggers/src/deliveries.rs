@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use camshaft_model::ids::ResourceId;
+use camshaft_model::lately::Lately;
 use camshaft_model::limits;
 use camshaft_model::seams::WebhookRequest;
 use camshaft_model::time::Timestamp;
@@ -52,6 +53,8 @@ pub struct DeliveryCounts {
 #[derive(Debug, Default)]
 pub struct Deliveries {
     integrations: RwLock<HashMap<ResourceId, Arc<Tally>>>,
+    /// What the log was told of them: whoever sends them could fill it.
+    pub(crate) lately: Lately,
 }
 
 /// The live counts of one integration.

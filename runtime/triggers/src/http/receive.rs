@@ -136,14 +136,20 @@ impl Receiver {
                     body_bytes: webhook.as_ref().map_or(0, |webhook| webhook.body.len()),
                     request: webhook.map(deliveries::kept),
                 };
-                tracing::warn!(
-                    integration = %integration.name,
-                    delivery = refusal.delivery.as_deref(),
-                    status = refusal.status,
-                    reason = refusal.reason,
-                    inside = refused.inside(),
-                    "delivery refused"
-                );
+                // By our own reason alone: whoever sends it may choose the other one.
+                let inside = refused.inside();
+                let line = ("refused", integration.id, refusal.status, &inside);
+                if let Some(held_back) = self.parts.deliveries.lately.is_due(line, refusal.time) {
+                    tracing::warn!(
+                        integration = %integration.name,
+                        delivery = refusal.delivery.as_deref(),
+                        status = refusal.status,
+                        reason = refusal.reason,
+                        inside,
+                        held_back,
+                        "delivery refused"
+                    );
+                }
                 tally.refuse(refusal);
             }
         }

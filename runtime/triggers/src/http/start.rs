@@ -42,17 +42,25 @@ pub(super) struct Started {
 impl Parts {
     /// A `when` that fails holds for nothing, and whoever wrote it should know.
     pub fn tell_faulty(&self, published: &Published, by: &TriggerKey, event: Option<&str>, failure: &Failure) {
-        let (RevisionRef { workflow, revision, .. }, why) = (&published.revision, &failure.message);
-        tracing::warn!(%workflow, revision, event, "a trigger's `when` failed and counts as not holding: {why}");
-        self.witness.not_started(published, by, self.clock.now(), format!("its `when` failed: {why}"));
+        let (RevisionRef { workflow_id, workflow, revision }, why) = (&published.revision, &failure.message);
+        let now = self.clock.now();
+        if let Some(held_back) = self.deliveries.lately.is_due(("when", workflow_id, revision, by), now) {
+            let trigger = by.as_str();
+            tracing::warn!(%workflow, revision, trigger, event, held_back, "a trigger's `when` failed and counts as not holding: {why}");
+        }
+        self.witness.not_started(published, by, now, format!("its `when` failed: {why}"));
     }
 
     /// What an event starts, or none where its workflow needs parameters that no event has; whoever wrote that should know too.
     pub fn bind(&self, matched: &Match, source: TriggerSource, event: &Arc<Value>) -> Result<Start, String> {
         matched.start(source, event).map_err(|faults| {
-            let (workflow, why) = (&matched.published.revision.workflow, faults.join("; "));
-            tracing::warn!(%workflow, trigger = %matched.by, "not started by an event: {why}");
-            self.witness.not_started(&matched.published, &matched.by, self.clock.now(), why.clone());
+            let (RevisionRef { workflow_id, workflow, revision }, why) =
+                (&matched.published.revision, faults.join("; "));
+            let (by, now) = (&matched.by, self.clock.now());
+            if let Some(held_back) = self.deliveries.lately.is_due(("params", workflow_id, revision, by), now) {
+                tracing::warn!(%workflow, trigger = %by, held_back, "not started by an event: {why}");
+            }
+            self.witness.not_started(&matched.published, by, now, why.clone());
             why
         })
     }
