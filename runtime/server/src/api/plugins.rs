@@ -107,10 +107,19 @@ impl ReleaseView {
     }
 }
 
+/// The bytes of a component.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "it tells what a body is")]
+pub struct ComponentBytes(Vec<u8>);
+
 /// Upload a component: the raw bytes are the body.
 #[utoipa::path(
     post, path = "/api/v1/plugins", tag = "plugins", operation_id = "upload_plugin",
-    request_body(content = Vec<u8>, content_type = "application/wasm", description = "the component"),
+    request_body(
+        description = "the component, whatever its type is said to be",
+        content((ComponentBytes = "application/wasm"), (ComponentBytes = "application/octet-stream")),
+    ),
     responses(
         (status = 200, description = "the same bytes are there already", body = ReleaseView),
         (status = 201, description = "a new release", body = ReleaseView),

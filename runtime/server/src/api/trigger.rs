@@ -80,6 +80,10 @@ pub struct TriggerQuery {
         (status = 413, description = "too large"),
         (status = 422, description = "parameters that the workflow does not take"),
         (status = 429, description = "too many executions a second; Retry-After tells when"),
+        (
+            status = "default", content_type = "*/*",
+            description = "with `Prefer: wait`: what the Exit step says, whatever its status and content type", body = String,
+        ),
     )
 )]
 pub async fn trigger(

@@ -63,7 +63,8 @@ fn every_operation_tells_what_it_answers() {
             let is_open = OPEN.contains(&path.as_str());
             assert_eq!(operation["security"].is_array(), !is_open, "{place}");
             assert_eq!(answers.contains_key("401"), !is_open, "{place}");
-            for (status, answer) in answers {
+            // What a workflow answers is its own.
+            for (status, answer) in answers.iter().filter(|(status, _)| *status != "default") {
                 if status.as_str() >= "400" {
                     let problem = &answer["content"]["application/problem+json"]["schema"]["$ref"];
                     assert_eq!(problem, "#/components/schemas/Problem", "{place} {status}");
