@@ -133,10 +133,15 @@ async fn no_execution_takes_longer_than_its_workspace_and_the_server_allow() {
         let started = within(&bench, workspace, "POST", &format!("{path}/trigger"), "{}").await.is(200).json();
         let id = started["execution_id"].as_str().unwrap().parse().unwrap();
         let accepted = json!(bench.app.store.entries(id, 0, 1).await.unwrap()[0]);
-        assert_eq!(accepted["invocation"]["time_limit"]["limit_ms"], json!(limit_s as u64 * 1000), "{accepted}");
-        within(&bench, workspace, "POST", &format!("/api/v1/executions/{id}/cancel"), "{}").await.is(200);
+        let limit = &accepted["accepted"]["invocation"]["time_limit"];
+        assert_eq!(limit["limit_ms"], json!(limit_s as u64 * 1000), "{accepted}");
+        within(&bench, workspace, "POST", &format!("/api/v1/executions/{id}/cancel"), "{}").await.is(202);
     }
     bench.call("PUT", "/api/v1/workspaces/acme", r#"{"limits": {"execution_time_s": 36000}}"#).await.is(200);
     let shown = within(&bench, "acme", "GET", path, "").await.is(200).json();
-    assert_eq!(shown["limits"]["execution_time"], json!({"of": "server", "limit_s": 7200.0}), "its own is the longer one");
+    assert_eq!(
+        shown["limits"]["execution_time"],
+        json!({"of": "server", "limit_s": 7200.0}),
+        "its own is the longer one"
+    );
 }
