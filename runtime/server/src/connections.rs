@@ -1,14 +1,15 @@
 //! The connections there are, and whose place a new one takes where there is none left.
 //!
 //! A connection that wants nothing, or whose request does not come on, is worth less than one that comes with a request. So a full
-//! server does not turn anybody away and does not wait for anybody: it closes those that it has heard nothing of for the longest.
+//! server does not turn anybody away and does not wait for anybody: it closes those that it has heard nothing of for the longest. One whose
+//! client does not take its answer is worth no more than one whose request does not come on.
 
 use std::collections::HashMap;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -21,8 +22,11 @@ use tokio::time::Instant;
 
 /// A full server closes one in so many of its connections at once, so that it looks at all of them seldom.
 const ONE_IN: usize = 64;
-/// An answer of known length up to this is made at once.
-const SHORT_BYTES: u64 = 64 << 10;
+/// An answer of known length up to this is made at once; of a longer one no more than this is handed out at a time.
+const SHORT_BYTES: usize = 64 << 10;
+
+/// For how long a new one counts as one that wants something: what it asks is on its way.
+const NEW: Duration = Duration::from_secs(1);
 
 /// All of them.
 pub(crate) struct Connections {
@@ -44,7 +48,8 @@ impl Connections {
     }
 
     /// Closes some of those that want nothing, the ones first that nothing was heard of for the longest; where all want something, some
-    /// of those whose request has not come to its end. Those that wait for an answer are never closed.
+    /// of those whose request has not come to its end, or whose answer is there and not taken. Those that wait for an answer are never
+    /// closed.
     pub(crate) fn make_room(&self) {
         let all = self.lock();
         let mut worth_less: Vec<_> =
@@ -84,6 +89,10 @@ pub(crate) struct Connection {
     requests: AtomicUsize,
     /// Those of them of which not all has come.
     coming: AtomicUsize,
+    /// Those of them of whose answer there is a piece that the client has no room for yet.
+    untaken: AtomicUsize,
+    /// When there was room for one: nanoseconds behind `since`.
+    taken: AtomicU64,
     /// Whether there was a request.
     has_asked: AtomicBool,
     /// Somebody else needs its place.
@@ -97,6 +106,8 @@ impl Connection {
             heard: AtomicU64::new(0),
             requests: AtomicUsize::new(0),
             coming: AtomicUsize::new(0),
+            untaken: AtomicUsize::new(0),
+            taken: AtomicU64::new(0),
             has_asked: AtomicBool::new(false),
             closing: Notify::new(),
         }
@@ -116,10 +127,15 @@ impl Connection {
         Coming(self.clone())
     }
 
-    /// When it wants nothing any more: none while a request is under way.
+    /// Since when it wants nothing any more, or takes nothing of what it wanted: none while there is something for the server to do.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
-        let is_idle = self.requests.load(Ordering::Relaxed) == 0;
-        is_idle.then(|| self.since + Duration::from_nanos(self.heard.load(Ordering::Relaxed)))
+        let (requests, untaken) = (self.requests.load(Ordering::Relaxed), self.untaken.load(Ordering::Relaxed));
+        (requests <= untaken).then(|| self.moved_at())
+    }
+
+    /// Whether its client does not take what is there for it.
+    pub(crate) fn is_untaken(&self) -> bool {
+        self.untaken.load(Ordering::Relaxed) > 0
     }
 
     /// Whether there ever was a request.
@@ -131,15 +147,32 @@ impl Connection {
         self.heard.store(self.since.elapsed().as_nanos() as u64, Ordering::Relaxed);
     }
 
-    /// Whether a request is coming, and when something of it came; the least goes first. None while an answer is waited for.
+    /// When something moved last. Whoever takes nothing of an answer is not to be kept by what they say meanwhile.
+    fn moved_at(&self) -> Instant {
+        let moved = if self.is_untaken() { &self.taken } else { &self.heard };
+        self.since + Duration::from_nanos(moved.load(Ordering::Relaxed))
+    }
+
+    /// Whether a request is coming, or may be, or an answer going, and when something of it did; the least goes first. None while an
+    /// answer is waited for.
     fn worth(&self) -> Option<(bool, Instant)> {
-        let (requests, coming) = (self.requests.load(Ordering::Relaxed), self.coming.load(Ordering::Relaxed));
-        let heard = self.since + Duration::from_nanos(self.heard.load(Ordering::Relaxed));
-        (requests <= coming).then_some((requests > 0, heard))
+        let [requests, coming, untaken] =
+            [&self.requests, &self.coming, &self.untaken].map(|count| count.load(Ordering::Relaxed));
+        let is_new = || !self.has_asked() && self.since.elapsed() < NEW;
+        (requests <= coming + untaken).then(|| (requests > 0 || is_new(), self.moved_at()))
+    }
+
+    fn offer(&self) {
+        self.taken.store(self.since.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        self.untaken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn take(&self) {
+        self.untaken.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// A request of whose answer not all is made yet.
+/// A request of whose answer not all is taken yet.
 pub(crate) struct UnderWay(Arc<Connection>);
 
 /// The socket of a connection, which hears of every byte that comes and goes.
@@ -196,18 +229,42 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
     }
 }
 
-/// An answer whose request is under way until all of it is made: one that goes on may be silent for long. A short one is made at once;
+/// An answer whose request is under way until all of it is taken: one that goes on may be silent for long. A short one is made at once;
 /// while it is sent, its socket is heard of.
 pub(crate) fn held(answer: Response<Body>, under_way: UnderWay) -> Response<Body> {
     match answer.body().size_hint().exact() {
-        Some(bytes) if bytes <= SHORT_BYTES => answer,
-        _ => answer.map(|body| Body::new(Held { body, _under_way: under_way })),
+        Some(bytes) if bytes <= SHORT_BYTES as u64 => answer,
+        _ => {
+            under_way.0.offer();
+            answer.map(|body| Body::new(Held { body, rest: Bytes::new(), is_offered: true, under_way }))
+        }
     }
 }
 
+/// A body in pieces. Whoever sends it asks for one once there is room for it, and not before (HTTP/1: in the socket; HTTP/2: in the
+/// window that the client opens), so it shows whether the client takes what it has asked for.
 struct Held {
     body: Body,
-    _under_way: UnderWay,
+    /// What is left of the piece that the body gave last.
+    rest: Bytes,
+    /// There is a piece, or may be one, and it was not asked for yet.
+    is_offered: bool,
+    under_way: UnderWay,
+}
+
+impl Held {
+    fn take(&mut self) {
+        if std::mem::take(&mut self.is_offered) {
+            self.under_way.0.take();
+        }
+    }
+
+    fn offer(&mut self, mut piece: Bytes) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.rest = piece.split_off(piece.len().min(SHORT_BYTES));
+        self.is_offered = true;
+        self.under_way.0.offer();
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
 }
 
 impl hyper::body::Body for Held {
@@ -218,15 +275,38 @@ impl hyper::body::Body for Held {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        self.take();
+        let rest = std::mem::take(&mut self.rest);
+        if !rest.is_empty() {
+            return self.offer(rest);
+        }
+        match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(piece) => self.offer(piece),
+                Err(trailers) => Poll::Ready(Some(Ok(trailers))),
+            },
+            other => Poll::Ready(other),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (rest, body) = (self.rest.len() as u64, self.body.size_hint());
+        let mut hint = SizeHint::new();
+        hint.set_lower(body.lower() + rest);
+        if let Some(upper) = body.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.take();
     }
 }
 
@@ -256,6 +336,7 @@ impl Drop for Coming {
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
+    use http_body_util::BodyExt;
 
     use super::*;
 
@@ -271,6 +352,7 @@ mod tests {
         let half = all.open();
         let (_request, body) = (half.connection.request(), half.connection.body());
         let (idle, idle_later) = (all.open(), all.open());
+        [&idle, &idle_later].into_iter().for_each(|opened| drop(opened.connection.request()));
         all.make_room();
         assert_eq!([&answered, &half, &idle, &idle_later].map(is_closing), [false, false, true, false]);
         drop(idle);
@@ -293,5 +375,56 @@ mod tests {
         drop(waiting);
         all.make_room();
         assert_eq!([&answered, &half].map(is_closing), [true, false]);
+    }
+
+    #[test]
+    fn a_new_one_does_not_go_before_its_request_can_have_come() {
+        let all = Connections::new();
+        let half = all.open();
+        let (_request, _body) = (half.connection.request(), half.connection.body());
+        let new = all.open();
+        all.make_room();
+        assert_eq!([&half, &new].map(is_closing), [true, false]);
+        drop(half);
+        all.make_room();
+        assert!(is_closing(&new), "it is the only one");
+    }
+
+    #[test]
+    fn who_does_not_take_an_answer_goes_before_who_waits_for_one_whatever_is_said_meanwhile() {
+        let all = Connections::new();
+        let (slow, waits) = (all.open(), all.open());
+        let (_asked, waiting) = (slow.connection.request(), waits.connection.request());
+        slow.connection.offer();
+        let since = slow.connection.idle_since().expect("there is nothing to do for it");
+        slow.connection.touch();
+        assert_eq!(slow.connection.idle_since(), Some(since));
+        assert_eq!(waits.connection.idle_since(), None);
+        all.make_room();
+        assert_eq!([&slow, &waits].map(is_closing), [true, false]);
+        slow.connection.take();
+        assert_eq!(slow.connection.idle_since(), None, "the next piece is being made");
+        drop(waiting);
+        all.make_room();
+        assert_eq!([&slow, &waits].map(is_closing), [false, true]);
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_is_handed_out_in_pieces_and_is_whole() {
+        let all = Connections::new();
+        let opened = all.open();
+        let long = Bytes::from((0..300_000_u32).map(|at| at as u8).collect::<Vec<_>>());
+        let mut answer = held(Response::new(Body::from(long.clone())), opened.connection.request());
+        let mut told = Vec::new();
+        while !answer.body().is_end_stream() {
+            assert!(opened.connection.is_untaken());
+            assert_eq!(answer.body().size_hint().exact(), Some((long.len() - told.len()) as u64));
+            let piece = answer.body_mut().frame().await.unwrap().unwrap().into_data().unwrap();
+            assert!(piece.len() <= SHORT_BYTES);
+            told.extend_from_slice(&piece);
+        }
+        assert!(told == long);
+        drop(answer);
+        assert!(!opened.connection.is_untaken() && opened.connection.idle_since().is_some());
     }
 }

@@ -49,7 +49,8 @@ pub struct Bounds {
     pub connections: usize,
     /// How long the headers of a request may take, and the first byte of a connection.
     pub headers: Duration,
-    /// How long a connection may be kept between two requests. That of HTTP/1 is asked for its next headers meanwhile.
+    /// How long a connection may be kept between two requests, and how long a client may take nothing of an answer that is there. A
+    /// connection of HTTP/1 is asked for its next headers meanwhile.
     pub idle: Duration,
     /// Bounds on a body.
     pub patience: Patience,
@@ -173,7 +174,8 @@ where
                 if look_at > now {
                     continue;
                 }
-                if is_asked_to_close {
+                // There is no good-bye for who takes nothing: it would stand behind what is not taken.
+                if is_asked_to_close || connection.is_untaken() {
                     return;
                 }
                 // Whoever speaks HTTP/2 is told, and has a moment to say good-bye.

@@ -19,7 +19,8 @@ pub fn next_due(program: &Program, state: &State) -> Option<Timestamp> {
 
 /// When the time of a step or of the execution is over, whatever else there is to do.
 pub fn next_end(program: &Program, state: &State) -> Option<Timestamp> {
-    let end = state.started_at.filter(|_| state.outcome.is_none()).map(|started| started.plus(time_limit(program, state)));
+    let end =
+        state.started_at.filter(|_| state.outcome.is_none()).map(|started| started.plus(time_limit(program, state)));
     let steps = state.open.iter().filter_map(|(at, open)| deadline(program.step(at.1), open));
     end.into_iter().chain(steps).min()
 }

@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use camshaft_server::arriving::Patience;
+use camshaft_server::envelope::Envelope;
 use camshaft_server::listener::{Bounds, listen};
 
 use crate::bench::Bench;
@@ -21,10 +22,19 @@ async fn listening_with(
     bench: &Bench,
     bounds: Bounds,
 ) -> (std::net::SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
+    listening_as(bench, bench.envelope.clone(), bounds).await
+}
+
+/// The same with something else in the envelope.
+pub async fn listening_as(
+    bench: &Bench,
+    envelope: Arc<Envelope>,
+    bounds: Bounds,
+) -> (std::net::SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let (envelope, engine) = (bench.envelope.clone(), bench.engine.clone());
+    let engine = bench.engine.clone();
     let serving = tokio::spawn(async move {
         let stopped = async { drop(stopped.await) };
         listen(listener, envelope, bounds, stopped, || async { engine.stop().await }).await;
@@ -32,7 +42,7 @@ async fn listening_with(
     (address, stop, serving)
 }
 
-async fn exchange(stream: &mut TcpStream, request: &str) -> String {
+pub async fn exchange(stream: &mut TcpStream, request: &str) -> String {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = vec![0; 65_536];
     let mut length = 0;

@@ -14,6 +14,7 @@ mod listening;
 mod paragon;
 mod plugins;
 mod publishing;
+mod reading;
 mod reruns;
 mod restart;
 mod routes;
