@@ -6,6 +6,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use redb::StorageBackend;
 
+/// What a disk writes whole or not at all, bytes.
+const SECTOR: usize = 512;
+
 /// How a disk fails from one operation on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -13,6 +16,8 @@ pub enum Fault {
     Once,
     /// That operation, of which the first half happens.
     HalfOnce,
+    /// That operation; where it is a sync, the writes that it was for never reach the disk, though they can be read: so does Linux.
+    Forgetful,
     /// That operation and each one after it.
     Lasting,
     /// The disk has no room left: from that operation on, nothing is written where nothing was written before.
@@ -28,6 +33,8 @@ pub enum Loss {
     Unsynced,
     /// Some writes since the latest sync, in no order: each with the evenness of this number.
     Some(u64),
+    /// Some sectors of them, of which a write may be many.
+    Torn(u64),
 }
 
 /// A file on a disk. Clones are the same file.
@@ -44,11 +51,13 @@ enum Which {
     Log,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct File {
     bytes: Vec<u8>,
+    /// What a loss of power leaves for certain.
+    durable: Vec<u8>,
     /// Since the latest sync, oldest first.
-    unsynced: Vec<Undo>,
+    unsynced: Vec<Change>,
     /// Behind the last byte that was ever written.
     reached: usize,
 }
@@ -67,11 +76,10 @@ struct State {
     waiting: bool,
 }
 
-/// How to undo a write.
 #[derive(Debug, Clone)]
-enum Undo {
-    Bytes { offset: usize, before: Vec<u8>, after: Vec<u8> },
-    Length { before: usize, after: usize, cut: Vec<u8> },
+enum Change {
+    Bytes { offset: usize, data: Vec<u8> },
+    Length(usize),
 }
 
 impl FaultyDisk {
@@ -125,12 +133,13 @@ impl FaultyDisk {
         let (state, disk) = (self.state(), Self::default());
         let number = |shift: u32| match loss {
             Loss::Some(number) => Loss::Some(number.rotate_right(shift)),
+            Loss::Torn(number) => Loss::Torn(number.rotate_right(shift)),
             loss => loss,
         };
         {
             let mut left = disk.state();
-            left.store.bytes = state.store.after(number(0));
-            left.log.bytes = state.log.after(number(32));
+            left.store = state.store.after(number(0));
+            left.log = state.log.after(number(32));
         }
         disk
     }
@@ -180,34 +189,42 @@ impl State {
 }
 
 impl File {
-    fn after(&self, loss: Loss) -> Vec<u8> {
-        let mut bytes = self.bytes.clone();
-        if loss != Loss::Nothing {
-            for undo in self.unsynced.iter().rev() {
-                match undo {
-                    Undo::Bytes { offset, before, .. } => {
-                        bytes[*offset..*offset + before.len()].copy_from_slice(before)
-                    }
-                    Undo::Length { before, cut, .. } => {
-                        bytes.truncate(*before);
-                        bytes.extend_from_slice(cut);
+    /// What a loss leaves; all of it is durable, unless nothing was lost.
+    fn after(&self, loss: Loss) -> Self {
+        if loss == Loss::Nothing {
+            return self.clone();
+        }
+        let mut bytes = self.durable.clone();
+        for (at, change) in self.unsynced.iter().enumerate() {
+            match change {
+                // A file system keeps lengths in order.
+                Change::Length(length) => match loss {
+                    Loss::Unsynced => {}
+                    _ => bytes.resize(*length, 0),
+                },
+                Change::Bytes { offset, data } => {
+                    let mut from = 0;
+                    while from < data.len() {
+                        let to = ((offset + from) / SECTOR + 1) * SECTOR - offset;
+                        let to = to.min(data.len());
+                        let is_kept = match loss {
+                            Loss::Some(number) => (number >> (at % 64)) & 1 == 0,
+                            Loss::Torn(number) => {
+                                let mixed = (number ^ at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ from as u64;
+                                (mixed.wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40) & 1 == 0
+                            }
+                            Loss::Nothing | Loss::Unsynced => false,
+                        };
+                        if is_kept {
+                            bytes[offset + from..offset + to].copy_from_slice(&data[from..to]);
+                        }
+                        from = to;
                     }
                 }
             }
         }
-        if let Loss::Some(number) = loss {
-            for (at, undo) in self.unsynced.iter().enumerate() {
-                match undo {
-                    // A file system keeps lengths in order.
-                    Undo::Length { after, .. } => bytes.resize(*after, 0),
-                    Undo::Bytes { offset, after, .. } if (number >> (at % 64)) & 1 == 0 => {
-                        bytes[*offset..*offset + after.len()].copy_from_slice(after);
-                    }
-                    Undo::Bytes { .. } => {}
-                }
-            }
-        }
-        bytes
+        let reached = bytes.len();
+        Self { durable: bytes.clone(), bytes, unsynced: Vec::new(), reached }
     }
 
     fn write(&mut self, offset: usize, data: &[u8]) -> io::Result<()> {
@@ -215,12 +232,28 @@ impl File {
         if end > self.bytes.len() {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
         }
-        let place = &mut self.bytes[offset..end];
-        let before = place.to_vec();
-        place.copy_from_slice(data);
+        self.bytes[offset..end].copy_from_slice(data);
         self.reached = self.reached.max(end);
-        self.unsynced.push(Undo::Bytes { offset, before, after: data.to_vec() });
+        self.unsynced.push(Change::Bytes { offset, data: data.to_vec() });
         Ok(())
+    }
+
+    fn set_len(&mut self, length: usize) {
+        self.bytes.resize(length, 0);
+        self.unsynced.push(Change::Length(length));
+    }
+
+    /// Makes durable what was written, or its lengths alone.
+    fn sync(&mut self, lengths_alone: bool) {
+        for change in self.unsynced.drain(..) {
+            match change {
+                Change::Length(length) => self.durable.resize(length, 0),
+                Change::Bytes { offset, data } if !lengths_alone => {
+                    self.durable[offset..offset + data.len()].copy_from_slice(&data);
+                }
+                Change::Bytes { .. } => {}
+            }
+        }
     }
 }
 
@@ -249,11 +282,7 @@ impl StorageBackend for FaultyDisk {
         if state.begin().is_some_and(|fault| fault != Fault::Full) {
             return Err(broken());
         }
-        let file = state.file(self.which);
-        let (before, after) = (file.bytes.len(), len as usize);
-        let cut = file.bytes.get(after..).unwrap_or_default().to_vec();
-        file.bytes.resize(after, 0);
-        file.unsynced.push(Undo::Length { before: before.min(after), after, cut });
+        state.file(self.which).set_len(len as usize);
         Ok(())
     }
 
@@ -265,11 +294,15 @@ impl StorageBackend for FaultyDisk {
             state = self.disk.1.wait(state).unwrap();
         }
         state.waiting = false;
-        if state.begin().is_some_and(|fault| fault != Fault::Full) {
-            return Err(broken());
+        match state.begin() {
+            None | Some(Fault::Full) => {
+                state.file(self.which).sync(false);
+                return Ok(());
+            }
+            Some(Fault::Forgetful) => state.file(self.which).sync(true),
+            Some(_) => {}
         }
-        state.file(self.which).unsynced.clear();
-        Ok(())
+        Err(broken())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
