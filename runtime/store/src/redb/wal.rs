@@ -63,7 +63,7 @@ struct State {
     known: bool,
     /// Whether syncs go to the log, and the file says so.
     logging: bool,
-    /// Writes since the latest sync, as a record has them; not all where they are more than a half holds.
+    /// Writes since the latest sync, as a record has them; not all where they are more than a half holds, and nothing failed.
     writes: Vec<u8>,
     /// The latest header since then, which the file does not have.
     header: Option<Vec<u8>>,
@@ -219,7 +219,8 @@ impl Logged {
         if !state.failed {
             ended?;
         } else {
-            // What the system could not write it may have forgotten. Of more than the log holds, what is missing here was refused.
+            // What the system could not write it may have forgotten. What is missing of the writes is older than the failure: it was
+            // refused.
             let until = state.last.sequence;
             self.bring_in(state, Some(until))?;
             record::carry_out(&state.writes, &*self.file)?;
@@ -353,7 +354,7 @@ impl StorageBackend for Logged {
             state.header = Some(data.to_vec());
             return Ok(());
         }
-        if state.logging && (state.writes.len() as u64) < self.half_bytes {
+        if state.logging && (state.failed || (state.writes.len() as u64) < self.half_bytes) {
             record::add(&mut state.writes, offset, data);
         }
         drop(state);
