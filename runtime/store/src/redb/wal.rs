@@ -138,19 +138,20 @@ impl Logged {
         chains.sort_by_key(|chain| chain.first().map(|record| record.stamp.sequence));
         let records = || chains.iter().flatten();
         let is_known = records().any(|record| record.stamp == state.reached);
-        let (mut last, mut count) = (state.reached, 0);
+        let (mut last, mut behind) = (state.reached, Vec::new());
         for record in records().skip_while(|record| record.stamp.sequence <= state.reached.sequence) {
             if !record.follows(&last) || until.is_some_and(|until| last.sequence == until) {
                 break;
             }
-            record.carry_out(&*self.file)?;
-            (last, count) = (record.stamp, count + 1);
+            last = record.stamp;
+            behind.push(record);
         }
-        if count == 0 && !is_known {
+        if behind.is_empty() && !is_known {
             return Err(missing());
         }
+        Record::carry_out(&behind, &*self.file)?;
         state.last = last;
-        Ok(count)
+        Ok(behind.len())
     }
 
     /// Begins the log anew, with a record of nothing, and has the file say that it is needed.

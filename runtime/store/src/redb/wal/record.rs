@@ -1,5 +1,6 @@
 //! Records and stamps as bytes.
 
+use std::collections::HashSet;
 use std::io;
 
 use redb::StorageBackend;
@@ -85,20 +86,29 @@ pub(super) fn add(writes: &mut Vec<u8>, offset: u64, data: &[u8]) {
     writes.extend_from_slice(data);
 }
 
+/// Writes that were added, in their order.
+fn each(mut writes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+    std::iter::from_fn(move || {
+        let (head, behind) = writes.split_first_chunk::<WRITE_HEAD>()?;
+        let length = u32::from_be_bytes([head[8], head[9], head[10], head[11]]) as usize;
+        let data;
+        (data, writes) = behind.split_at_checked(length)?;
+        Some((number(head, 0), data))
+    })
+}
+
 /// Writes again what was added.
 pub(super) fn carry_out(writes: &[u8], file: &dyn StorageBackend) -> io::Result<()> {
-    let mut rest = writes;
-    while let Some((head, behind)) = rest.split_first_chunk::<WRITE_HEAD>() {
-        let length = u32::from_be_bytes([head[8], head[9], head[10], head[11]]) as usize;
-        let (data, behind) = behind.split_at_checked(length).ok_or_else(|| io::Error::other("a write breaks off"))?;
-        let offset = number(head, 0);
-        if offset + length as u64 > file.len()? {
-            file.set_len(offset + length as u64)?;
-        }
-        file.write(offset, data)?;
-        rest = behind;
+    each(writes).try_for_each(|(offset, data)| write(file, offset, data))
+}
+
+/// Writes, also behind the end.
+fn write(file: &dyn StorageBackend, offset: u64, data: &[u8]) -> io::Result<()> {
+    let end = offset + data.len() as u64;
+    if end > file.len()? {
+        file.set_len(end)?;
     }
-    Ok(())
+    file.write(offset, data)
 }
 
 /// Bytes of a record with so many bytes of writes.
@@ -168,12 +178,23 @@ impl<'a> Record<'a> {
         is_whole.then(|| Self { stamp, previous, length, writes, end: at + bytes_of(writes.len()) as usize })
     }
 
-    /// Writes again what was written.
-    pub(super) fn carry_out(&self, file: &dyn StorageBackend) -> io::Result<()> {
-        if file.len()? < self.length {
-            file.set_len(self.length)?;
+    /// Writes again what was written, of each page the newest alone: somebody may read the file meanwhile, and where this fails
+    /// half-way, no page is older than it was.
+    pub(super) fn carry_out(records: &[&Self], file: &dyn StorageBackend) -> io::Result<()> {
+        let length = records.iter().map(|record| record.length).max().unwrap_or_default();
+        if file.len()? < length {
+            file.set_len(length)?;
         }
-        carry_out(self.writes, file)
+        let writes: Vec<_> = records.iter().flat_map(|record| each(record.writes)).collect();
+        let mut pages = HashSet::new();
+        for (offset, data) in writes.into_iter().rev() {
+            for (at, page) in (offset..).step_by(PAGE as usize).zip(data.chunks(PAGE as usize)) {
+                if pages.insert(at) {
+                    write(file, at, page)?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
