@@ -242,10 +242,12 @@ impl Logged {
 
     /// Leaves a file that needs no log, unless something was not synced.
     fn finish(&self, state: &mut State) -> io::Result<()> {
+        // In any case: it must not stamp the file once another server has it.
+        let ended = self.end_checkpoint(state);
         if !state.logging || state.failed || !state.writes.is_empty() || state.header.is_some() {
             return Ok(());
         }
-        self.end_checkpoint(state)?;
+        ended?;
         self.file.sync_data()?;
         Stamped::write(&*self.file, state.last, false)?;
         state.logging = false;
