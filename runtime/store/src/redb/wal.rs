@@ -118,10 +118,11 @@ impl Logged {
             if is_needed {
                 let records = self.bring_in(&mut state, None)?;
                 self.file.sync_data()?;
-                Stamped::write(&*self.file, state.last, false)?;
-                state.reached = state.last;
                 tracing::info!(records, "the store was not closed; what its write-ahead log held is in it now");
             }
+            // In any case: where a sync failed, the disk may have another one than is read, and what comes next is in no log.
+            Stamped::write(&*self.file, state.last, false)?;
+            state.reached = state.last;
         }
         state.known = true;
         Ok(())
@@ -159,7 +160,8 @@ impl Logged {
         if self.file.len()? < PAGE {
             return Ok(());
         }
-        if Stamped::read(&*self.file)?.is_some_and(|stamped| stamped.is_needed) {
+        // In any case, as in the beginning.
+        if Stamped::read(&*self.file)?.is_some() {
             Stamped::write(&*self.file, state.last, false)?;
         }
         let length = 2 * self.half_bytes;
