@@ -128,7 +128,7 @@ impl Logged {
         Ok(())
     }
 
-    /// Writes what the log holds behind the file's stamp into the file, up to a record if one is named.
+    /// Writes what the log holds behind the file's stamp into the file, up to a record if one is named, and what was written since.
     fn bring_in(&self, state: &mut State, until: Option<u64>) -> io::Result<usize> {
         let half_bytes = self.log.len()? / 2;
         let mut halves = [vec![0; half_bytes as usize], vec![0; half_bytes as usize]];
@@ -150,7 +150,7 @@ impl Logged {
         if behind.is_empty() && !is_known {
             return Err(missing());
         }
-        Record::carry_out(&behind, &*self.file)?;
+        Record::carry_out(&behind, &state.writes, &*self.file)?;
         state.last = last;
         Ok(behind.len())
     }
@@ -226,7 +226,6 @@ impl Logged {
             // refused.
             let until = state.last.sequence;
             self.bring_in(state, Some(until))?;
-            record::carry_out(&state.writes, &*self.file)?;
         }
         self.file.sync_data()?;
         Stamped::write(&*self.file, state.last, true)?;

@@ -97,11 +97,6 @@ fn each(mut writes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     })
 }
 
-/// Writes again what was added.
-pub(super) fn carry_out(writes: &[u8], file: &dyn StorageBackend) -> io::Result<()> {
-    each(writes).try_for_each(|(offset, data)| write(file, offset, data))
-}
-
 /// Writes, also behind the end.
 fn write(file: &dyn StorageBackend, offset: u64, data: &[u8]) -> io::Result<()> {
     let end = offset + data.len() as u64;
@@ -178,14 +173,14 @@ impl<'a> Record<'a> {
         is_whole.then(|| Self { stamp, previous, length, writes, end: at + bytes_of(writes.len()) as usize })
     }
 
-    /// Writes again what was written, of each page the newest alone: somebody may read the file meanwhile, and where this fails
-    /// half-way, no page is older than it was.
-    pub(super) fn carry_out(records: &[&Self], file: &dyn StorageBackend) -> io::Result<()> {
+    /// Writes again what was written, then and since, of each page the newest alone: somebody may read the file meanwhile, and
+    /// where this fails half-way, no page is older than it was.
+    pub(super) fn carry_out(records: &[&Self], since: &[u8], file: &dyn StorageBackend) -> io::Result<()> {
         let length = records.iter().map(|record| record.length).max().unwrap_or_default();
         if file.len()? < length {
             file.set_len(length)?;
         }
-        let writes: Vec<_> = records.iter().flat_map(|record| each(record.writes)).collect();
+        let writes: Vec<_> = records.iter().flat_map(|record| each(record.writes)).chain(each(since)).collect();
         let mut pages = HashSet::new();
         for (offset, data) in writes.into_iter().rev() {
             for (at, page) in (offset..).step_by(PAGE as usize).zip(data.chunks(PAGE as usize)) {
