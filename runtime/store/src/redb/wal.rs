@@ -222,8 +222,7 @@ impl Logged {
         if !state.failed {
             ended?;
         } else {
-            // What the system could not write it may have forgotten. What is missing of the writes is older than the failure: it was
-            // refused.
+            // What the system could not write it may have forgotten.
             let until = state.last.sequence;
             self.bring_in(state, Some(until))?;
         }
@@ -349,7 +348,11 @@ impl StorageBackend for Logged {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.state();
-        self.sync(&mut state).inspect_err(|_| state.failed = true)
+        self.sync(&mut state).inspect_err(|_| {
+            // What was written is refused; perhaps not all of it is here.
+            state.writes.clear();
+            state.failed = true;
+        })
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
