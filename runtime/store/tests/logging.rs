@@ -126,6 +126,16 @@ struct Version {
 }
 
 impl Version {
+    /// Whether it is there, as redb's checksums show.
+    fn is_whole(&self, logged: &Logged) -> bool {
+        let is = |offset, expected: &[u8]| {
+            let mut bytes = vec![0; expected.len()];
+            logged.read(offset, &mut bytes).unwrap();
+            bytes == expected
+        };
+        is(0, &header(self.number)) && self.pages.iter().all(|(at, byte)| is(at * PAGE, &[*byte; PAGE as usize]))
+    }
+
     fn check(&self, logged: &Logged) -> Result<(), String> {
         let mut bytes = vec![0; 320];
         logged.read(0, &mut bytes).unwrap();
@@ -221,13 +231,11 @@ impl World {
     /// What is there may be the latest commit, or the doubtful one.
     fn check(&mut self, logged: &Logged) -> Result<(), String> {
         let Some(doubtful) = self.doubtful.take() else { return self.committed.check(logged) };
-        let mut bytes = vec![0; 320];
-        logged.read(0, &mut bytes).unwrap();
-        if bytes[..8] != bytes[312..] {
-            // Half of a header: redb goes back to the commit before.
-            logged.write(0, &header(self.committed.number)).unwrap();
-        } else if bytes == header(doubtful.number) {
+        if doubtful.is_whole(logged) {
             self.committed = doubtful;
+        } else {
+            // Half of a header, or of what it names where there was no log: redb goes back to the commit before.
+            logged.write(0, &header(self.committed.number)).unwrap();
         }
         self.committed.check(logged)
     }

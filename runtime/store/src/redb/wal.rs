@@ -36,6 +36,8 @@ pub(crate) const HALF_BYTES: u64 = 4 << 20;
 const PAGE: u64 = 4096;
 /// Bytes of memory that are kept for the next writes.
 const KEPT_BYTES: usize = 256 << 10;
+/// Syncs before a log that could not be begun is tried again.
+const WITHOUT: u32 = 1_000;
 /// Where redb's header is. Of its page redb uses some hundred bytes; stamps stand at the end.
 const HEADER: u64 = 0;
 
@@ -63,6 +65,8 @@ struct State {
     known: bool,
     /// Whether syncs go to the log, and the file says so.
     logging: bool,
+    /// Syncs until the log is begun again, where it could not be.
+    without: u32,
     /// Writes since the latest sync, as a record has them; not all where they are more than a half holds, and nothing failed.
     writes: Vec<u8>,
     /// The latest header since then, which the file does not have.
@@ -147,7 +151,8 @@ impl Logged {
             last = record.stamp;
             behind.push(record);
         }
-        if behind.is_empty() && !is_known {
+        let is_short = until.is_some_and(|until| last.sequence != until);
+        if is_short || behind.is_empty() && !is_known {
             return Err(missing());
         }
         Record::carry_out(&behind, &state.writes, &*self.file)?;
@@ -232,11 +237,11 @@ impl Logged {
         if state.tail + PAGE > self.half_bytes {
             (state.half, state.tail) = (1 - state.half, 0);
         }
-        // In place of a record that failed.
-        self.append(state, &[])?;
-        self.write_header(state)?;
-        self.file.sync_data()?;
-        state.settle();
+        // In place of a record that failed. What the header names is durable, and the file has none of a commit that is not.
+        let mut header = Vec::new();
+        state.header.iter().for_each(|bytes| record::add(&mut header, HEADER, bytes));
+        self.append(state, &header)?;
+        self.write_header(state);
         Ok(())
     }
 
@@ -244,28 +249,42 @@ impl Logged {
     fn finish(&self, state: &mut State) -> io::Result<()> {
         // In any case: it must not stamp the file once another server has it.
         let ended = self.end_checkpoint(state);
-        if !state.logging || state.failed || !state.writes.is_empty() || state.header.is_some() {
+        if !state.known || state.failed || !state.writes.is_empty() || state.header.is_some() {
             return Ok(());
         }
         ended?;
         self.file.sync_data()?;
-        Stamped::write(&*self.file, state.last, false)?;
         state.logging = false;
-        Ok(())
+        // Also where the log could not be begun: the file may say all the same that it is needed.
+        if Stamped::read(&*self.file)?.is_some() { Stamped::write(&*self.file, state.last, false) } else { Ok(()) }
     }
 
-    fn write_header(&self, state: &State) -> io::Result<()> {
-        state.header.as_ref().map_or(Ok(()), |header| self.file.write(HEADER, header))
+    /// Everything is durable; the file gets the header as well.
+    fn write_header(&self, state: &mut State) {
+        match state.header.as_ref().map_or(Ok(()), |header| self.file.write(HEADER, header)) {
+            Ok(()) => state.settle(),
+            Err(error) => {
+                // The next sync brings it into the file.
+                tracing::warn!(%error, "a commit is in the write-ahead log alone");
+                state.writes.clear();
+                state.failed = true;
+            }
+        }
     }
 
     fn sync(&self, state: &mut State) -> io::Result<()> {
         if !state.logging {
             self.end_checkpoint(state)?;
-            self.write_header(state)?;
+            if let Some(header) = &state.header {
+                self.file.write(HEADER, header)?;
+            }
             self.file.sync_data()?;
             state.settle();
-            if let Err(error) = self.begin(state) {
+            if state.without > 0 {
+                state.without -= 1;
+            } else if let Err(error) = self.begin(state) {
                 tracing::warn!(%error, "the write-ahead log cannot be begun; commits take longer");
+                state.without = WITHOUT;
             }
             return Ok(());
         }
@@ -287,15 +306,7 @@ impl Logged {
         writes.truncate(pages);
         state.writes = writes;
         appended?;
-        match self.write_header(state) {
-            Ok(()) => state.settle(),
-            Err(error) => {
-                // It is durable all the same, and the next sync brings it into the file.
-                tracing::warn!(%error, "a commit is in the write-ahead log alone");
-                state.writes.clear();
-                state.failed = true;
-            }
-        }
+        self.write_header(state);
         Ok(())
     }
 }
