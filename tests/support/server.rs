@@ -1,9 +1,11 @@
 //! The real binary as a process: started on a folder, asked over HTTP, killed without warning.
 
-use std::io::{BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -41,7 +43,8 @@ pub struct Server {
     pub url: String,
     data: Arc<TempDir>,
     environment: Vec<(String, String)>,
-    log: Arc<Mutex<String>>,
+    /// Written by the server itself: what it has told is there, and nobody has to read it in time.
+    log: File,
 }
 
 /// What a request was answered with.
@@ -101,7 +104,9 @@ impl Server {
 
     /// A server on a folder.
     pub fn start_on(data: Arc<TempDir>, environment: &[(&str, &str)]) -> Self {
-        Self::start_logging_to(Stdio::piped(), data, environment)
+        let log = tempfile::tempfile().expect("a file can be made");
+        let stderr = log.try_clone().expect("a file can be shared");
+        Self::start_logging_to(stderr.into(), log, data, environment)
     }
 
     /// A server on an empty folder whose log nobody reads: every write to it fails.
@@ -109,10 +114,11 @@ impl Server {
         let (reader, writer) = std::io::pipe().expect("a pipe can be made");
         drop(reader);
         let data = Arc::new(tempfile::tempdir().expect("a folder can be made"));
-        Self::start_logging_to(writer.into(), data, environment)
+        let log = tempfile::tempfile().expect("a file can be made");
+        Self::start_logging_to(writer.into(), log, data, environment)
     }
 
-    fn start_logging_to(stderr: Stdio, data: Arc<TempDir>, environment: &[(&str, &str)]) -> Self {
+    fn start_logging_to(stderr: Stdio, log: File, data: Arc<TempDir>, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(binary());
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
@@ -124,16 +130,11 @@ impl Server {
             .stderr(stderr);
         let mut child = command.spawn().expect("the binary starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
-        let log = Arc::new(Mutex::new(String::new()));
-        if let Some(stderr) = child.stderr.take() {
-            let kept = log.clone();
-            std::thread::spawn(move || keep(stderr, &kept));
-        }
         let mut first = String::new();
         stdout.read_line(&mut first).expect("stdout is text");
         let Some(url) = first.trim().strip_prefix("listening on ").map(str::to_owned) else {
             let _ = child.wait();
-            panic!("the first line is {first:?}; the log: {}", log.lock().expect("nobody panics with the log"));
+            panic!("the first line is {first:?}; the log: {}", text(&log));
         };
         std::thread::spawn(move || for_each_line(stdout));
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -222,7 +223,7 @@ impl Server {
 
     /// What the server has logged so far.
     pub fn log(&self) -> String {
-        self.log.lock().expect("nobody panics with the log").clone()
+        text(&self.log)
     }
 
     /// Where it keeps everything.
@@ -235,11 +236,11 @@ fn borrowed(environment: &[(String, String)]) -> Vec<(&str, &str)> {
     environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
-fn keep(mut stderr: impl Read, log: &Mutex<String>) {
-    let mut buffer = [0; 4096];
-    while let Ok(read @ 1..) = stderr.read(&mut buffer) {
-        log.lock().expect("nobody panics with the log").push_str(&String::from_utf8_lossy(&buffer[..read]));
-    }
+/// All of a file, whose position is the server's.
+fn text(file: &File) -> String {
+    let mut bytes = vec![0; file.metadata().expect("the file is open").len() as usize];
+    file.read_exact_at(&mut bytes, 0).expect("the file can be read");
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn for_each_line(mut reader: impl BufRead) {
