@@ -322,7 +322,7 @@ fn something_else() -> [u8; 32] {
 
 fn missing() -> io::Error {
     io::Error::other(
-        "it was not closed, and its write-ahead log is not there, or is another's; without it, some of its commits are missing",
+        "it was not closed, and its write-ahead log is not there, or is another's: put back the file that has `-wal` behind its name, or restore a backup",
     )
 }
 
